@@ -1,0 +1,66 @@
+"""The nouns that users and all layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+__all__ = ["Buffer", "FlushReport", "Headers", "RecordMetadata", "TimestampType", "TopicPartition"]
+
+#: Bytes in memory, owned by whoever handed them over until they are written.
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+#: Record headers: a mapping, or pairs where a name may come twice. A str value is sent as UTF-8.
+Headers: TypeAlias = Mapping[str, bytes | str | None] | Sequence[tuple[str, bytes | str | None]]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+class TimestampType(IntEnum):
+    """Who set a record's timestamp (``message.timestamp.type`` of the topic)."""
+
+    CREATE_TIME = 0
+    LOG_APPEND_TIME = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMetadata:
+    """Where an acknowledged record is.
+
+    Attributes:
+        topic: topic name.
+        partition: partition number.
+        offset: the record's offset; -1 where the broker told none (``acks=0``, or a batch
+            that the broker recognised as a duplicate without saying where it is).
+        timestamp_ms: milliseconds since the epoch, the producer's or the broker's.
+        timestamp_type: whose timestamp it is.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    timestamp_type: TimestampType = TimestampType.CREATE_TIME
+
+
+@dataclass(frozen=True, slots=True)
+class FlushReport:
+    """What became of the records that a flush waited for.
+
+    Attributes:
+        delivered: records acknowledged.
+        failed: records that ended in an error.
+    """
+
+    delivered: int
+    failed: int
