@@ -1,0 +1,82 @@
+# One target per habit. Each sets up what it needs first: python3 and make are enough, a C compiler
+# makes the producer fast. PYTHON=python3.12 picks the interpreter, ARGS="-k name" goes to pytest.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+ARGS ?=
+
+# A compiler that was installed or removed since the last build means another build.
+COMPILER := $(shell command -v cc >/dev/null 2>&1 && echo cc || { command -v gcc >/dev/null 2>&1 && echo gcc; } || echo none)
+DEPS := $(VENV)/.stamp-deps
+READY := $(VENV)/.stamp-built-with-$(COMPILER)
+EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxd')
+
+.PHONY: help setup demo test test-pure lint format types docs docs-serve bench conformance lock clean
+
+help:
+	@echo "make demo         real data through every format and codec, read back and compared"
+	@echo "make test         the tests; needs nothing but what this Makefile sets up"
+	@echo "make test-pure    the same without the accelerator"
+	@echo "make lint         ruff, its formatter, and the import rules"
+	@echo "make types        mypy --strict and pyright, also on programs as users write them"
+	@echo "make docs         the documentation site, into build/site"
+	@echo "make bench        throughput, beside other clients"
+	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat"
+	@echo "make lock         requirements.lock anew from pyproject.toml"
+	@echo "make clean        remove everything that was built, the virtual environment too"
+
+setup: $(READY)
+
+$(DEPS): requirements.lock
+	@sh .ci/setup deps
+	@touch $@
+
+$(READY): $(DEPS) pyproject.toml $(EXTENSION_SOURCES)
+	@sh .ci/setup build
+	@rm -f $(VENV)/.stamp-built-with-*
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/pyproducer demo
+
+test: $(READY)
+	PYPRODUCER_ACCELERATOR=$$(cat $(VENV)/accelerator) $(PYTEST) -m "not conformance" $(ARGS)
+
+test-pure: $(READY)
+	PYPRODUCER_PURE=1 $(PYTEST) -m "not conformance" $(ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(READY)
+	$(BIN)/mypy
+	PYPRODUCER_PYRIGHT=required $(PYTEST) tests/typing $(ARGS)
+
+docs: $(READY)
+	$(BIN)/mkdocs build --quiet --strict --config-file docs/mkdocs.yml --site-dir ../build/site
+	@echo "the site is in build/site, open build/site/index.html"
+
+docs-serve: $(READY)
+	$(BIN)/mkdocs serve --config-file docs/mkdocs.yml
+
+bench: $(READY)
+	$(BIN)/pyproducer bench
+
+conformance: $(READY)
+	$(PYTEST) -m conformance tests/conformance $(ARGS)
+
+lock:
+	@sh .ci/setup lock
+
+clean:
+	rm -rf $(VENV) .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache
+	find pyproducer serializers tests examples docs -name __pycache__ -prune -exec rm -rf {} +
+	find pyproducer -name '*.so' -delete
+	find pyproducer -name '_*.c' -delete
