@@ -1,0 +1,1 @@
+"""Record batches, format version 2: reading, scanning, building and compressing them."""

