@@ -1,0 +1,14 @@
+"""What all tests share: the report's head, which names the implementations under test."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def pytest_report_header() -> list[str]:
+    """Return the line that tells a run with the accelerator from one without."""
+    from tests.helpers.accelerator import built
+
+    mode = "PYPRODUCER_PURE=1" if os.environ.get("PYPRODUCER_PURE") == "1" else "as installed"
+    return [f"accelerator: built {built() or 'nothing'}, used {mode}; {sys.platform}"]
