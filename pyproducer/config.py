@@ -255,7 +255,7 @@ class ProducerConfig:
     retry_backoff_ms: int = field(
         default=100,
         metadata=_about(
-            "Pause before the first retry of a batch; it doubles with each further one, with jitter.",
+            "Pause before the first retry of a batch; it doubles with each one more, with jitter.",
             unit="ms",
             low=0,
             high=300_000,
@@ -297,7 +297,7 @@ class ProducerConfig:
     compression_level: int | None = field(
         default=None,
         metadata=_about(
-            "Level of the codec: gzip 1 to 9, lz4 1 to 12, zstd -131072 to 22; None is the codec's "
+            "Level of the codec: gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22; None is the codec's "
             "own default.",
             kafka="compression.gzip.level, compression.lz4.level, compression.zstd.level",
             librdkafka="compression.level",
@@ -314,9 +314,9 @@ class ProducerConfig:
     partitioner: PartitionerOption = field(
         default="murmur2",
         metadata=_about(
-            "How a record without a partition finds one: by Java's hash of the key, by librdkafka's, "
-            "in turn, or by a callable (key, count) -> int; null keys stick to one partition per "
-            "batch with the two hashes.",
+            "How a record without a partition finds one: by Java's hash of the key, by "
+            "librdkafka's, in turn, or by a callable (key, count) -> int; with the two "
+            "hashes, null keys stay on one partition until its batch closes.",
             choices=(*PARTITIONER_NAMES, "a callable"),
             kafka="partitioner.class",
             librdkafka="partitioner",

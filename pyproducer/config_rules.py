@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyproducer.bootstrap import parse_bootstrap
 from pyproducer.errors import ConfigError
+from pyproducer.records.codec import CODEC_NAMES, CODECS_BY_NAME, Codec, level_range
 
 if TYPE_CHECKING:
     from pyproducer.config import ProducerConfig
@@ -24,11 +25,9 @@ __all__ = [
     "plain_acks",
 ]
 
-COMPRESSION_TYPES = ("none", "gzip", "snappy", "lz4", "zstd")
+COMPRESSION_TYPES = tuple(CODECS_BY_NAME)
 PARTITIONER_NAMES = ("murmur2", "crc32", "round_robin")
 
-# Lowest and highest level of each codec that has levels.
-_LEVELS = {"gzip": (1, 9), "lz4": (1, 12), "zstd": (-131072, 22)}
 # Kafka's brokers forget sequence numbers older than five batches of one partition.
 _MAX_IDEMPOTENT_IN_FLIGHT = 5
 _MAX_CLIENT_ID_BYTES = 32_767
@@ -166,19 +165,20 @@ def _check_level(config: ProducerConfig) -> None:
         return
     if type(level) is bool or not isinstance(level, int):
         raise _refuse("compression_level", level, "must be an int or None")
-    bounds = _LEVELS.get(config.compression_type)
-    if bounds is None:
+    levels = level_range(CODECS_BY_NAME[config.compression_type])
+    if levels is None:
+        graded = ", ".join(CODEC_NAMES[codec] for codec in Codec if level_range(codec))
         raise _conflict(
             config,
             "compression_level",
             f"conflicts with {_shown(config, 'compression_type')}, which has no levels. Leave the "
-            f"level out, or choose a codec among {', '.join(_LEVELS)}",
+            f"level out, or choose a codec among {graded}",
         )
-    if not bounds[0] <= level <= bounds[1]:
+    if not levels.min <= level <= levels.max and level != levels.default:
         raise _conflict(
             config,
             "compression_level",
-            f"is out of range for {config.compression_type}: {bounds[0]} to {bounds[1]}",
+            f"is out of range for {config.compression_type}: {levels.min} to {levels.max}",
         )
 
 

@@ -34,7 +34,7 @@ class _Target(NamedTuple):
     read: Callable[[str, object], Any]
 
 
-def _text(name: str, value: object) -> Any:
+def _text(_name: str, value: object) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
@@ -85,7 +85,7 @@ def _addresses(name: str, value: object) -> Any:
     return _text(name, value)
 
 
-def _codec(name: str, value: object) -> Any:
+def _codec(_name: str, value: object) -> Any:
     return value.strip().lower() if isinstance(value, str) else value
 
 
