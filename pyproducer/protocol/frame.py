@@ -1,0 +1,340 @@
+"""Frames and headers: what stands around a message on the wire.
+
+A frame is a 4-byte size and that many bytes. A request header is v1 (key, version, correlation
+id, client id) or, for flexible versions, v2 (the same and tagged fields); a response header is v0
+(correlation id) or v1 (the same and tagged fields). The response to ApiVersions always has v0,
+since whoever asks cannot know yet what the other side understands (KIP-511).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pyproducer.errors import ProtocolError, UnsupportedVersion
+from pyproducer.model import Buffer
+from pyproducer.protocol.api import API, ApiKey
+from pyproducer.protocol.primitives import Malformed, skip_tags
+from pyproducer.protocol.schema import Message
+
+__all__ = [
+    "DEFAULT_MAX_FRAME",
+    "FrameReader",
+    "RequestHeader",
+    "UnknownApi",
+    "UnsupportedRequest",
+    "decode_request",
+    "decode_request_header",
+    "decode_response_header",
+    "encode_request",
+    "encode_response",
+]
+
+#: Bytes; the default of Kafka's socket.request.max.bytes.
+DEFAULT_MAX_FRAME = 100 * 1024 * 1024
+
+_SIZE = struct.Struct(">i")
+_REQUEST_START = struct.Struct(">ihhih")
+_REQUEST_HEADER = struct.Struct(">hhih")
+_RESPONSE_START = struct.Struct(">ii")
+
+
+class RequestHeader(NamedTuple):
+    """What a request says before its body.
+
+    Attributes:
+        api_key: which API, known to us or not.
+        api_version: in which version, known to us or not.
+        correlation_id: to be repeated in the response.
+        client_id: what the client calls itself; "" for null.
+        body: the rest of the frame.
+    """
+
+    api_key: int
+    api_version: int
+    correlation_id: int
+    client_id: str
+    body: memoryview
+
+
+class _RequestError:
+    """The identity of the request that an error is about."""
+
+    api_key: int
+    api_version: int
+    correlation_id: int
+
+    def identify(self, header: RequestHeader) -> None:
+        self.api_key = header.api_key
+        self.api_version = header.api_version
+        self.correlation_id = header.correlation_id
+
+
+class UnknownApi(_RequestError, ProtocolError):  # noqa: N818 - the tree names what, not Error
+    """A request has an API key that we do not know.
+
+    Attributes:
+        api_key: the key.
+        api_version: its version, which means nothing to us.
+        correlation_id: the request's.
+    """
+
+    def __init__(self, message: str, *, header: RequestHeader) -> None:
+        super().__init__(message)
+        self.identify(header)
+
+
+class UnsupportedRequest(_RequestError, UnsupportedVersion):  # noqa: N818 - same
+    """A request has a version that we do not know, of an API that we do.
+
+    Attributes:
+        api_key: the API.
+        api_version: the version.
+        correlation_id: the request's; an ApiVersions request is to be answered even so.
+    """
+
+    def __init__(self, message: str, *, header: RequestHeader) -> None:
+        super().__init__(message)
+        self.identify(header)
+
+
+def encode_request(
+    message: Message, version: int, correlation_id: int, client_id: str | None
+) -> list[Buffer]:
+    """The whole frame of a request, as buffers to be written one behind the other.
+
+    Raises:
+        UnsupportedVersion: the message has no such version.
+        ValueError: a value does not fit its field.
+    """
+    name = b"" if client_id is None else client_id.encode()
+    length = -1 if client_id is None else len(name)
+    head = bytearray(_REQUEST_START.pack(0, message.api_key, version, correlation_id, length))
+    head += name
+    if version >= message.flexible_since:
+        head.append(0)
+    return _complete(head, message, version)
+
+
+def encode_response(message: Message, version: int, correlation_id: int) -> list[Buffer]:
+    """The whole frame of a response, as buffers to be written one behind the other.
+
+    Raises:
+        UnsupportedVersion: the message has no such version.
+        ValueError: a value does not fit its field.
+    """
+    head = bytearray(_RESPONSE_START.pack(0, correlation_id))
+    if version >= message.flexible_since and message.api_key != ApiKey.API_VERSIONS:
+        head.append(0)
+    return _complete(head, message, version)
+
+
+def _complete(head: bytearray, message: Message, version: int) -> list[Buffer]:
+    buffers: list[Buffer] = []
+    message.encode_into(head, buffers, version)
+    size = -_SIZE.size
+    for part in buffers:
+        size += part.nbytes if isinstance(part, memoryview) else len(part)
+    if size > 0x7FFFFFFF:
+        raise ValueError(f"{type(message).__name__} has {size} bytes, beyond what a frame holds")
+    _SIZE.pack_into(head, 0, size)
+    return buffers
+
+
+def decode_request_header(frame: Buffer) -> RequestHeader:
+    """The header of a request; for a key or version unknown to us, ``body`` may hold tags too.
+
+    Raises:
+        ProtocolError: the frame is no request.
+    """
+    view = memoryview(frame)
+    try:
+        key, version, correlation_id, length = _REQUEST_HEADER.unpack_from(view)
+        end = _REQUEST_HEADER.size + max(length, 0)
+        if length < -1 or end > len(view):
+            raise Malformed(f"client id of {length} bytes")
+        client_id = str(view[_REQUEST_HEADER.size : end], "utf-8")
+        api = API.get(key)
+        if api is not None and api.flexible_since <= version <= api.max_version:
+            end = skip_tags(view, end + 1, len(view), view[end])
+    except (IndexError, ValueError, struct.error) as error:
+        raise ProtocolError(
+            f"{len(view)} bytes starting {bytes(view[:16])!r} have no request header: {error}"
+        ) from error
+    return RequestHeader(key, version, correlation_id, client_id, view[end:])
+
+
+def decode_request(frame: Buffer) -> tuple[RequestHeader, Message]:
+    """The header and the message of a request.
+
+    Raises:
+        UnknownApi: we do not know the API.
+        UnsupportedRequest: we know the API, not the version. Kafka answers an ApiVersions
+            request even then (version 0, error 35) and closes the connection on any other.
+        ProtocolError: the bytes are no request of that API and version.
+    """
+    header = decode_request_header(frame)
+    api = API.get(header.api_key)
+    if api is None:
+        raise UnknownApi(f"API key {header.api_key} is unknown", header=header)
+    if not api.min_version <= header.api_version <= api.max_version:
+        raise UnsupportedRequest(
+            f"{api.name} version {header.api_version} is not among "
+            f"{api.min_version} to {api.max_version}",
+            header=header,
+        )
+    return header, api.request.decode(header.body, header.api_version)
+
+
+def decode_response_header(frame: Buffer, api_key: int, version: int) -> tuple[int, memoryview]:
+    """The correlation id of a response and its body.
+
+    Args:
+        frame: what came.
+        api_key: the API of the request that it should answer.
+        version: the version of that request.
+
+    Raises:
+        ProtocolError: the frame is too short or its tagged fields are broken.
+    """
+    view = memoryview(frame)
+    try:
+        (correlation_id,) = _SIZE.unpack_from(view)
+        end = _SIZE.size
+        if api_key != ApiKey.API_VERSIONS and version >= API[api_key].flexible_since:
+            first, end = view[end], end + 1
+            if first:
+                end = skip_tags(view, end, len(view), first)
+    except (IndexError, ValueError, struct.error) as error:
+        raise ProtocolError(
+            f"{len(view)} bytes starting {bytes(view[:16])!r} have no response header: {error}"
+        ) from error
+    return correlation_id, view[end:]
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames.
+
+    Bytes come in by :meth:`feed`, or without a copy by :meth:`get_buffer` and
+    :meth:`buffer_updated`, in the manner of ``asyncio.BufferedProtocol``. A frame owns its
+    memory: its view stays valid, and costs no more than the frame, however long it is kept.
+    A frame's memory grows with the bytes received, at most to twice as many, and never with the
+    size that the peer announced.
+
+    Attributes:
+        max_size: bytes; a larger announcement is a ProtocolError.
+    """
+
+    # Where small frames and sizes arrive; a larger frame's rest goes straight into its own memory.
+    _STAGE = 32 * 1024
+
+    def __init__(self, max_size: int = DEFAULT_MAX_FRAME) -> None:
+        self.max_size = max_size
+        self._frames: deque[memoryview] = deque()
+        self._stage: bytearray | None = None
+        self._staged = 0
+        self._body: bytearray | None = None
+        self._filled = 0
+        self._size = 0
+        self._error: ProtocolError | None = None
+
+    def get_buffer(self, hint: int = -1) -> memoryview:
+        """Room for the next bytes from the peer, never empty; valid until buffer_updated."""
+        if self._body is not None:
+            if self._filled == len(self._body):
+                grown = bytearray(min(self._size, 2 * self._filled))
+                grown[: self._filled] = self._body
+                self._body = grown
+            return memoryview(self._body)[self._filled :]
+        if self._stage is None:
+            self._stage = bytearray(self._STAGE)
+        return memoryview(self._stage)[self._staged :]
+
+    def buffer_updated(self, count: int) -> None:
+        """Takes note that ``count`` bytes were put into the room from :meth:`get_buffer`.
+
+        Raises:
+            ProtocolError: the stream is no sequence of frames. Frames before that stay
+                available; the bytes behind it are ignored, and every further call raises.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._body is not None:
+            self._filled += count
+            if self._filled == self._size:
+                self._frames.append(memoryview(self._body))
+                self._body = None
+            return
+        if self._stage is not None:
+            self._staged += count
+            self._cut(self._stage)
+
+    def feed(self, data: Buffer) -> None:
+        """Takes bytes from the peer, copying them.
+
+        Raises:
+            ProtocolError: as :meth:`buffer_updated` does.
+        """
+        view = memoryview(data)
+        while view:
+            room = self.get_buffer(len(view))
+            count = min(len(room), len(view))
+            room[:count] = view[:count]
+            self.buffer_updated(count)
+            view = view[count:]
+
+    def frames(self) -> Iterator[memoryview]:
+        """The complete frames, without their size, oldest first; each is given once."""
+        while self._frames:
+            yield self._frames.popleft()
+
+    @property
+    def partial(self) -> bool:
+        """True if a part of a frame has come and the rest has not."""
+        return self._body is not None or self._staged > 0
+
+    def _cut(self, stage: bytearray) -> None:
+        """Moves what is in the stage into frames."""
+        staged = self._staged
+        position = 0
+        with memoryview(stage) as view:
+            while staged - position >= _SIZE.size:
+                (size,) = _SIZE.unpack_from(stage, position)
+                if not 0 <= size <= self.max_size:
+                    self._error = self._refuse(size, bytes(view[position:staged]))
+                    raise self._error
+                start = position + _SIZE.size
+                position = start + size
+                if position <= staged:
+                    self._frames.append(memoryview(bytes(view[start:position])))
+                    continue
+                if position > len(stage):
+                    # It will not fit into the stage, so the rest is received in place.
+                    received = staged - start
+                    self._body = bytearray(min(size, max(2 * received, self._STAGE)))
+                    self._body[:received] = view[start:staged]
+                    self._filled, self._size = received, size
+                    position = staged
+                else:
+                    position = start - _SIZE.size
+                break
+            self._staged = staged - position
+            if position and self._staged:
+                stage[: self._staged] = bytes(view[position:staged])
+
+    def _refuse(self, size: int, data: bytes) -> ProtocolError:
+        problem = "negative" if size < 0 else f"beyond the limit of {self.max_size} bytes"
+        return ProtocolError(f"the peer sent a frame size of {size}, {problem}; {_guess(data)}")
+
+
+def _guess(data: bytes) -> str:
+    """What kind of peer starts a frame with ``data``."""
+    if data[:4] in {b"HTTP", b"GET ", b"POST", b"HEAD", b"PUT "}:
+        return f"it speaks HTTP, not Kafka: {data[:32]!r}"
+    if data[0] in {0x15, 0x16} and data[1] == 3:
+        return "it speaks TLS where plain Kafka was expected"
+    if data[:4].isascii() and data[:4].decode().isprintable():
+        return f"it does not speak Kafka: {data[:32]!r}"
+    return f"the bytes are {data[:16].hex(' ')}"

@@ -1,0 +1,245 @@
+"""Messages as data: a slotted dataclass per struct, a field table per class, all versions in one.
+
+::
+
+    @dataclass(slots=True, kw_only=True)
+    class PartitionProduceData(Struct):
+        index: int = wire(INT32)
+        records: Records | None = wire(RECORDS, nullable=0)
+
+A field says in which versions it is on the wire (``since``, ``until``), from which on it may be
+null, and its tag if it travels in the tagged section. The order of fields is the order on the
+wire. Encoder and decoder are compiled on first use, once per class and version, into
+straight-line code (:mod:`pyproducer.protocol.compiler`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, TypeAlias
+
+from pyproducer.errors import ProtocolError, UnsupportedVersion
+from pyproducer.model import Buffer
+from pyproducer.protocol.primitives import Array, WireType
+
+__all__ = ["LATEST", "Message", "Records", "Struct", "Wire", "wire"]
+
+#: A version later than all.
+LATEST = 0x7FFF
+
+#: Record batches of one partition. Decoding gives a memoryview of the frame; encoding takes one
+#: buffer or several in a row and passes them on uncopied.
+Records: TypeAlias = Buffer | Sequence[Buffer]
+
+_METADATA_KEY = "wire"
+_UNSET: Any = object()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wire:
+    """What the field table knows of one field.
+
+    Attributes:
+        type: the wire type.
+        since: first version that has the field.
+        until: last version that has it.
+        nullable: first version in which it may be null; None for never.
+        tag: its tag in the tagged section, or None for a place in the fixed order.
+        ignorable: True where encoding for a version without the field drops its value;
+            otherwise a value other than the default is refused there.
+        default: Python value of a field that is absent.
+    """
+
+    type: WireType
+    since: int
+    until: int
+    nullable: int | None
+    tag: int | None
+    ignorable: bool
+    default: Any
+
+    def in_version(self, version: int) -> bool:
+        """True if the field is on the wire in ``version``."""
+        return self.since <= version <= self.until
+
+    def null_in(self, version: int) -> bool:
+        """True if the field may be null in ``version``."""
+        return self.nullable is not None and version >= self.nullable
+
+
+def wire(
+    kind: WireType,
+    *,
+    since: int = 0,
+    until: int = LATEST,
+    nullable: int | None = None,
+    tag: int | None = None,
+    ignorable: bool = False,
+    default: Any = _UNSET,
+) -> Any:
+    """A dataclass field with its place on the wire; see :class:`Wire` for the arguments.
+
+    Without ``default`` a field starts as the type's zero: 0, False, "", b"", an empty list, a
+    struct of defaults; None for records, and for a tagged struct, which is then not sent.
+    """
+    if default is _UNSET:
+        default = _zero(kind, tagged=tag is not None)
+    spec = Wire(kind, since, until, nullable, tag, ignorable, default)
+    metadata = {_METADATA_KEY: spec}
+    if isinstance(default, (list, Struct)):
+        # Both have to be fresh in every instance.
+        factory: Callable[[], Any] = type(default)
+        return dataclasses.field(default_factory=factory, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _zero(kind: WireType, *, tagged: bool) -> Any:
+    if isinstance(kind, Array):
+        return []
+    if isinstance(kind, type):
+        return None if tagged else kind()
+    return kind.zero
+
+
+class Struct:
+    """Base of everything that has fields on the wire; subclasses are slotted dataclasses."""
+
+    __slots__ = ()
+
+    @classmethod
+    def wire_fields(cls) -> dict[str, Wire]:
+        """Field tables by attribute name, in wire order."""
+        return {
+            field.name: field.metadata[_METADATA_KEY]
+            for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        }
+
+
+class Message(Struct):
+    """A whole request, response or stand-alone structure.
+
+    Attributes:
+        api_key: Kafka's number of the API; -1 for structures that no API carries.
+        min_version: oldest version that this class encodes and decodes.
+        max_version: newest version.
+        flexible_since: first version with compact lengths and tagged fields.
+    """
+
+    __slots__ = ()
+
+    api_key: ClassVar[int] = -1
+    min_version: ClassVar[int] = 0
+    max_version: ClassVar[int] = 0
+    flexible_since: ClassVar[int] = LATEST
+
+    _encoders: ClassVar[dict[int, Callable[[Any, bytearray, list[Buffer]], None]]]
+    _decoders: ClassVar[dict[int, Callable[[Buffer], Any]]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._encoders = {}
+        cls._decoders = {}
+
+    def encode(self, version: int) -> list[Buffer]:
+        """The body in ``version``, as buffers to be written one behind the other.
+
+        Records are passed on as they are, so they must not change until written.
+
+        Raises:
+            UnsupportedVersion: the class does not know ``version``.
+            ValueError: a value does not fit its field, or ``version`` lacks a field that is set
+                and must not be dropped.
+        """
+        buffers: list[Buffer] = []
+        self.encode_into(bytearray(), buffers, version)
+        return buffers
+
+    def encode_into(self, head: bytearray, buffers: list[Buffer], version: int) -> None:
+        """Appends the body to ``head`` and puts that, with all that follows, into ``buffers``.
+
+        This is :meth:`encode` for a caller that has a header to write in front.
+        """
+        encoder = self._encoders.get(version)
+        if encoder is None:
+            encoder = _compile_encoder(type(self), version)
+        encoder(self, head, buffers)
+
+    @classmethod
+    def decode(cls, buffer: Buffer, version: int) -> Self:
+        """The message that ``buffer`` holds, all of it, in ``version``.
+
+        Lengths and counts are checked against the bytes left before anything is allocated.
+        Unknown tagged fields are skipped. Records are memoryviews of ``buffer``.
+
+        Raises:
+            UnsupportedVersion: the class does not know ``version``.
+            ProtocolError: the bytes are not this message; says which field and where.
+        """
+        decoder = cls._decoders.get(version)
+        if decoder is None:
+            decoder = _compile_decoder(cls, version)
+        message: Self = decoder(buffer)
+        return message
+
+
+def _check_version(cls: type[Message], version: int) -> None:
+    if not cls.min_version <= version <= cls.max_version:
+        raise UnsupportedVersion(
+            f"{cls.__name__} has no version {version}; "
+            f"known are {cls.min_version} to {cls.max_version}"
+        )
+
+
+def _compile_encoder(
+    cls: type[Message], version: int
+) -> Callable[[Any, bytearray, list[Buffer]], None]:
+    from pyproducer.protocol.compiler import compile_encoder
+
+    _check_version(cls, version)
+    code = compile_encoder(cls, version)
+    title = f"{cls.__name__} v{version}"
+
+    def encoder(message: Any, head: bytearray, buffers: list[Buffer]) -> None:
+        try:
+            code.function(message, head, buffers)
+        except (AttributeError, TypeError, ValueError, struct.error) as error:
+            place = code.locate(error)
+            if place is None:
+                raise
+            raise ValueError(f"{title} cannot be encoded: {place.field}: {error}") from error
+
+    cls._encoders[version] = encoder
+    return encoder
+
+
+def _compile_decoder(cls: type[Message], version: int) -> Callable[[Buffer], Any]:
+    from pyproducer.protocol.compiler import compile_decoder
+
+    _check_version(cls, version)
+    code = compile_decoder(cls, version)
+    title = f"{cls.__name__} v{version}"
+
+    def decoder(buffer: Buffer) -> Any:
+        view: Buffer = code.prepare(buffer)
+        try:
+            message, position = code.function(view, len(view))
+        except (IndexError, ValueError, struct.error) as error:
+            place = code.locate(error)
+            if place is None:
+                raise
+            reason = str(error) if isinstance(error, ValueError) else "the message ends too early"
+            raise ProtocolError(
+                f"{title} cannot be decoded: {place.field} at byte {place.position} "
+                f"of {len(view)}: {reason}"
+            ) from error
+        if position != len(view):
+            raise ProtocolError(
+                f"{title} cannot be decoded: {len(view) - position} bytes are left over "
+                f"behind its last field at byte {position}"
+            )
+        return message
+
+    cls._decoders[version] = decoder
+    return decoder
