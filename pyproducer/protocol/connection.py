@@ -1,0 +1,288 @@
+"""The client's side of one connection, without the connection.
+
+Bytes from the broker go in by :meth:`ClientConnection.receive_data` (or the two methods of
+``asyncio.BufferedProtocol``), bytes for it come out of :meth:`~ClientConnection.data_to_send`.
+Requests are pipelined: any number may be under way, the broker answers them in the order in which
+they were sent, and an answer with another correlation id than the oldest request's proves that
+the two sides no longer agree where they are. There is no way back from such an error: it is kept
+in :attr:`ClientConnection.error`, and the owner has to close the connection.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from pyproducer.errors import ProtocolError, UnsupportedVersion, UsageError
+from pyproducer.model import Buffer
+from pyproducer.protocol.api import API, ApiKey, negotiate
+from pyproducer.protocol.frame import (
+    DEFAULT_MAX_FRAME,
+    FrameReader,
+    decode_response_header,
+    encode_request,
+)
+from pyproducer.protocol.handshake import Handshake
+from pyproducer.protocol.schema import Message
+
+__all__ = ["Answer", "ClientConnection"]
+
+
+class Answer(NamedTuple):
+    """A response to one of our requests.
+
+    Attributes:
+        tag: what :meth:`ClientConnection.send` was given.
+        message: the response.
+        version: the version of request and response.
+    """
+
+    tag: object
+    message: Message
+    version: int
+
+
+class _Pending(NamedTuple):
+    """A request whose answer has not come."""
+
+    correlation_id: int
+    api_key: int
+    version: int
+    tag: object
+
+
+_HANDSHAKE = object()
+
+
+class ClientConnection:
+    """Speaks Kafka with one broker; performs no I/O.
+
+    :meth:`start` asks the broker for its versions; requests can be sent once :attr:`ready`.
+
+    Attributes:
+        client_id: what we call ourselves in every request.
+        ready: True once the broker has told its versions.
+        error: what the peer did wrong; None as long as the connection is sound.
+        versions: first and last version by API key, as the broker told.
+        features: finalized level by feature name, as the broker told.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        *,
+        max_frame: int = DEFAULT_MAX_FRAME,
+        software_name: str = "pyproducer",
+        software_version: str = "unknown",
+    ) -> None:
+        """Makes a connection that has sent nothing.
+
+        Args:
+            client_id: for the broker's logs and quotas.
+            max_frame: bytes; a longer response is an error.
+            software_name: name of the client library, for the broker's metrics.
+            software_version: its version.
+
+        Raises:
+            ValueError: the software name or version has characters that brokers refuse.
+        """
+        self.client_id = client_id
+        self.ready = False
+        self.error: ProtocolError | None = None
+        self.versions: dict[int, tuple[int, int]] = {}
+        self.features: dict[str, int] = {}
+        self._handshake = Handshake(software_name, software_version)
+        self._reader = FrameReader(max_frame)
+        self._pending: deque[_Pending] = deque()
+        self._answers: list[Answer] = []
+        self._outgoing: list[Buffer] = []
+        self._next_id = 0
+        self._started = False
+
+    # Sending
+
+    def start(self) -> None:
+        """Queues the question for the broker's versions; a second call does nothing."""
+        if not self._started:
+            self._started = True
+            self._ask()
+
+    def version_for(self, api_key: int, versions: range | None = None) -> int | None:
+        """The version in which a request would be sent now; None if it cannot be.
+
+        Args:
+            api_key: the API.
+            versions: those that the caller is prepared to speak; None for all we know.
+        """
+        if api_key not in self.versions or api_key not in API:
+            return None
+        first, last = self.versions[api_key]
+        ours = API[api_key].versions
+        if versions is not None:
+            ours = range(max(ours.start, versions.start), min(ours.stop, versions.stop))
+        return negotiate(ours, range(first, last + 1))
+
+    def send(
+        self,
+        message: Message,
+        *,
+        tag: object,
+        expect_response: bool = True,
+        versions: range | None = None,
+    ) -> int:
+        """Queues a request in the newest version that both sides know, which it returns.
+
+        Args:
+            message: the request. Records in it are passed on uncopied and must not change
+                before they are written.
+            tag: comes back in the :class:`Answer`.
+            expect_response: False for a Produce request with acks=0, which has no answer.
+            versions: those that the caller is prepared to speak; None for all we know.
+
+        Raises:
+            UsageError: the connection is not ready.
+            UnsupportedVersion: there is no version in common; nothing was queued.
+            ProtocolError: the connection broke before.
+            ValueError: the message cannot be encoded; nothing was queued.
+        """
+        if self.error is not None:
+            raise ProtocolError(f"the connection broke before: {self.error}") from self.error
+        if not self.ready:
+            raise UsageError("the broker has not told its versions yet; wait until ready")
+        version = self.version_for(message.api_key, versions)
+        if version is None:
+            raise UnsupportedVersion(self._mismatch(message, versions))
+        self._queue(message, version, tag, expect_response=expect_response)
+        return version
+
+    def data_to_send(self) -> list[Buffer]:
+        """What has to be written now, in order; each buffer is given once."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    # Receiving
+
+    def receive_data(self, data: Buffer) -> None:
+        """Takes bytes from the broker, copying them. Never raises: see :attr:`error`."""
+        try:
+            self._reader.feed(data)
+        except ProtocolError as error:
+            self._read_frames()
+            self._fail(error)
+        else:
+            self._read_frames()
+
+    def get_buffer(self, hint: int = -1) -> memoryview:
+        """Room for the next bytes from the broker; see :class:`FrameReader`."""
+        return self._reader.get_buffer(hint)
+
+    def buffer_updated(self, count: int) -> None:
+        """Takes ``count`` bytes that were put there. Never raises: see :attr:`error`."""
+        try:
+            self._reader.buffer_updated(count)
+        except ProtocolError as error:
+            self._read_frames()
+            self._fail(error)
+        else:
+            self._read_frames()
+
+    def receive_eof(self) -> None:
+        """Takes note that the broker has closed its side.
+
+        That is an :attr:`error` in the middle of an answer, and before the first one.
+        """
+        if self._reader.partial:
+            self._fail(ProtocolError("the peer closed the connection in the middle of an answer"))
+        elif not self.ready:
+            self._fail(
+                ProtocolError(
+                    "the peer closed the connection without telling its versions; it may be no "
+                    "Kafka broker, or expect TLS"
+                )
+            )
+
+    def answers(self) -> list[Answer]:
+        """The answers that have come, in the order of the requests; each is given once."""
+        answers, self._answers = self._answers, []
+        return answers
+
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer so far, the question for versions included."""
+        return len(self._pending)
+
+    def unanswered(self) -> list[object]:
+        """The tags of the requests without an answer, oldest first."""
+        return [pending.tag for pending in self._pending if pending.tag is not _HANDSHAKE]
+
+    # Inside
+
+    def _ask(self) -> None:
+        self._queue(self._handshake.request(), self._handshake.version, _HANDSHAKE)
+
+    def _queue(
+        self, message: Message, version: int, tag: object, *, expect_response: bool = True
+    ) -> None:
+        self._outgoing += encode_request(message, version, self._next_id, self.client_id)
+        if expect_response:
+            self._pending.append(_Pending(self._next_id, message.api_key, version, tag))
+        self._next_id = (self._next_id + 1) & 0x7FFFFFFF
+
+    def _read_frames(self) -> None:
+        if self.error is not None:
+            return
+        try:
+            for frame in self._reader.frames():
+                self._read_frame(frame)
+        except ProtocolError as error:
+            self._fail(error)
+
+    def _read_frame(self, frame: memoryview) -> None:
+        if not self._pending:
+            raise ProtocolError(f"the peer sent {len(frame)} bytes that answer no request")
+        expected = self._pending[0]
+        name = API[expected.api_key].name
+        try:
+            correlation_id, body = decode_response_header(frame, expected.api_key, expected.version)
+            if correlation_id != expected.correlation_id:
+                raise ProtocolError(
+                    f"the peer answered request {correlation_id} where request "
+                    f"{expected.correlation_id} ({name}) was to be answered"
+                )
+            if expected.tag is _HANDSHAKE:
+                self._shake(body)
+            else:
+                message = API[expected.api_key].response.decode(body, expected.version)
+                self._answers.append(Answer(expected.tag, message, expected.version))
+        except ProtocolError as error:
+            if self.ready:
+                raise
+            # The first answer decides whether this is a Kafka broker at all.
+            raise ProtocolError(
+                f"the peer does not answer as a Kafka broker does: {error}"
+            ) from error
+        self._pending.popleft()
+
+    def _shake(self, body: memoryview) -> None:
+        self._handshake.on_response(body)
+        if not self._handshake.done:
+            self._ask()
+            return
+        self.versions = self._handshake.versions
+        self.features = self._handshake.features
+        self.ready = True
+
+    def _fail(self, error: ProtocolError) -> None:
+        if self.error is None:
+            self.error = error
+
+    def _mismatch(self, message: Message, versions: range | None) -> str:
+        name = type(message).__name__
+        served = self.versions.get(message.api_key)
+        if served is None:
+            return f"the broker does not serve {name} (API key {message.api_key})"
+        ours = API[ApiKey(message.api_key)].versions if versions is None else versions
+        return (
+            f"the broker serves {name} in versions {served[0]} to {served[1]}, "
+            f"we speak {ours.start} to {ours.stop - 1}"
+        )
