@@ -1,0 +1,204 @@
+"""Records of `__consumer_offsets`: committed offsets and group metadata, both ways."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from pyproducer.broker.groups.model import CommittedOffset, GroupImage, MemberImage
+from pyproducer.broker.groups.schema import (
+    GroupMetadataKey,
+    GroupMetadataValue,
+    MemberMetadata,
+    OffsetCommitKey,
+    OffsetCommitValue,
+    pack,
+    unpack,
+    version_of,
+)
+from pyproducer.errors import ProtocolError
+from pyproducer.model import TopicPartition
+
+OFFSETS_TOPIC = "__consumer_offsets"
+
+# Version 1 of an offset is the only one that can carry its own expiry; 3 has the leader epoch.
+_OFFSET_VERSION = 3
+_EXPIRING_OFFSET_VERSION = 1
+_GROUP_VERSION = 3
+
+logger = logging.getLogger(__name__)
+
+
+class KeyValue(NamedTuple):
+    """One record to be written; without a value it is a tombstone."""
+
+    key: bytes
+    value: bytes | None
+
+
+def java_hash(text: str) -> int:
+    """Return what Java's `String.hashCode` returns: signed, over UTF-16 units."""
+    units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")
+    value = 0
+    for unit in units:
+        value = (value * 31 + unit) & 0xFFFFFFFF
+    return value - (1 << 32) if value & 0x80000000 else value
+
+
+def partition_of(group_id: str, partitions: int) -> int:
+    """Return the partition of the offsets topic that holds a group, as Kafka computes it."""
+    hashed = java_hash(group_id)
+    # Java's abs has no positive counterpart of the smallest int; Kafka takes 0 for it.
+    return 0 if hashed == -(1 << 31) else abs(hashed) % partitions
+
+
+def offset_record(
+    group_id: str, partition: TopicPartition, committed: CommittedOffset | None
+) -> KeyValue:
+    """Return the record of a committed offset, a tombstone for None."""
+    key = OffsetCommitKey(group=group_id, topic=partition.topic, partition=partition.partition)
+    packed_key = pack(key, 1)
+    if committed is None:
+        return KeyValue(packed_key, None)
+    value = OffsetCommitValue(
+        offset=committed.offset,
+        leader_epoch=committed.leader_epoch,
+        metadata=committed.metadata,
+        commit_timestamp=committed.commit_timestamp_ms,
+        expire_timestamp=committed.expire_timestamp_ms,
+    )
+    expires = committed.expire_timestamp_ms >= 0
+    version = _EXPIRING_OFFSET_VERSION if expires else _OFFSET_VERSION
+    return KeyValue(packed_key, pack(value, version))
+
+
+def group_record(group_id: str, image: GroupImage | None) -> KeyValue:
+    """Return the record of a group's metadata, a tombstone for None."""
+    key = pack(GroupMetadataKey(group=group_id), 2)
+    if image is None:
+        return KeyValue(key, None)
+    value = GroupMetadataValue(
+        protocol_type=image.protocol_type,
+        generation=image.generation,
+        protocol=image.protocol,
+        leader=image.leader,
+        current_state_timestamp=image.state_timestamp_ms,
+        members=[
+            MemberMetadata(
+                member_id=member.member_id,
+                group_instance_id=member.instance_id,
+                client_id=member.client_id,
+                client_host=member.client_host,
+                rebalance_timeout=member.rebalance_timeout_ms,
+                session_timeout=member.session_timeout_ms,
+                subscription=member.subscription,
+                assignment=member.assignment,
+            )
+            for member in image.members
+        ],
+    )
+    return KeyValue(key, pack(value, _GROUP_VERSION))
+
+
+class Replay:
+    """What the records of one partition amount to, applied in the order of the log.
+
+    Attributes:
+        groups: last image of each group that has one.
+        offsets: committed offsets of each group that has any.
+    """
+
+    def __init__(self) -> None:
+        self.groups: dict[str, GroupImage] = {}
+        self.offsets: dict[str, dict[TopicPartition, CommittedOffset]] = {}
+
+    @property
+    def group_ids(self) -> frozenset[str]:
+        """Every group that left anything."""
+        return frozenset(self.groups) | frozenset(self.offsets)
+
+    @property
+    def live_records(self) -> int:
+        """How many records it would take to say the same."""
+        return len(self.groups) + sum(len(offsets) for offsets in self.offsets.values())
+
+    def apply_all(self, records: Iterable[KeyValue]) -> None:
+        """Apply records in order, passing over those that cannot be read.
+
+        A record of a later Kafka, or a broken one, must not keep the others from loading.
+        """
+        for record in records:
+            try:
+                self.apply(record)
+            except ProtocolError as error:
+                logger.warning("passing over a record of %s: %s", OFFSETS_TOPIC, error)
+
+    def apply(self, record: KeyValue) -> None:
+        """Apply one record.
+
+        Raises:
+            ProtocolError: it is of no known kind or version.
+        """
+        version = version_of(record.key)
+        if version in (0, 1):
+            self._apply_offset(unpack(OffsetCommitKey, record.key), record.value)
+        elif version == 2:
+            self._apply_group(unpack(GroupMetadataKey, record.key), record.value)
+        else:
+            raise ProtocolError(f"its key has the unknown version {version}")
+
+    def _apply_offset(self, key: OffsetCommitKey, data: bytes | None) -> None:
+        partition = TopicPartition(key.topic, key.partition)
+        if data is None:
+            offsets = self.offsets.get(key.group)
+            if offsets is not None:
+                offsets.pop(partition, None)
+                if not offsets:
+                    del self.offsets[key.group]
+            return
+        value = unpack(OffsetCommitValue, data)
+        self.offsets.setdefault(key.group, {})[partition] = CommittedOffset(
+            offset=value.offset,
+            leader_epoch=value.leader_epoch,
+            metadata=value.metadata,
+            commit_timestamp_ms=value.commit_timestamp,
+            expire_timestamp_ms=value.expire_timestamp,
+        )
+
+    def _apply_group(self, key: GroupMetadataKey, data: bytes | None) -> None:
+        if data is None:
+            self.groups.pop(key.group, None)
+            return
+        value = unpack(GroupMetadataValue, data)
+        self.groups[key.group] = GroupImage(
+            protocol_type=value.protocol_type,
+            generation=value.generation,
+            protocol=value.protocol,
+            leader=value.leader,
+            state_timestamp_ms=value.current_state_timestamp,
+            members=tuple(
+                MemberImage(
+                    member_id=member.member_id,
+                    instance_id=member.group_instance_id,
+                    client_id=member.client_id,
+                    client_host=member.client_host,
+                    rebalance_timeout_ms=member.rebalance_timeout,
+                    session_timeout_ms=member.session_timeout,
+                    subscription=bytes(member.subscription),
+                    assignment=bytes(member.assignment),
+                )
+                for member in value.members
+            ),
+        )
+
+
+def snapshot(
+    groups: Mapping[str, GroupImage],
+    offsets: Mapping[str, Mapping[TopicPartition, CommittedOffset]],
+) -> list[KeyValue]:
+    """Return records that amount to this state, all that came before being forgotten."""
+    records = [group_record(group_id, image) for group_id, image in groups.items()]
+    for group_id, committed in offsets.items():
+        records += [offset_record(group_id, *item) for item in committed.items()]
+    return records
