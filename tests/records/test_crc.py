@@ -1,0 +1,63 @@
+"""CRC32C over any buffers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyproducer.records.crc import crc32c
+
+# RFC 3720, appendix B.4.
+VECTORS = [
+    (b"\x00" * 32, 0x8A9136AA),
+    (b"\xff" * 32, 0x62A8AB43),
+    (bytes(range(32)), 0x46DD794E),
+    (bytes(reversed(range(32))), 0x113FDB5C),
+    (b"123456789", 0xE3069283),
+    (b"", 0),
+]
+
+
+@pytest.mark.parametrize(("data", "expected"), VECTORS)
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda b: memoryview(bytearray(b))])
+def test_known_values(data, expected, kind):
+    """
+    The published values come out, whatever kind of buffer holds the data.
+    """
+    assert expected == crc32c(kind(data))
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
+def test_pieces_are_summed_as_if_joined(data, cuts):
+    """
+    Buffers of mixed kinds give the sum of their joined bytes.
+    """
+    kinds = [bytes, bytearray, memoryview, lambda b: memoryview(bytearray(b))]
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+    pieces = [data[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+
+    buffers = [kinds[i % 4](piece) for i, piece in enumerate(pieces)]
+
+    assert crc32c(data) == crc32c(*buffers)
+
+
+def test_views_of_part_of_a_buffer():
+    """
+    A view counts its own bytes only, also beyond the size of one copied piece.
+    """
+    data = bytes(range(256)) * 1000
+
+    for whole in (data, bytearray(data)):
+        view = memoryview(whole)[3:200_003]
+        assert crc32c(data[3:200_003]) == crc32c(view)
+        assert crc32c(data) == crc32c(memoryview(whole))
+
+
+def test_views_of_wider_items():
+    """
+    A view of items wider than a byte is summed byte by byte.
+    """
+    data = bytes(range(64))
+
+    assert crc32c(data) == crc32c(memoryview(bytearray(data)).cast("I"))
