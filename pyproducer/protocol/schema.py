@@ -195,7 +195,7 @@ def _check_version(cls: type[Message], version: int) -> None:
 def _compile_encoder(
     cls: type[Message], version: int
 ) -> Callable[[Any, bytearray, list[Buffer]], None]:
-    from pyproducer.protocol.compiler import compile_encoder
+    from pyproducer.protocol.encoder import compile_encoder
 
     _check_version(cls, version)
     code = compile_encoder(cls, version)
@@ -215,7 +215,7 @@ def _compile_encoder(
 
 
 def _compile_decoder(cls: type[Message], version: int) -> Callable[[Buffer], Any]:
-    from pyproducer.protocol.compiler import compile_decoder
+    from pyproducer.protocol.decoder import compile_decoder
 
     _check_version(cls, version)
     code = compile_decoder(cls, version)
