@@ -12,7 +12,7 @@ import json
 import re
 import subprocess
 import sys
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -172,8 +172,9 @@ def parse(name: str) -> dict[str, Any]:
     """Kafka's definition of a message, with the first version that we keep."""
     if name in MISSING:
         return {"name": name, **MISSING[name]}
-    resources = files("kafka.protocol.schemas") / "resources"
-    text = (resources / f"{name}.json").read_text()
+    # Found without importing it: the package warns at import.
+    [package] = find_spec("kafka").submodule_search_locations
+    text = Path(package, "protocol", "schemas", "resources", f"{name}.json").read_text()
     text = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
     text = re.sub(r'\s//[^"\n]*$', "", text, flags=re.MULTILINE)
     definition: dict[str, Any] = json.loads(text)
