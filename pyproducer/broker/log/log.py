@@ -1,0 +1,638 @@
+"""The log of one partition: append, read, look up, cut at either end.
+
+Offsets, all of them "first offset not included" but the first::
+
+    log start <= stable <= high watermark <= log end
+    |            |          |                `- next to be appended
+    |            |          `- on every in-sync replica; consumers read up to here
+    |            `- no open transaction below; read_committed consumers read up to here
+    `- oldest that may be read; moved by retention and DeleteRecords
+
+There is one writer, and no locks: every method but :meth:`FlushTicket.sync` is for its thread.
+An append that fails leaves the log as it was. When even that cannot be established (a failed
+fsync, a write that cannot be undone) the log goes offline and answers KAFKA_STORAGE_ERROR to
+writers until it is opened again, which recovers it.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from bisect import bisect_right
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.log import lookup, recovery, retention
+from pyproducer.broker.log.config import LogConfig
+from pyproducer.broker.log.epochs import EpochEnd, LeaderEpochs
+from pyproducer.broker.log.filesystem import FileSystem, TornWriteError, replace_file
+from pyproducer.broker.log.flushing import FlushTicket
+from pyproducer.broker.log.lookup import FoundOffset
+from pyproducer.broker.log.producer_state import ProducerEntry, ProducerStates
+from pyproducer.broker.log.segment import Segment, file_name
+from pyproducer.broker.log.validation import ValidBatch, validate
+from pyproducer.clock import Clock
+from pyproducer.model import Buffer, TimestampType, TopicPartition
+from pyproducer.protocol.error_codes import ErrorCode
+
+__all__ = ["AppendResult", "FlushTicket", "FoundOffset", "PartitionLog"]
+
+_log = logging.getLogger(__name__)
+
+#: What of a batch is outside its CRC and belongs to the broker: base offset, length, epoch.
+_PREFIX: Final = struct.Struct(">qii")
+
+
+class AppendResult(NamedTuple):
+    """Where an appended batch is.
+
+    Attributes:
+        base_offset: Offset of its first record.
+        last_offset: Offset of its last record; acknowledge acks=all once the high watermark
+            is above it, duplicate or not.
+        log_append_time_ms: The timestamp that the broker gave its records, or -1.
+        log_start_offset: The log's.
+        duplicate: It was in the log already, and nothing was written.
+    """
+
+    base_offset: int
+    last_offset: int
+    log_append_time_ms: int
+    log_start_offset: int
+    duplicate: bool
+
+
+class PartitionLog:
+    """One partition's log. Made by :meth:`open`.
+
+    Attributes:
+        topic_partition: Whose log this is.
+        directory: Where it is.
+        config: The topic's settings; assign a new one to change them at once.
+        sole_replica: Appends move the high watermark themselves. Off when replication
+            decides what is committed.
+        log_start_offset: Oldest offset that may be read.
+        high_watermark: Offset up to which consumers read.
+        recovery_point: Everything below it was forced to disk.
+        failure: The error that took the log offline, or None.
+    """
+
+    def __init__(
+        self,
+        topic_partition: TopicPartition,
+        directory: Path,
+        config: LogConfig,
+        *,
+        clock: Clock,
+        fs: FileSystem,
+    ) -> None:
+        self.topic_partition = topic_partition
+        self.directory = directory
+        self.config = config
+        self.sole_replica = True
+        self.log_start_offset = 0
+        self.high_watermark = 0
+        self.recovery_point = 0
+        self.failure: OSError | None = None
+        self._clock = clock
+        self._fs = fs
+        self._segments: list[Segment] = []
+        self._producers = ProducerStates(lambda: self.config)
+        self._epochs = LeaderEpochs(fs, directory / "leader-epoch-checkpoint")
+        self._flushed_ms = clock.wall_ms()
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        topic_partition: TopicPartition,
+        directory: Path,
+        config: LogConfig,
+        *,
+        clock: Clock,
+        fs: FileSystem,
+        clean: bool = False,
+        recovery_point: int = 0,
+        log_start_offset: int = 0,
+        high_watermark: int | None = None,
+    ) -> PartitionLog:
+        """The log as it is on disk, repaired where the last stop was not clean.
+
+        Args:
+            topic_partition: Whose log this is.
+            directory: Its directory; made if missing.
+            config: The topic's settings.
+            clock: Gives the time for all that follows.
+            fs: Where the directory is.
+            clean: Whether the last stop was clean, so that indexes and snapshot hold.
+            recovery_point: From the checkpoint: what was forced to disk.
+            log_start_offset: From the checkpoint.
+            high_watermark: From the checkpoint; None takes the log's end.
+
+        Raises:
+            OSError: the directory cannot be read or repaired.
+        """
+        fs.mkdir(directory)
+        log = cls(topic_partition, directory, config, clock=clock, fs=fs)
+        now_ms = clock.wall_ms()
+        log._segments = recovery.load_segments(
+            fs,
+            directory,
+            config,
+            clean=clean,
+            recovery_point=recovery_point,
+            log_start_offset=log_start_offset,
+            epochs=log._epochs,
+            now_ms=now_ms,
+        )
+        end = log.log_end_offset
+        log.log_start_offset = max(log_start_offset, log._segments[0].base_offset)
+        log.recovery_point = min(recovery_point, end) if not clean else end
+        high = end if high_watermark is None else min(high_watermark, end)
+        log.high_watermark = max(high, log.log_start_offset)
+        recovery.load_producers(fs, directory, log._segments, log._producers, now_ms=now_ms)
+        return log
+
+    # What the log holds.
+
+    @property
+    def log_end_offset(self) -> int:
+        """Offset that the next record gets."""
+        return self._segments[-1].next_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Offset below which no transaction is open, at most the high watermark."""
+        first_open = self._producers.first_open_offset
+        return self.high_watermark if first_open is None else min(first_open, self.high_watermark)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all batches on disk."""
+        return sum(segment.size for segment in self._segments)
+
+    @property
+    def segment_base_offsets(self) -> list[int]:
+        """First offset of each segment, oldest first."""
+        return [segment.base_offset for segment in self._segments]
+
+    @property
+    def leader_epoch(self) -> int:
+        """Newest epoch that the log knows, or -1."""
+        return self._epochs.latest
+
+    @property
+    def online(self) -> bool:
+        """Whether the log takes appends."""
+        return self.failure is None and not self._closed
+
+    def producers(self) -> list[ProducerEntry]:
+        """What is known of each producer; the entries stay the log's own."""
+        return self._producers.entries()
+
+    # Writing.
+
+    def validate(self, records: Buffer | None, *, request_version: int) -> ValidBatch:
+        """The batch of a Produce request as this log would store it, not yet appended.
+
+        Raises:
+            Refused: it must not be appended.
+        """
+        return validate(
+            records, self.config, now_ms=self._clock.wall_ms(), request_version=request_version
+        )
+
+    def append(self, batch: ValidBatch, *, leader_epoch: int) -> AppendResult:
+        """The batch is at the log's end, written but not forced to disk.
+
+        A batch that a producer repeats is not written again; the answer is then where it is.
+
+        Args:
+            batch: What :meth:`validate` gave.
+            leader_epoch: The leader's epoch; a new one is recorded as starting here.
+
+        Raises:
+            Refused: the producer's epoch or sequence is wrong, or the disk failed
+                (KAFKA_STORAGE_ERROR). The log is as it was.
+        """
+        self._require_online()
+        header = batch.header
+        duplicate = self._producers.check(header)
+        if duplicate is not None:
+            by_broker = self.config.message_timestamp_type is TimestampType.LOG_APPEND_TIME
+            return AppendResult(
+                duplicate.first_offset,
+                duplicate.last_offset,
+                duplicate.timestamp if by_broker else -1,
+                self.log_start_offset,
+                duplicate=True,
+            )
+        now_ms = self._clock.wall_ms()
+        active = self._segments[-1]
+        base_offset = active.next_offset
+        last_offset = base_offset + header.last_offset_delta
+        try:
+            if active.would_overflow(
+                self.config,
+                size=header.size,
+                last_offset=last_offset,
+                max_timestamp=header.max_timestamp,
+                now_ms=now_ms,
+            ):
+                active = self.roll()
+            self._epochs.assign(leader_epoch, base_offset)
+            active.append(
+                [_PREFIX.pack(base_offset, header.batch_length, leader_epoch), *batch.content],
+                last_offset=last_offset,
+                max_timestamp=header.max_timestamp,
+                index_interval=self.config.index_interval_bytes,
+            )
+        except OSError as error:
+            raise self._storage_error("append", error) from error
+        self._producers.update(
+            header, base_offset=base_offset, timestamp=header.max_timestamp, now_ms=now_ms
+        )
+        if self.sole_replica:
+            self.high_watermark = last_offset + 1
+        if last_offset + 1 - self.recovery_point >= self.config.flush_messages:
+            self.flush()
+        return AppendResult(
+            base_offset,
+            last_offset,
+            batch.log_append_time_ms,
+            self.log_start_offset,
+            duplicate=False,
+        )
+
+    def become_leader(self, leader_epoch: int) -> None:
+        """The epoch starts at the log's end, on disk before any batch of it.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        self._require_online()
+        try:
+            self._epochs.assign(leader_epoch, self.log_end_offset)
+        except OSError as error:
+            raise self._storage_error("record a leader epoch", error) from error
+
+    def roll(self) -> Segment:
+        """A new segment takes the appends; the state of the producers so far is on disk.
+
+        Raises:
+            OSError: the log goes on with the segment it has.
+        """
+        active = self._segments[-1]
+        if not active.size:
+            return active
+        active.complete_indexes()
+        self._take_snapshot()
+        segment = Segment(
+            self._fs,
+            self.directory,
+            active.next_offset,
+            self.config,
+            created_ms=self._clock.wall_ms(),
+        )
+        try:
+            segment.start()
+        except OSError:
+            segment.close()
+            raise
+        active.seal()
+        self._segments.append(segment)
+        return segment
+
+    def _take_snapshot(self) -> None:
+        name = file_name(self.log_end_offset, ".snapshot")
+        replace_file(self._fs, self.directory / name, self._producers.snapshot())
+
+    def truncate_to(self, offset: int) -> bool:
+        """No record has that offset or a higher one; a batch across it goes as a whole.
+
+        Leader epochs and producers are those of what remains, so that a batch that was cut
+        off is no duplicate any more.
+
+        Returns:
+            Whether anything was cut.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        self._require_online()
+        if offset >= self.log_end_offset:
+            return False
+        try:
+            while len(self._segments) > 1 and self._segments[-1].base_offset >= offset:
+                self._segments[-1].delete()
+                del self._segments[-1]
+            self._segments[-1].truncate(offset, self.config)
+            end = self.log_end_offset
+            self._epochs.truncate_from_end(end)
+            recovery.load_producers(
+                self._fs,
+                self.directory,
+                self._segments,
+                self._producers,
+                now_ms=self._clock.wall_ms(),
+            )
+        except OSError as error:
+            # Half a truncation is a log that nobody asked for.
+            self.failure = error
+            raise self._storage_error("truncate", error) from error
+        self.recovery_point = min(self.recovery_point, end)
+        self.high_watermark = min(self.high_watermark, end)
+        self.log_start_offset = min(self.log_start_offset, end)
+        return True
+
+    # Reading.
+
+    def read(
+        self,
+        offset: int,
+        max_bytes: int,
+        *,
+        max_offset: int | None = None,
+        min_one_batch: bool = True,
+    ) -> bytes:
+        """Whole batches from the one that holds ``offset`` on; b"" where there is none yet.
+
+        The first batch may start below ``offset``: readers skip what they did not ask for.
+
+        Args:
+            offset: First offset wanted.
+            max_bytes: Limit of the answer.
+            max_offset: Records from here on are left out; None takes the high watermark.
+            min_one_batch: Give the first batch even if it alone exceeds ``max_bytes``.
+
+        Raises:
+            Refused: OFFSET_OUT_OF_RANGE outside log start and log end, KAFKA_STORAGE_ERROR.
+        """
+        end = self.log_end_offset
+        if not self.log_start_offset <= offset <= end:
+            raise Refused(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"{self.topic_partition}: offset {offset} is not in "
+                f"[{self.log_start_offset}, {end}]",
+            )
+        limit = min(self.high_watermark if max_offset is None else max_offset, end)
+        if offset >= limit:
+            return b""
+        try:
+            for segment in self._segments[self._segment_of(offset) :]:
+                if segment.base_offset >= limit:
+                    break
+                if segment.next_offset > offset:
+                    data = segment.read(
+                        max(offset, segment.base_offset),
+                        max_bytes,
+                        end_offset=limit if limit < segment.next_offset else None,
+                        at_least_one=min_one_batch,
+                    )
+                    if data or not min_one_batch:
+                        return data
+        except OSError as error:
+            raise self._storage_error("read", error) from error
+        return b""
+
+    def _segment_of(self, offset: int) -> int:
+        """Place of the segment that holds an offset, or would."""
+        at = bisect_right(self._segments, offset, key=lambda segment: segment.base_offset)
+        return max(0, at - 1)
+
+    def offset_for_timestamp(
+        self, timestamp: int, *, max_offset: int | None = None
+    ) -> FoundOffset | None:
+        """The first record at least as young as ``timestamp``, or None if there is none.
+
+        Args:
+            timestamp: Milliseconds since the epoch.
+            max_offset: Records from here on are not looked at; None takes the high watermark.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        limit = self.high_watermark if max_offset is None else max_offset
+        try:
+            for segment in self._segments:
+                found = lookup.first_at_or_after(segment, timestamp, self.log_start_offset)
+                if found is not None:
+                    return found if found.offset < limit else None
+        except OSError as error:
+            raise self._storage_error("read", error) from error
+        return None
+
+    def max_timestamp_offset(self) -> FoundOffset | None:
+        """The first record with the highest timestamp of all, or None in an empty log.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        try:
+            candidates = [
+                found
+                for segment in self._segments
+                if (found := lookup.youngest(segment, self.log_start_offset)) is not None
+            ]
+        except OSError as error:
+            raise self._storage_error("read", error) from error
+        return max(candidates, key=lambda found: (found.timestamp, -found.offset), default=None)
+
+    def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
+        """Where the newest epoch not above ``epoch`` ended; (-1, -1) where nobody knows."""
+        return self._epochs.end_offset_for(epoch, self.log_end_offset)
+
+    # The old end.
+
+    def delete_records_before(self, offset: int) -> int:
+        """Records below ``offset`` cannot be read any more; says where the log starts now.
+
+        Whole segments below it are removed from disk. Producers keep their state.
+
+        Args:
+            offset: The new start, or -1 for the high watermark.
+
+        Raises:
+            Refused: POLICY_VIOLATION unless ``delete`` is in cleanup.policy,
+                OFFSET_OUT_OF_RANGE above the high watermark, KAFKA_STORAGE_ERROR.
+        """
+        self._require_online()
+        if "delete" not in self.config.cleanup_policy:
+            raise Refused(
+                ErrorCode.POLICY_VIOLATION,
+                f"{self.topic_partition}: cleanup.policy has no delete",
+            )
+        if offset == -1:
+            offset = self.high_watermark
+        if offset < 0 or offset > self.high_watermark:
+            raise Refused(
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"{self.topic_partition}: {offset} is not in [0, {self.high_watermark}]",
+            )
+        if offset > self.log_start_offset:
+            self._move_start(offset)
+        return self.log_start_offset
+
+    def apply_retention(self) -> int:
+        """Segments that are too old, or too much, are gone; says how many.
+
+        Time: oldest first, while the youngest record of a segment is older than
+        retention.ms. Size: whole segments, and never below retention.bytes. Only segments
+        wholly below the high watermark go. Segments that DeleteRecords passed go always.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        self._require_online()
+        before = len(self._segments)
+        start = self.log_start_offset
+        if "delete" in self.config.cleanup_policy:
+            start = max(
+                start,
+                retention.start_by_time(
+                    self._segments, self.config, self.high_watermark, self._clock.wall_ms()
+                ),
+                retention.start_by_size(self._segments, self.config, self.high_watermark),
+            )
+        try:
+            if start > self._segments[-1].base_offset and start == self.log_end_offset:
+                self.roll()
+                before = len(self._segments)
+        except OSError as error:
+            raise self._storage_error("roll", error) from error
+        self._move_start(start)
+        return before - len(self._segments)
+
+    def _move_start(self, offset: int) -> None:
+        self.log_start_offset = max(self.log_start_offset, offset)
+        try:
+            while len(self._segments) > 1 and self._segments[1].base_offset <= offset:
+                # Off the list first: a file that will not go must not be read again.
+                segment = self._segments.pop(0)
+                segment.delete()
+                self._fs.remove(segment.path(".snapshot"))
+            self._epochs.truncate_from_start(self.log_start_offset)
+        except OSError as error:
+            raise self._storage_error("delete segments", error) from error
+
+    def expire_producers(self) -> int:
+        """Producers idle for too long are forgotten; says how many."""
+        return self._producers.expire(self._clock.wall_ms())
+
+    # To the disk.
+
+    def begin_flush(self) -> FlushTicket:
+        """A ticket for forcing to disk what the log holds now, on another thread if wanted.
+
+        Call its ``sync`` anywhere, then :meth:`end_flush` here, also if it failed.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        self._require_online()
+        try:
+            first = self._segment_of(self.recovery_point)
+            return FlushTicket(self._fs, self.directory, self._segments[first:])
+        except OSError as error:
+            raise self._storage_error("flush", error) from error
+
+    def end_flush(self, ticket: FlushTicket) -> None:
+        """The recovery point is at the ticket's end, if its ``sync`` succeeded.
+
+        Raises:
+            Refused: it failed, and the log is offline: after a failed fsync nobody knows
+                which pages are on disk, and asking again would lie.
+        """
+        ticket.close()
+        if ticket.error is not None:
+            self.failure = ticket.error
+            raise self._storage_error("flush", ticket.error) from ticket.error
+        if ticket.synced:
+            self.recovery_point = max(
+                self.recovery_point, min(ticket.end_offset, self.log_end_offset)
+            )
+            self._flushed_ms = self._clock.wall_ms()
+
+    def flush(self) -> None:
+        """Everything in the log survives a loss of power.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR; the log is offline.
+        """
+        if self.recovery_point >= self.log_end_offset:
+            return
+        ticket = self.begin_flush()
+        ticket.sync()
+        self.end_flush(ticket)
+
+    @property
+    def flush_due(self) -> bool:
+        """Whether flush.ms has passed since the last flush, with something to flush."""
+        return (
+            self.recovery_point < self.log_end_offset
+            and self._clock.wall_ms() - self._flushed_ms >= self.config.flush_ms
+        )
+
+    def close(self) -> bool:
+        """The log is on disk with complete indexes and a snapshot, and its files are released.
+
+        Returns:
+            Whether the next start may trust what it finds.
+        """
+        if self._closed:
+            return self.failure is None
+        clean = self.failure is None
+        if clean:
+            try:
+                self._segments[-1].complete_indexes()
+                self._take_snapshot()
+                ticket = FlushTicket(
+                    self._fs,
+                    self.directory,
+                    self._segments[self._segment_of(self.recovery_point) :],
+                )
+                ticket.sync()
+                self.end_flush(ticket)
+                self._drop_stray_snapshots()
+            except (OSError, Refused) as error:
+                _log.error("%s was not closed cleanly: %s", self.topic_partition, error)
+                clean = False
+        self._closed = True
+        for segment in self._segments:
+            segment.close()
+        return clean
+
+    def abandon(self) -> None:
+        """The files are released and nothing is written: the directory is to be deleted."""
+        self._closed = True
+        for segment in self._segments:
+            segment.close()
+
+    def _drop_stray_snapshots(self) -> None:
+        """Snapshots are kept where a segment starts, and the newest."""
+        bases = set(self.segment_base_offsets)
+        for offset in recovery.numbered(self._fs, self.directory, ".snapshot")[:-1]:
+            if offset not in bases:
+                name = file_name(offset, ".snapshot")
+                self._fs.remove(self.directory / name)
+
+    # When the disk fails.
+
+    def _require_online(self) -> None:
+        if self._closed:
+            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.topic_partition} is closed")
+        if self.failure is not None:
+            raise Refused(
+                ErrorCode.KAFKA_STORAGE_ERROR,
+                f"{self.topic_partition} is offline since: {self.failure}",
+            )
+
+    def _storage_error(self, what: str, error: OSError) -> Refused:
+        if isinstance(error, TornWriteError):
+            self.failure = error
+        state = "offline" if self.failure is not None else "as it was"
+        _log.error("%s: cannot %s (%s); the log is %s", self.topic_partition, what, error, state)
+        return Refused(
+            ErrorCode.KAFKA_STORAGE_ERROR, f"{self.topic_partition}: cannot {what}: {error}"
+        )

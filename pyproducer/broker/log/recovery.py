@@ -1,0 +1,278 @@
+"""Opening a partition's directory: what the log holds after a clean stop or after a crash.
+
+A clean stop left complete indexes and a snapshot of the producers at the log's end; they are
+checked for plausibility and trusted. After anything else, every batch from the recovery point on
+is held against its CRC. The log ends before the first that fails, and indexes, leader epochs and
+producer state are rebuilt from what remains.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from pyproducer.broker.log.config import LogConfig
+from pyproducer.broker.log.epochs import LeaderEpochs
+from pyproducer.broker.log.filesystem import FileSystem, read_file
+from pyproducer.broker.log.index import CorruptIndexError
+from pyproducer.broker.log.producer_state import CorruptSnapshotError, EndMarker, ProducerStates
+from pyproducer.broker.log.segment import Segment, file_name
+from pyproducer.errors import CorruptRecord
+from pyproducer.records.batch import (
+    ATTRIBUTES_POSITION,
+    HEADER_SIZE,
+    MAGIC,
+    MIN_BATCH_LENGTH,
+    BatchHeader,
+    read_header,
+)
+from pyproducer.records.crc import crc32c
+from pyproducer.records.reader import Batch
+
+__all__ = ["end_marker", "load_producers", "load_segments", "numbered", "verified_headers"]
+
+_log = logging.getLogger(__name__)
+
+_CHUNK: Final = 1 << 20
+_CONTROL_KEY: Final = struct.Struct(">hh")
+_CONTROL_VALUE: Final = struct.Struct(">hi")
+_COMMIT: Final = 1
+_ABORT: Final = 0
+#: Leftovers of an operation that did not finish; none of them holds anything of its own.
+_LEFTOVERS: Final = (".tmp", ".deleted", ".cleaned", ".swap")
+
+
+def load_segments(
+    fs: FileSystem,
+    directory: Path,
+    config: LogConfig,
+    *,
+    clean: bool,
+    recovery_point: int,
+    log_start_offset: int,
+    epochs: LeaderEpochs,
+    now_ms: int,
+) -> list[Segment]:
+    """The log's segments, oldest first, at least one; the last one takes appends.
+
+    Args:
+        fs: Where the directory is.
+        directory: The partition's directory.
+        config: The log's settings.
+        clean: Whether the last stop was clean.
+        recovery_point: Everything below this offset was forced to disk.
+        log_start_offset: Where an empty log starts.
+        epochs: Loaded, and brought in line with the batches.
+        now_ms: The broker's clock.
+
+    Raises:
+        OSError: the directory cannot be read or repaired.
+    """
+    epochs.load()
+    known = epochs.entries
+    bases = _clean_directory(fs, directory)
+    segments: list[Segment] = []
+    try:
+        for at, base in enumerate(bases):
+            segment = Segment(fs, directory, base, config, created_ms=now_ms)
+            segments.append(segment)
+            following = bases[at + 1] if at + 1 < len(bases) else None
+            if not clean and (following is None or following > recovery_point):
+                if _recover(segment, config, epochs):
+                    for later in bases[at + 1 :]:
+                        _drop_segment(fs, directory, later)
+                    break
+                if following is not None:
+                    if segment.next_offset < following:
+                        _log.warning(
+                            "%s ends at offset %d and the next segment starts at %d: records "
+                            "between them are lost",
+                            segment.path(".log"),
+                            segment.next_offset,
+                            following,
+                        )
+                    segment.seal()
+                continue
+            try:
+                if following is None:
+                    segment.load_active()
+                else:
+                    segment.load_sealed(following)
+            except (CorruptIndexError, CorruptRecord) as error:
+                _log.warning("rebuilding an index: %s", error)
+                segment.rescan(config)
+                if following is not None:
+                    segment.seal()
+    except BaseException:
+        for segment in segments:
+            segment.close()
+        raise
+    if segments and segments[-1].next_offset < log_start_offset:
+        # The checkpoint knows of records that are gone with a truncated tail. Offsets below
+        # the start were given to a reader once; they must not come again with other records.
+        for segment in segments:
+            segment.delete()
+        segments.clear()
+    if not segments:
+        segment = Segment(fs, directory, log_start_offset, config, created_ms=now_ms)
+        segment.start()
+        segments.append(segment)
+    if not epochs.entries:
+        for segment in segments:
+            for _, header in segment.headers(0):
+                epochs.note(header.leader_epoch, header.base_offset)
+    if epochs.entries != known:
+        epochs.save()
+    epochs.truncate_from_end(segments[-1].next_offset)
+    return segments
+
+
+def _clean_directory(fs: FileSystem, directory: Path) -> list[int]:
+    """Leftovers are gone; says the base offsets of the log files, ascending."""
+    bases = numbered(fs, directory, ".log")
+    for name in map(Path, fs.listdir(directory)):
+        orphan = (
+            name.suffix in {".index", ".timeindex"}
+            and name.stem.isdigit()
+            and int(name.stem) not in bases
+        )
+        if name.suffix in _LEFTOVERS or orphan:
+            fs.remove(directory / name)
+    return bases
+
+
+def numbered(fs: FileSystem, directory: Path, suffix: str) -> list[int]:
+    """Offsets in the names of the files of one kind, ascending."""
+    names = map(Path, fs.listdir(directory))
+    return sorted(int(name.stem) for name in names if name.suffix == suffix and name.stem.isdigit())
+
+
+def _drop_segment(fs: FileSystem, directory: Path, base: int) -> None:
+    for suffix in (".index", ".timeindex", ".log"):
+        fs.remove(directory / file_name(base, suffix))
+
+
+def _recover(segment: Segment, config: LogConfig, epochs: LeaderEpochs) -> bool:
+    """The segment ends before its first bad batch; says whether it was cut."""
+    end = 0
+    for position, header in verified_headers(segment):
+        end = position + header.size
+        epochs.note(header.leader_epoch, header.base_offset)
+    cut = segment.log.size() - end
+    if cut:
+        _log.warning(
+            "%s: %d bytes from position %d on are no sound batch and are cut off",
+            segment.path(".log"),
+            cut,
+            end,
+        )
+        segment.log.truncate(end)
+    segment.size = end
+    segment.rescan(config)
+    return bool(cut)
+
+
+def verified_headers(segment: Segment) -> Iterator[tuple[int, BatchHeader]]:
+    """(position, header) of each batch of a segment up to the first that is not sound.
+
+    Sound is: format 2, whole, CRC right, offsets that follow those before.
+    """
+    size = segment.log.size()
+    expected = segment.base_offset
+    chunk, start, position = memoryview(b""), 0, 0
+    while position + HEADER_SIZE <= size:
+        at = position - start
+        if at + HEADER_SIZE > len(chunk):
+            chunk, start, at = memoryview(segment.log.pread(_CHUNK, position)), position, 0
+        header = read_header(chunk, at)
+        if (
+            header.magic != MAGIC
+            or header.batch_length < MIN_BATCH_LENGTH
+            or position + header.size > size
+            or header.base_offset < expected
+            or header.last_offset_delta < 0
+        ):
+            return
+        if at + header.size > len(chunk):
+            wanted = max(header.size, _CHUNK)
+            chunk, start, at = memoryview(segment.log.pread(wanted, position)), position, 0
+        if crc32c(chunk[at + ATTRIBUTES_POSITION : at + header.size]) != header.crc:
+            return
+        yield position, header
+        expected = header.next_offset
+        position += header.size
+
+
+def load_producers(
+    fs: FileSystem,
+    directory: Path,
+    segments: list[Segment],
+    producers: ProducerStates,
+    *,
+    now_ms: int,
+) -> None:
+    """The producers are those of the newest usable snapshot and of the batches after it.
+
+    Snapshots that are broken, or speak of offsets that the log no longer has, are removed.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    producers.clear()
+    end = segments[-1].next_offset
+    start = segments[0].base_offset
+    for offset in reversed(numbered(fs, directory, ".snapshot")):
+        path = directory / file_name(offset, ".snapshot")
+        if offset <= end:
+            try:
+                producers.load(read_file(fs, path) or b"", now_ms=now_ms)
+            except CorruptSnapshotError as error:
+                _log.warning("%s: %s; using an older one", path, error)
+            else:
+                start = max(start, offset)
+                break
+        fs.remove(path)
+    for segment in segments:
+        if segment.next_offset <= start or not segment.size:
+            continue
+        for position, header in segment.headers(segment.offset_index.position_of(start)):
+            if header.producer_id < 0 or header.base_offset < start:
+                continue
+            _replay(segment, position, header, producers, now_ms)
+
+
+def _replay(
+    segment: Segment, position: int, header: BatchHeader, producers: ProducerStates, now_ms: int
+) -> None:
+    if not header.is_control:
+        producers.update(
+            header,
+            base_offset=header.base_offset,
+            timestamp=header.max_timestamp,
+            now_ms=now_ms,
+        )
+        return
+    marker = end_marker(Batch(header, memoryview(segment.log.pread(header.size, position))))
+    if marker:
+        producers.end_transaction(
+            header.producer_id,
+            header.producer_epoch,
+            marker,
+            timestamp=header.max_timestamp,
+            now_ms=now_ms,
+        )
+
+
+def end_marker(batch: Batch) -> EndMarker | None:
+    """What a control batch says about a transaction; None for other kinds of control batch."""
+    for record in batch.records():
+        key, value = record.key or b"", record.value or b""
+        if len(key) < _CONTROL_KEY.size or len(value) < _CONTROL_VALUE.size:
+            return None
+        kind = _CONTROL_KEY.unpack_from(key)[1]
+        if kind in {_COMMIT, _ABORT}:
+            return EndMarker(kind == _COMMIT, _CONTROL_VALUE.unpack_from(value)[1])
+    return None
