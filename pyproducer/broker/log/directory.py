@@ -112,7 +112,7 @@ class DataDirectory:
             self._lock = self._fs.lock(self.path / _LOCK)
         except BlockingIOError as error:
             raise DataDirectoryError(
-                f"another broker is running on {self.path}; stop it or choose another data directory"
+                f"another broker runs on {self.path}; stop it or choose another data directory"
             ) from error
         try:
             self._claim()

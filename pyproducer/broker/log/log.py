@@ -17,13 +17,11 @@ writers until it is opened again, which recovers it.
 from __future__ import annotations
 
 import logging
-import struct
-from bisect import bisect_right
 from pathlib import Path
-from typing import Final, NamedTuple
 
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.log import lookup, recovery, retention
+from pyproducer.broker.log import recovery, retention
+from pyproducer.broker.log.append import AppendResult, stored_buffers
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.epochs import EpochEnd, LeaderEpochs
 from pyproducer.broker.log.filesystem import FileSystem, TornWriteError, replace_file
@@ -31,36 +29,16 @@ from pyproducer.broker.log.flushing import FlushTicket
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.producer_state import ProducerEntry, ProducerStates
 from pyproducer.broker.log.segment import Segment, file_name
+from pyproducer.broker.log.segment_list import SegmentList
 from pyproducer.broker.log.validation import ValidBatch, validate
 from pyproducer.clock import Clock
+from pyproducer.errors import CorruptRecord
 from pyproducer.model import Buffer, TimestampType, TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 
 __all__ = ["AppendResult", "FlushTicket", "FoundOffset", "PartitionLog"]
 
 _log = logging.getLogger(__name__)
-
-#: What of a batch is outside its CRC and belongs to the broker: base offset, length, epoch.
-_PREFIX: Final = struct.Struct(">qii")
-
-
-class AppendResult(NamedTuple):
-    """Where an appended batch is.
-
-    Attributes:
-        base_offset: Offset of its first record.
-        last_offset: Offset of its last record; acknowledge acks=all once the high watermark
-            is above it, duplicate or not.
-        log_append_time_ms: The timestamp that the broker gave its records, or -1.
-        log_start_offset: The log's.
-        duplicate: It was in the log already, and nothing was written.
-    """
-
-    base_offset: int
-    last_offset: int
-    log_append_time_ms: int
-    log_start_offset: int
-    duplicate: bool
 
 
 class PartitionLog:
@@ -97,7 +75,7 @@ class PartitionLog:
         self.failure: OSError | None = None
         self._clock = clock
         self._fs = fs
-        self._segments: list[Segment] = []
+        self._segments = SegmentList([])
         self._producers = ProducerStates(lambda: self.config)
         self._epochs = LeaderEpochs(fs, directory / "leader-epoch-checkpoint")
         self._flushed_ms = clock.wall_ms()
@@ -136,7 +114,7 @@ class PartitionLog:
         fs.mkdir(directory)
         log = cls(topic_partition, directory, config, clock=clock, fs=fs)
         now_ms = clock.wall_ms()
-        log._segments = recovery.load_segments(
+        segments = recovery.load_segments(
             fs,
             directory,
             config,
@@ -146,12 +124,13 @@ class PartitionLog:
             epochs=log._epochs,
             now_ms=now_ms,
         )
+        log._segments = SegmentList(segments)
         end = log.log_end_offset
-        log.log_start_offset = max(log_start_offset, log._segments[0].base_offset)
+        log.log_start_offset = max(log_start_offset, segments[0].base_offset)
         log.recovery_point = min(recovery_point, end) if not clean else end
         high = end if high_watermark is None else min(high_watermark, end)
         log.high_watermark = max(high, log.log_start_offset)
-        recovery.load_producers(fs, directory, log._segments, log._producers, now_ms=now_ms)
+        recovery.load_producers(fs, directory, segments, log._producers, now_ms=now_ms)
         return log
 
     # What the log holds.
@@ -159,7 +138,7 @@ class PartitionLog:
     @property
     def log_end_offset(self) -> int:
         """Offset that the next record gets."""
-        return self._segments[-1].next_offset
+        return self._segments.end_offset
 
     @property
     def last_stable_offset(self) -> int:
@@ -170,7 +149,7 @@ class PartitionLog:
     @property
     def size(self) -> int:
         """Bytes of all batches on disk."""
-        return sum(segment.size for segment in self._segments)
+        return self._segments.size
 
     @property
     def segment_base_offsets(self) -> list[int]:
@@ -229,7 +208,7 @@ class PartitionLog:
                 duplicate=True,
             )
         now_ms = self._clock.wall_ms()
-        active = self._segments[-1]
+        active = self._segments.active
         base_offset = active.next_offset
         last_offset = base_offset + header.last_offset_delta
         try:
@@ -243,7 +222,7 @@ class PartitionLog:
                 active = self.roll()
             self._epochs.assign(leader_epoch, base_offset)
             active.append(
-                [_PREFIX.pack(base_offset, header.batch_length, leader_epoch), *batch.content],
+                stored_buffers(batch, base_offset, leader_epoch),
                 last_offset=last_offset,
                 max_timestamp=header.max_timestamp,
                 index_interval=self.config.index_interval_bytes,
@@ -283,7 +262,7 @@ class PartitionLog:
         Raises:
             OSError: the log goes on with the segment it has.
         """
-        active = self._segments[-1]
+        active = self._segments.active
         if not active.size:
             return active
         active.complete_indexes()
@@ -324,10 +303,7 @@ class PartitionLog:
         if offset >= self.log_end_offset:
             return False
         try:
-            while len(self._segments) > 1 and self._segments[-1].base_offset >= offset:
-                self._segments[-1].delete()
-                del self._segments[-1]
-            self._segments[-1].truncate(offset, self.config)
+            self._segments.truncate(offset, self.config)
             end = self.log_end_offset
             self._epochs.truncate_from_end(end)
             recovery.load_producers(
@@ -367,7 +343,8 @@ class PartitionLog:
             min_one_batch: Give the first batch even if it alone exceeds ``max_bytes``.
 
         Raises:
-            Refused: OFFSET_OUT_OF_RANGE outside log start and log end, KAFKA_STORAGE_ERROR.
+            Refused: OFFSET_OUT_OF_RANGE outside log start and log end, KAFKA_STORAGE_ERROR,
+                CORRUPT_MESSAGE.
         """
         end = self.log_end_offset
         if not self.log_start_offset <= offset <= end:
@@ -380,26 +357,9 @@ class PartitionLog:
         if offset >= limit:
             return b""
         try:
-            for segment in self._segments[self._segment_of(offset) :]:
-                if segment.base_offset >= limit:
-                    break
-                if segment.next_offset > offset:
-                    data = segment.read(
-                        max(offset, segment.base_offset),
-                        max_bytes,
-                        end_offset=limit if limit < segment.next_offset else None,
-                        at_least_one=min_one_batch,
-                    )
-                    if data or not min_one_batch:
-                        return data
-        except OSError as error:
-            raise self._storage_error("read", error) from error
-        return b""
-
-    def _segment_of(self, offset: int) -> int:
-        """Place of the segment that holds an offset, or would."""
-        at = bisect_right(self._segments, offset, key=lambda segment: segment.base_offset)
-        return max(0, at - 1)
+            return self._segments.read(offset, max_bytes, limit=limit, at_least_one=min_one_batch)
+        except (OSError, CorruptRecord) as error:
+            raise self._unreadable(error) from error
 
     def offset_for_timestamp(
         self, timestamp: int, *, max_offset: int | None = None
@@ -415,13 +375,10 @@ class PartitionLog:
         """
         limit = self.high_watermark if max_offset is None else max_offset
         try:
-            for segment in self._segments:
-                found = lookup.first_at_or_after(segment, timestamp, self.log_start_offset)
-                if found is not None:
-                    return found if found.offset < limit else None
-        except OSError as error:
-            raise self._storage_error("read", error) from error
-        return None
+            found = self._segments.first_at_or_after(timestamp, self.log_start_offset)
+        except (OSError, CorruptRecord) as error:
+            raise self._unreadable(error) from error
+        return found if found is not None and found.offset < limit else None
 
     def max_timestamp_offset(self) -> FoundOffset | None:
         """The first record with the highest timestamp of all, or None in an empty log.
@@ -430,14 +387,9 @@ class PartitionLog:
             Refused: KAFKA_STORAGE_ERROR.
         """
         try:
-            candidates = [
-                found
-                for segment in self._segments
-                if (found := lookup.youngest(segment, self.log_start_offset)) is not None
-            ]
-        except OSError as error:
-            raise self._storage_error("read", error) from error
-        return max(candidates, key=lambda found: (found.timestamp, -found.offset), default=None)
+            return self._segments.youngest(self.log_start_offset)
+        except (OSError, CorruptRecord) as error:
+            raise self._unreadable(error) from error
 
     def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
         """Where the newest epoch not above ``epoch`` ended; (-1, -1) where nobody knows."""
@@ -496,7 +448,7 @@ class PartitionLog:
                 retention.start_by_size(self._segments, self.config, self.high_watermark),
             )
         try:
-            if start > self._segments[-1].base_offset and start == self.log_end_offset:
+            if start > self._segments.active.base_offset and start == self.log_end_offset:
                 self.roll()
                 before = len(self._segments)
         except OSError as error:
@@ -507,9 +459,9 @@ class PartitionLog:
     def _move_start(self, offset: int) -> None:
         self.log_start_offset = max(self.log_start_offset, offset)
         try:
-            while len(self._segments) > 1 and self._segments[1].base_offset <= offset:
+            while self._segments.below(offset):
                 # Off the list first: a file that will not go must not be read again.
-                segment = self._segments.pop(0)
+                segment = self._segments.drop_first()
                 segment.delete()
                 self._fs.remove(segment.path(".snapshot"))
             self._epochs.truncate_from_start(self.log_start_offset)
@@ -532,8 +484,7 @@ class PartitionLog:
         """
         self._require_online()
         try:
-            first = self._segment_of(self.recovery_point)
-            return FlushTicket(self._fs, self.directory, self._segments[first:])
+            return FlushTicket(self._fs, self.directory, self._segments.since(self.recovery_point))
         except OSError as error:
             raise self._storage_error("flush", error) from error
 
@@ -585,13 +536,9 @@ class PartitionLog:
         clean = self.failure is None
         if clean:
             try:
-                self._segments[-1].complete_indexes()
+                self._segments.active.complete_indexes()
                 self._take_snapshot()
-                ticket = FlushTicket(
-                    self._fs,
-                    self.directory,
-                    self._segments[self._segment_of(self.recovery_point) :],
-                )
+                ticket = self.begin_flush()
                 ticket.sync()
                 self.end_flush(ticket)
                 self._drop_stray_snapshots()
@@ -599,15 +546,13 @@ class PartitionLog:
                 _log.error("%s was not closed cleanly: %s", self.topic_partition, error)
                 clean = False
         self._closed = True
-        for segment in self._segments:
-            segment.close()
+        self._segments.close()
         return clean
 
     def abandon(self) -> None:
         """The files are released and nothing is written: the directory is to be deleted."""
         self._closed = True
-        for segment in self._segments:
-            segment.close()
+        self._segments.close()
 
     def _drop_stray_snapshots(self) -> None:
         """Snapshots are kept where a segment starts, and the newest."""
@@ -636,3 +581,9 @@ class PartitionLog:
         return Refused(
             ErrorCode.KAFKA_STORAGE_ERROR, f"{self.topic_partition}: cannot {what}: {error}"
         )
+
+    def _unreadable(self, error: OSError | CorruptRecord) -> Refused:
+        if isinstance(error, OSError):
+            return self._storage_error("read", error)
+        _log.error("%s: %s", self.topic_partition, error)
+        return Refused(ErrorCode.CORRUPT_MESSAGE, f"{self.topic_partition}: {error}")

@@ -47,6 +47,8 @@ class LogManager:
         fs: The file system, by default the machine's.
         node_id: The broker's number.
         cluster_id: The cluster's id; None takes what the directory says, or a new one.
+        sole_replicas: No partition has a replica elsewhere: what is appended is committed.
+            Otherwise high watermarks come from the checkpoint and somebody else moves them.
         new_uuid: Source of new ids.
 
     Attributes:
@@ -64,8 +66,10 @@ class LogManager:
         fs: FileSystem | None = None,
         node_id: int = 1,
         cluster_id: str | None = None,
+        sole_replicas: bool = True,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
+        self._sole_replicas = sole_replicas
         self._fs = fs or RealFileSystem()
         self._clock = clock
         self._new_uuid = new_uuid
@@ -139,10 +143,11 @@ class LogManager:
                     clean=self.directory.was_clean,
                     recovery_point=points.get(tp, 0),
                     log_start_offset=starts.get(tp, 0),
-                    high_watermark=None if tp not in high else high[tp],
+                    high_watermark=None if self._sole_replicas else high.get(tp, 0),
                 )
+                self.logs[tp].sole_replica = self._sole_replicas
             except OSError as error:
-                _log.error("%s is offline: %s", tp, error)  # noqa: TRY400  the reason is enough
+                _log.error("%s is offline: %s", tp, error)
                 self.offline[tp] = error
         return strays
 
@@ -165,6 +170,7 @@ class LogManager:
             log = PartitionLog.open(
                 tp, path, topic.config, clock=self._clock, fs=self._fs, clean=True
             )
+            log.sole_replica = self._sole_replicas
             self._fs.fsync_dir(self.directory.path)
         except OSError as error:
             self._discard(path)
@@ -246,7 +252,7 @@ class LogManager:
                 try:
                     results.append(action(log) or 0)
                 except Refused as error:
-                    _log.error("%s", error)  # noqa: TRY400  the log has said it already
+                    _log.error("%s", error)
         return results
 
     def checkpoint(self) -> None:
@@ -283,7 +289,7 @@ class LogManager:
             if clean:
                 self.directory.mark_clean()
         except OSError as error:
-            _log.error("the stop was not clean: %s", error)  # noqa: TRY400
+            _log.error("the stop was not clean: %s", error)
             clean = False
         self.directory.close()
         return clean

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -102,8 +102,8 @@ def load_segments(
                 else:
                     segment.load_sealed(following)
             except (CorruptIndexError, CorruptRecord) as error:
-                _log.warning("rebuilding an index: %s", error)
-                segment.rescan(config)
+                _log.warning("%s; the segment is recovered", error)
+                _recover(segment, config, epochs)
                 if following is not None:
                     segment.seal()
     except BaseException:
@@ -209,7 +209,7 @@ def verified_headers(segment: Segment) -> Iterator[tuple[int, BatchHeader]]:
 def load_producers(
     fs: FileSystem,
     directory: Path,
-    segments: list[Segment],
+    segments: Iterable[Segment],
     producers: ProducerStates,
     *,
     now_ms: int,
@@ -222,6 +222,7 @@ def load_producers(
         OSError: a file cannot be read.
     """
     producers.clear()
+    segments = list(segments)
     end = segments[-1].next_offset
     start = segments[0].base_offset
     for offset in reversed(numbered(fs, directory, ".snapshot")):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pyproducer.broker.log.config import LogConfig
-from pyproducer.broker.log.segment import Segment
+from pyproducer.broker.log.segment_list import SegmentList
 
 __all__ = ["start_by_size", "start_by_time"]
 
 
 def start_by_time(
-    segments: Sequence[Segment], config: LogConfig, high_watermark: int, now_ms: int
+    segments: SegmentList, config: LogConfig, high_watermark: int, now_ms: int
 ) -> int:
     """Where the log starts once segments older than ``retention.ms`` are gone.
 
     Oldest first, up to the first that stays: a record from the future pins its segment and
     all that follow. The last segment goes too if all of it is old.
     """
-    start = segments[0].base_offset
+    start = segments.first.base_offset
     if config.retention_ms < 0:
         return start
     for segment in segments:
@@ -36,18 +34,22 @@ def start_by_time(
     return start
 
 
-def start_by_size(segments: Sequence[Segment], config: LogConfig, high_watermark: int) -> int:
+def start_by_size(segments: SegmentList, config: LogConfig, high_watermark: int) -> int:
     """Where the log starts once it is as little above ``retention.bytes`` as segments allow.
 
     What remains is never below the limit, and the last segment stays.
     """
-    start = segments[0].base_offset
+    start = segments.first.base_offset
     if config.retention_bytes < 0:
         return start
-    left = sum(segment.size for segment in segments)
-    for segment in segments[:-1]:
+    left = segments.size
+    for segment in segments:
         left -= segment.size
-        if left < config.retention_bytes or segment.next_offset > high_watermark:
+        if (
+            segment is segments.active
+            or left < config.retention_bytes
+            or segment.next_offset > high_watermark
+        ):
             break
         start = segment.next_offset
     return start
