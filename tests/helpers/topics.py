@@ -69,3 +69,10 @@ def wait_for_leaders(
         if time.monotonic() > deadline:
             raise PeerFailed(f"no leaders after {timeout} s for {missing}")
         time.sleep(0.05)
+
+
+def partition_count(bootstrap_servers: str, topic: str) -> int:
+    """The number of partitions of an existing topic."""
+    count = len(_admin(bootstrap_servers).list_topics(topic, timeout=10).topics[topic].partitions)
+    assert count, f"no topic {topic!r}"
+    return count
