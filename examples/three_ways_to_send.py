@@ -62,7 +62,9 @@ async def main(place: Cluster) -> None:
             began = time.perf_counter()
             await way(producer)
             seconds = time.perf_counter() - began
-            print(f"{way.__name__:>16}: {records:5} records, {seconds / records * 1e6:8.1f} us each")
+            print(
+                f"{way.__name__:>16}: {records:5} records, {seconds / records * 1e6:8.1f} us each"
+            )
     arrived = place.arrived(TOPIC)
     if place.broker:
         assert len(arrived) == 20 + 2 * COUNT

@@ -40,7 +40,9 @@ AROUND = ("tests/**/*.py", "examples/**/*.py", "docs/*.py")
 TEXTS = ("*.md", "*.toml", "Makefile", ".ci/*", "docs/**/*.md", "docs/*.yml")
 
 MAX_LINES = 600
-UNFINISHED = re.compile(r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b")
+UNFINISHED = re.compile(
+    r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b"
+)
 
 IMPORTS = all_imports()
 
@@ -266,7 +268,9 @@ def test_import_is_light():
     """
     ``import pyproducer`` loads no web, Avro, ZooKeeper or terminal library, nor serializers.
     """
-    code = f"import sys, pyproducer; print(sorted({{*{HEAVY!r}, 'serializers'}} & set(sys.modules)))"
+    code = (
+        f"import sys, pyproducer; print(sorted({{*{HEAVY!r}, 'serializers'}} & set(sys.modules)))"
+    )
 
     assert "[]" == in_new_process(code).strip()
 

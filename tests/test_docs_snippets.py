@@ -55,7 +55,10 @@ def test_page_runs(page):
         address = broker.bootstrap_servers
         for command in first:
             run(["bash", "-euo", "pipefail", "-c", command.replace(ADDRESS, address)], address)
-        run([sys.executable, "-W", "error", "-m", "tests.helpers.snippets", str(page), address], address)
+        run(
+            [sys.executable, "-W", "error", "-m", "tests.helpers.snippets", str(page), address],
+            address,
+        )
         for command in runnable:
             if command not in first:
                 run(["bash", "-euo", "pipefail", "-c", command.replace(ADDRESS, address)], address)
@@ -88,7 +91,9 @@ def test_command_exists(command):
         assert not extra or extra in project["optional-dependencies"]
     else:
         assert words[0] == "make"
-        assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert re.search(
+            rf"^{words[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+        )
 
 
 def test_error_page_names_every_error():

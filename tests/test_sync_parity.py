@@ -10,8 +10,14 @@ import pytest
 from pyproducer import AsyncProducer, SyncProducer, errors
 
 # What differs, and why.
-ONLY_SYNC_RAISES = {"WouldDeadlock", "ForkedProducer"}  # there is a thread to wait for, a fork to survive
-ONLY_ASYNC_RAISES = {"WrongLoop", "NotStarted"}  # there is a caller's loop; the other starts by itself
+ONLY_SYNC_RAISES = {
+    "WouldDeadlock",
+    "ForkedProducer",
+}  # there is a thread to wait for, a fork to survive
+ONLY_ASYNC_RAISES = {
+    "WrongLoop",
+    "NotStarted",
+}  # there is a caller's loop; the other starts by itself
 
 HEADING = re.compile(r"^(\w[\w ]*):\s*$")
 
@@ -19,9 +25,7 @@ HEADING = re.compile(r"^(\w[\w ]*):\s*$")
 def public_members(cls: type) -> dict[str, object]:
     """Return the public attributes of a class, those of its own bases included."""
     return {
-        name: inspect.getattr_static(cls, name)
-        for name in dir(cls)
-        if not name.startswith("_")
+        name: inspect.getattr_static(cls, name) for name in dir(cls) if not name.startswith("_")
     }
 
 
@@ -93,7 +97,9 @@ def test_documented_errors_exist(name):
 
     named = raises(getattr(AsyncProducer, name)) | raises(getattr(SyncProducer, name))
 
-    assert set() == {one for one in named if not hasattr(errors, one) and not hasattr(builtins, one)}
+    assert set() == {
+        one for one in named if not hasattr(errors, one) and not hasattr(builtins, one)
+    }
 
 
 @pytest.mark.parametrize("name", ROUTINES)

@@ -42,7 +42,9 @@ def test_mypy_agrees():
         "--config-file", "pyproject.toml", str(PROGRAMS),
     )  # fmt: skip
     reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    found = {f"{Path(one['file']).name}:{one['line']}" for one in reports if one["severity"] == "error"}
+    found = {
+        f"{Path(one['file']).name}:{one['line']}" for one in reports if one["severity"] == "error"
+    }
 
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     assert marked_lines() == found, done.stdout
@@ -55,7 +57,13 @@ def test_pyright_agrees():
     if os.environ.get("PYPRODUCER_PYRIGHT") != "required" and not shutil.which("node"):
         pytest.skip("pyright needs node, which is not here; make types insists on it")
     done = run(
-        sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, str(PROGRAMS)
+        sys.executable,
+        "-m",
+        "pyright",
+        "--outputjson",
+        "--pythonpath",
+        sys.executable,
+        str(PROGRAMS),
     )
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     reports = json.loads(done.stdout)["generalDiagnostics"]

@@ -28,7 +28,9 @@ async def bytes_and_text() -> None:
         meta = await producer.send("orders", b"1", key="a", headers={"source": b"shop"})
         assert_type(meta, RecordMetadata)
         assert_type(meta.offset, int)
-        delivery = await producer.enqueue("orders", "text", key=None, headers=[("a", "b"), ("a", None)])
+        delivery = await producer.enqueue(
+            "orders", "text", key=None, headers=[("a", "b"), ("a", None)]
+        )
         assert_type(delivery, Delivery)
         assert_type(await delivery, RecordMetadata)
         assert_type(producer.enqueue_nowait("orders", None, on_delivery=report), Delivery)

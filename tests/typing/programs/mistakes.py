@@ -33,5 +33,5 @@ async def program(producer: AsyncProducer, blocking: SyncProducer) -> None:
     producer.enqueue_nowait("orders", b"x", on_delivery=two_arguments)  # wrong
     await producer.send_many("orders", [b"x"], keys=b"not a column of keys", colour=1)  # wrong
     await blocking.send("orders", b"x")  # wrong
-    blocking.send("orders", b"x").no_such_attribute  # wrong
+    print(blocking.send("orders", b"x").no_such_attribute)  # wrong
     producer.poll(0)  # wrong
