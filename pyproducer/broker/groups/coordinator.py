@@ -51,6 +51,12 @@ Offsets = dict[TopicPartition, CommittedOffset]
 REWRITE_MIN_RECORDS = 10_000
 REWRITE_RATIO = 4
 
+# What a member hears when the log refuses a record for good; whatever else may pass.
+_REFUSALS = {
+    ErrorCode.MESSAGE_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
+    ErrorCode.RECORD_LIST_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
+}
+
 logger = logging.getLogger(__name__)
 
 
@@ -215,6 +221,8 @@ class GroupCoordinator:
         if accepted:
             records = [offset_record(group_id, *item) for item in accepted.items()]
             error = self._write(group_id, records)
+            if error is ErrorCode.UNKNOWN_SERVER_ERROR:
+                error = ErrorCode.INVALID_COMMIT_OFFSET_SIZE
             answers.update(dict.fromkeys(accepted, error))
             if error is ErrorCode.NONE:
                 self._offsets.setdefault(group_id, {}).update(accepted)
@@ -360,12 +368,9 @@ class GroupCoordinator:
         partition = partition_of(group_id, self._store.partitions)
         try:
             self._store.append(partition, records)
-        except Refused:
-            logger.exception("the offsets topic refused a record of group %r", group_id)
-            return ErrorCode.UNKNOWN_SERVER_ERROR
-        except OSError:
+        except Refused as refusal:
             logger.exception("group %r could not be stored", group_id)
-            return ErrorCode.COORDINATOR_NOT_AVAILABLE
+            return _REFUSALS.get(refusal.code, ErrorCode.COORDINATOR_NOT_AVAILABLE)
         self._records[partition] += len(records)
         return ErrorCode.NONE
 
@@ -438,7 +443,7 @@ class GroupCoordinator:
             return
         try:
             self._store.rewrite(partition, records)
-        except (OSError, Refused):
+        except Refused:
             logger.exception("partition %d of the offsets topic was not rewritten", partition)
             return
         self._records[partition] = len(records)

@@ -52,7 +52,7 @@ class OffsetCommitValue(Message):
     metadata: str = wire(STRING)
     commit_timestamp: int = wire(INT64)
     expire_timestamp: int = wire(INT64, since=1, until=1, ignorable=True, default=-1)
-    topic_id: UUID = wire(UUID128, since=4, tag=0, ignorable=True, default=ZERO_UUID)
+    topic_id: UUID = wire(UUID128, since=4, tag=0, ignorable=True, default=ZERO_UUID)  # noqa: RUF009
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class GroupMetadataValue(Message):
     protocol: str | None = wire(STRING, nullable=0, default=None)
     leader: str | None = wire(STRING, nullable=0, default=None)
     current_state_timestamp: int = wire(INT64, since=2, ignorable=True, default=-1)
-    members: list[MemberMetadata] = wire(Array(MemberMetadata))
+    members: list[MemberMetadata] = wire(Array(MemberMetadata))  # noqa: RUF009
 
 
 def pack(message: Message, version: int) -> bytes:

@@ -2,24 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
+from pyproducer.broker.errors import Refused
 from pyproducer.broker.groups.offsets import KeyValue
+from pyproducer.broker.log.log import PartitionLog
+from pyproducer.broker.log.validation import validate
+from pyproducer.clock import Clock
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.records.builder import build_batch
+from pyproducer.records.reader import iter_batches
+from pyproducer.records.record import Record
+
+# The version of Produce by whose rules our own batches are checked: the newest with none extra.
+_REQUEST_VERSION = 11
+_READ_BYTES = 1 << 20
+# A snapshot goes out in batches of about this size, far below any max.message.bytes.
+_SNAPSHOT_BATCH_BYTES = 256 << 10
 
 
 class OffsetsStore(Protocol):
-    """An append-only log of records for each partition. All calls may raise OSError."""
+    """An append-only log of records for each partition."""
 
     @property
     def partitions(self) -> int:
         """How many partitions there are; never changes."""
 
     def append(self, partition: int, records: Sequence[KeyValue]) -> None:
-        """The records are in the log, all or none, and outlive the process."""
+        """The records are in the log, all or none, and outlive the process.
+
+        Raises:
+            Refused: they are not in the log.
+        """
 
     def read(self, partition: int) -> Iterable[KeyValue]:
-        """Every record of the partition that is not cut off, in order."""
+        """Every record of the partition that is not cut off, in order.
+
+        Raises:
+            Refused: the partition cannot be read.
+        """
 
     def rewrite(self, partition: int, records: Sequence[KeyValue]) -> None:
-        """The records are in the log and all that came before them may go."""
+        """The records are in the log and all that came before them may go.
+
+        Raises:
+            Refused: they may be in the log, in part; what was there is.
+        """
+
+
+class LogStore:
+    """The partitions' logs as a store.
+
+    Args:
+        partitions: how many there are, or will be.
+        log_of: gives the log of a partition, None as long as the topic does not exist.
+        create: makes the topic; called before the first append to it.
+        clock: stamps the records.
+        leader_epoch: of the broker that writes.
+    """
+
+    def __init__(
+        self,
+        partitions: int,
+        log_of: Callable[[int], PartitionLog | None],
+        create: Callable[[], None],
+        clock: Clock,
+        leader_epoch: int = 0,
+    ) -> None:
+        self.partitions = partitions
+        self._log_of = log_of
+        self._create = create
+        self._clock = clock
+        self._leader_epoch = leader_epoch
+
+    def append(self, partition: int, records: Sequence[KeyValue]) -> None:
+        """The records are in the log, as one batch, so that all or none of them are.
+
+        Raises:
+            Refused: they are not: the disk failed, or they are larger than a batch may be.
+        """
+        log = self._log_of(partition)
+        if log is None:
+            try:
+                self._create()
+            except OSError as error:
+                raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+            log = self._log_of(partition)
+        if log is None:
+            raise Refused(
+                ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                f"the offsets topic has no partition {partition}",
+            )
+        now_ms = self._clock.wall_ms()
+        data = build_batch(Record(0, now_ms, key=key, value=value) for key, value in records)
+        batch = validate(data, log.config, now_ms=now_ms, request_version=_REQUEST_VERSION)
+        log.append(batch, leader_epoch=self._leader_epoch)
+
+    def read(self, partition: int) -> Iterator[KeyValue]:
+        """Every record of the partition that is not cut off, in order.
+
+        Raises:
+            Refused: the partition cannot be read.
+            CorruptRecord: a batch is broken.
+        """
+        log = self._log_of(partition)
+        if log is None:
+            return
+        offset = log.log_start_offset
+        while offset < log.log_end_offset:
+            data = log.read(offset, _READ_BYTES, max_offset=log.log_end_offset)
+            before = offset
+            for batch in iter_batches(data):
+                offset = batch.header.next_offset
+                if batch.header.is_control:
+                    continue
+                for record in batch.records():
+                    if record.offset >= before and record.key is not None:
+                        yield KeyValue(bytes(record.key), record.value)
+            if offset == before:
+                return
+
+    def rewrite(self, partition: int, records: Sequence[KeyValue]) -> None:
+        """The records are in a segment of their own, and the segments before it are gone.
+
+        Raises:
+            Refused: they may be in the log, in part; what was there is.
+        """
+        log = self._log_of(partition)
+        if log is None:
+            return
+        try:
+            log.roll()
+        except OSError as error:
+            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        start = log.log_end_offset
+        for part in _parts(records):
+            self.append(partition, part)
+        # The old segments are not needed by whoever reads to the end, but until now they were.
+        log.flush()
+        log.delete_records_before(start)
+
+
+def _parts(records: Sequence[KeyValue]) -> Iterator[list[KeyValue]]:
+    part: list[KeyValue] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += len(record.key) + len(record.value or b"")
+        if size >= _SNAPSHOT_BATCH_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part

@@ -1,0 +1,66 @@
+"""FindCoordinator, versions 0 to 5: which broker looks after a group. From 4 on, several at once.
+
+There is one broker, so it is this one. There are no transactions yet: a transactional id gets
+INVALID_REQUEST with a message, which clients take as final; COORDINATOR_NOT_AVAILABLE would have
+them ask again until they time out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.find_coordinator import (
+    Coordinator,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
+
+if TYPE_CHECKING:
+    from pyproducer.broker.context import RequestContext
+    from pyproducer.broker.node import Node
+
+_GROUP = 0
+_TRANSACTION = 1
+_BATCHED_SINCE = 4
+
+
+async def handle(
+    node: Node, request: FindCoordinatorRequest, context: RequestContext
+) -> FindCoordinatorResponse:
+    """The answer, at once."""
+    if context.api_version >= _BATCHED_SINCE:
+        return FindCoordinatorResponse(
+            coordinators=[_find(node, request.key_type, key) for key in request.coordinator_keys]
+        )
+    found = _find(node, request.key_type, request.key)
+    return FindCoordinatorResponse(
+        error_code=found.error_code,
+        error_message=found.error_message,
+        node_id=found.node_id,
+        host=found.host,
+        port=found.port,
+    )
+
+
+def _find(node: Node, key_type: int, key: str) -> Coordinator:
+    if key_type == _GROUP:
+        return Coordinator(
+            key=key,
+            node_id=node.node_id,
+            host=node.advertised_host,
+            port=node.advertised_port,
+            error_code=ErrorCode.NONE,
+        )
+    message = (
+        "this broker has no transactions"
+        if key_type == _TRANSACTION
+        else f"key type {key_type} is neither 0 (group) nor 1 (transaction)"
+    )
+    return Coordinator(
+        key=key,
+        node_id=-1,
+        port=-1,
+        error_code=ErrorCode.INVALID_REQUEST,
+        error_message=message,
+    )

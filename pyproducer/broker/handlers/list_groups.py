@@ -1,0 +1,39 @@
+"""ListGroups, versions 0 to 5: every group; from 4 on of some states, from 5 on of some types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyproducer.protocol.messages.list_groups import (
+    ListedGroup,
+    ListGroupsRequest,
+    ListGroupsResponse,
+)
+
+if TYPE_CHECKING:
+    from pyproducer.broker.context import RequestContext
+    from pyproducer.broker.node import Node
+
+_TYPE = "classic"
+
+
+async def handle(
+    node: Node, request: ListGroupsRequest, context: RequestContext
+) -> ListGroupsResponse:
+    """The answer, at once."""
+    states = {state.casefold() for state in request.states_filter}
+    types = {kind.casefold() for kind in request.types_filter}
+    if types and _TYPE not in types:
+        return ListGroupsResponse()
+    return ListGroupsResponse(
+        groups=[
+            ListedGroup(
+                group_id=group.group_id,
+                protocol_type=group.protocol_type,
+                group_state=group.state,
+                group_type=_TYPE,
+            )
+            for group in node.groups.list_groups()
+            if not states or group.state.casefold() in states
+        ]
+    )

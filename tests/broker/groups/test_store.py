@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.groups.offsets import KeyValue
+from pyproducer.broker.groups.store import LogStore
+from pyproducer.broker.log.config import LogConfig
+from pyproducer.broker.log.filesystem import RealFileSystem
+from pyproducer.broker.log.log import PartitionLog
+from pyproducer.clock import SystemClock
+from pyproducer.model import TopicPartition
+from pyproducer.protocol.error_codes import ErrorCode
+
+CONFIG = LogConfig(cleanup_policy=frozenset({"compact", "delete"}), retention_ms=-1)
+
+
+class Partition:
+    """One partition of the offsets topic in a directory, made when first written to."""
+
+    def __init__(self, path) -> None:
+        self.path = path
+        self.log: PartitionLog | None = None
+        self.store = LogStore(1, lambda _: self.log, self.open, SystemClock())
+
+    def open(self) -> None:
+        self.log = PartitionLog.open(
+            TopicPartition("__consumer_offsets", 0),
+            self.path / "__consumer_offsets-0",
+            CONFIG,
+            clock=SystemClock(),
+            fs=RealFileSystem(),
+        )
+
+
+@pytest.fixture
+def partition(tmp_path):
+    made = Partition(tmp_path)
+    yield made
+    if made.log is not None:
+        made.log.close()
+
+
+def test_records_outlive_the_process(partition):
+    """
+    What was appended is read by whoever opens the log next, closed before or not.
+    """
+    assert list(partition.store.read(0)) == []
+    records = [KeyValue(b"a", b"1"), KeyValue(b"b", None)]
+    partition.store.append(0, records)
+    partition.store.append(0, [KeyValue(b"c", b"")])
+    partition.log.abandon()
+    partition.open()
+
+    assert list(partition.store.read(0)) == [*records, KeyValue(b"c", b"")]
+
+
+def test_rewrite_drops_what_was_before(partition):
+    """
+    After a rewrite only the snapshot is left, in a segment of its own, also after a restart.
+    """
+    for number in range(50):
+        partition.store.append(0, [KeyValue(b"k", b"%d" % number)])
+    partition.store.rewrite(0, [KeyValue(b"k", b"49")])
+    partition.store.append(0, [KeyValue(b"k", b"50")])
+    for _ in range(2):
+        assert list(partition.store.read(0)) == [KeyValue(b"k", b"49"), KeyValue(b"k", b"50")]
+        partition.log.close()
+        partition.open()
+    assert len(list(partition.log.directory.glob("*.log"))) == 1
+
+
+def test_large_snapshot_fits_into_batches(partition):
+    """
+    A snapshot larger than a batch may be goes out in several.
+    """
+    partition.store.append(0, [KeyValue(b"old", b"")])
+    records = [KeyValue(b"%d" % number, b"x" * 1000) for number in range(3000)]
+    partition.store.rewrite(0, records)
+
+    assert list(partition.store.read(0)) == records
+
+
+def test_append_larger_than_a_batch_is_refused(partition):
+    """
+    A commit goes out whole or not at all.
+    """
+    with pytest.raises(Refused) as refused:
+        partition.store.append(0, [KeyValue(b"k", b"x" * 2_000_000)])
+
+    assert refused.value.code == ErrorCode.MESSAGE_TOO_LARGE
+    assert list(partition.store.read(0)) == []
