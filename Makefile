@@ -57,14 +57,15 @@ format: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+	MYPYPATH=examples $(BIN)/mypy --config-file pyproject.toml $(wildcard examples/*.py)
 	PYPRODUCER_PYRIGHT=required $(PYTEST) tests/typing $(ARGS)
 
 docs: $(READY)
-	$(BIN)/mkdocs build --quiet --strict --config-file docs/mkdocs.yml --site-dir ../build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --config-file docs/mkdocs.yml --site-dir ../build/site
 	@echo "the site is in build/site, open build/site/index.html"
 
 docs-serve: $(READY)
-	$(BIN)/mkdocs serve --config-file docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --config-file docs/mkdocs.yml
 
 bench: $(READY)
 	$(BIN)/pyproducer bench
