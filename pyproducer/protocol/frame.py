@@ -219,7 +219,8 @@ class FrameReader:
 
     Bytes come in by :meth:`feed`, or without a copy by :meth:`get_buffer` and
     :meth:`buffer_updated`, in the manner of ``asyncio.BufferedProtocol``. A frame owns its
-    memory: its view stays valid, and costs no more than the frame, however long it is kept.
+    memory: its view stays valid, costs no more than the frame however long it is kept, and may be
+    written to by whoever takes it.
     A frame's memory grows with the bytes received, at most to twice as many, and never with the
     size that the peer announced.
 
@@ -308,7 +309,7 @@ class FrameReader:
                 start = position + _SIZE.size
                 position = start + size
                 if position <= staged:
-                    self._frames.append(memoryview(bytes(view[start:position])))
+                    self._frames.append(memoryview(bytearray(view[start:position])))
                     continue
                 if position > len(stage):
                     # It will not fit into the stage, so the rest is received in place.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import io
 import uuid
 from importlib import import_module
@@ -20,7 +20,7 @@ from tests.helpers.random_messages import MessageMaker, message_classes, version
 from tests.protocol import generate_messages
 
 CLASSES = list(message_classes())
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 def name_of(cls: type) -> str:
@@ -47,10 +47,10 @@ def kio_class(cls: type[Message], version: int) -> type | None:
 
 def as_int(value: Any) -> Any:
     """kio's rich values as what is on the wire."""
-    if isinstance(value, datetime.timedelta):
-        return value // datetime.timedelta(milliseconds=1)
-    if isinstance(value, datetime.datetime):
-        return (value - EPOCH) // datetime.timedelta(milliseconds=1)
+    if isinstance(value, dt.timedelta):
+        return value // dt.timedelta(milliseconds=1)
+    if isinstance(value, dt.datetime):
+        return (value - EPOCH) // dt.timedelta(milliseconds=1)
     return value
 
 
@@ -185,8 +185,10 @@ GOLDEN = [
     (
         "DescribeLogDirsResponse",
         0,
-        "00000000 00000001 0000 000164 00000001 000174 00000001 00000001"
-        "0000000000000010 0000000000000002 00",
+        (
+            "00000000 00000001 0000 000164 00000001 000174"
+            " 00000001 00000001 0000000000000010 0000000000000002 00"
+        ),
     ),
 ]
 
