@@ -1,0 +1,12 @@
+"""A Kafka broker in this process, for tests, demos and small installations.
+
+with Broker(topics={"orders": 6}) as broker:
+    producer = SomeKafkaClient(broker.bootstrap_servers)
+"""
+
+from __future__ import annotations
+
+from pyproducer.broker.broker import Broker, BrokerRecord
+from pyproducer.broker.topics import TopicSpec
+
+__all__ = ["Broker", "BrokerRecord", "TopicSpec"]

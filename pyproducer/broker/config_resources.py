@@ -1,0 +1,99 @@
+"""Topics and brokers as things that have configurations, for the APIs that show and change them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.configs import broker_specs, check_broker_configs, check_topic_configs
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.topics import Topic, check_name
+from pyproducer.protocol.error_codes import ErrorCode
+
+if TYPE_CHECKING:
+    from pyproducer.broker.node import Node
+
+
+class ResourceType(IntEnum):
+    """Kafka's numbers for the kinds of resources that this broker has."""
+
+    TOPIC = 2
+    BROKER = 4
+
+
+def find_topic(node: Node, name: str) -> Topic:
+    """The topic of that name.
+
+    Raises:
+        Refused: There is none, or none can be called that.
+    """
+    check_name(name)
+    topic = node.topics.get(name)
+    if topic is None:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {name!r}")
+    return topic
+
+
+def broker_layer(node: Node, kind: int, name: str) -> dict[str, str]:
+    """What was set while running, on this broker or, for the name "", on all brokers.
+
+    Raises:
+        Refused: INVALID_REQUEST: no broker, not this one, or a kind of resource not known here.
+    """
+    if kind != ResourceType.BROKER:
+        raise Refused(
+            ErrorCode.INVALID_REQUEST, f"this broker has no configurations of resource type {kind}"
+        )
+    if name == "":
+        return node.config.all_brokers
+    if name != str(node.node_id):
+        raise Refused(ErrorCode.INVALID_REQUEST, f"this is broker {node.node_id}, not {name!r}")
+    return node.config.this_broker
+
+
+def current_configs(node: Node, kind: int, name: str) -> Mapping[str, str]:
+    """What is set on the resource itself, apart from any defaults.
+
+    Raises:
+        Refused: There is no such resource.
+    """
+    if kind == ResourceType.TOPIC:
+        return find_topic(node, name).configs
+    return broker_layer(node, kind, name)
+
+
+def replace_configs(
+    node: Node, kind: int, name: str, configs: Mapping[str, str | None], *, validate_only: bool
+) -> None:
+    """The resource's own configurations are these and no others, at once and over restarts.
+
+    Raises:
+        Refused: One of them may not be set; nothing is changed.
+        OSError: They cannot be written; nothing is changed.
+    """
+    if kind == ResourceType.TOPIC:
+        topic = find_topic(node, name)
+        check_topic_configs(configs)
+        if not validate_only:
+            node.configure_topic(topic.name, _set_values(configs))
+        return
+    layer = broker_layer(node, kind, name)
+    check_broker_configs(configs)
+    specs = broker_specs()
+    for key in configs:
+        if specs[key].read_only:
+            raise Refused(
+                ErrorCode.INVALID_REQUEST,
+                f"{key} cannot change while the broker runs; set it at the start",
+            )
+        if name == "" and specs[key].update == "broker":
+            raise Refused(
+                ErrorCode.INVALID_REQUEST, f"{key} is set for one broker, not for all of them"
+            )
+    if not validate_only and dict(configs) != layer:
+        node.configure_broker(_set_values(configs), all_brokers=name == "")
+
+
+def _set_values(configs: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in configs.items() if value is not None}

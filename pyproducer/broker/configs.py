@@ -1,0 +1,338 @@
+"""Every topic and broker configuration of Kafka 4: what it is, what it may be, and what it does here.
+
+The table itself is `configs.tsv` beside this module. A configuration that has no effect in this
+broker is listed like all others, but setting it to anything other than its default is refused:
+a setting that is accepted is a setting that works.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyproducer.broker.errors import Refused
+from pyproducer.protocol.error_codes import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_BOUNDS = {"SHORT": 2**15, "INT": 2**31, "LONG": 2**63}
+_MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
+_SYMBOLS = {"~": None, "max32": str(2**31 - 1), "max64": str(2**63 - 1)}
+
+
+class ConfigType(IntEnum):
+    """Kafka's numbers for the types of configurations."""
+
+    BOOLEAN = 1
+    STRING = 2
+    INT = 3
+    SHORT = 4
+    LONG = 5
+    DOUBLE = 6
+    LIST = 7
+    CLASS = 8
+    PASSWORD = 9
+
+
+class ConfigSource(IntEnum):
+    """Kafka's numbers for where a value comes from, the strongest first."""
+
+    TOPIC = 1
+    BROKER = 2
+    ALL_BROKERS = 3
+    STATIC = 4
+    DEFAULT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpec:
+    """One row of the table.
+
+    Attributes:
+        name: Kafka's property name.
+        type: The type of its value.
+        default: The value it has unset; None is Kafka's null.
+        rule: What else the value must fulfil: `any`, `bool`, `>=n`, `a..b`, `in:x,y` or, for
+            each element of a list, `list:x,y`.
+        synonyms: For a topic configuration, the broker configurations that default it, the
+            strongest first.
+        update: For a broker configuration, `ro`, `broker` (one broker) or `cluster` (also all).
+        ours: `yes`, `no`, or `only:x` where x states what this broker does anyway.
+        doc: One sentence.
+    """
+
+    name: str
+    type: ConfigType
+    default: str | None
+    rule: str
+    synonyms: tuple[str, ...]
+    update: str
+    ours: str
+    doc: str
+
+    @property
+    def implemented(self) -> bool:
+        """True if setting it changes what this broker does."""
+        return self.ours == "yes"
+
+    @property
+    def sensitive(self) -> bool:
+        """True if its value is never shown."""
+        return self.type is ConfigType.PASSWORD
+
+    @property
+    def read_only(self) -> bool:
+        """True for a broker configuration that cannot change while the broker runs."""
+        return self.update == "ro"
+
+    def check(self, value: str | None) -> None:
+        """Returns if the configuration may be set to the value.
+
+        Raises:
+            Refused: INVALID_CONFIG: wrong type, out of range, or without effect here.
+        """
+        if value is None:
+            raise self._refused(value, "is null, which is no value")
+        try:
+            parsed = parse(self.type, value)
+        except ValueError as error:
+            raise self._refused(value, f"is no {self.type.name}: {error}") from None
+        self._check_rule(value, parsed)
+        if self.implemented:
+            return
+        harmless = {self.default, self.ours.removeprefix("only:")}
+        if not any(v is not None and _same(self.type, v, parsed) for v in harmless):
+            raise self._refused(
+                value,
+                f"has no effect in this broker, so it is not accepted; leave {self.name} "
+                f"at its default ({self.default if self.default is not None else 'null'})",
+            )
+
+    def _check_rule(self, value: str, parsed: object) -> None:
+        kind, _, text = self.rule.partition(":")
+        if kind in {"any", "bool"}:
+            return
+        if kind in {"in", "list"}:
+            allowed = text.split(",")
+            items = parsed if isinstance(parsed, list) else [str(parsed)]
+            if not all(item in allowed for item in items):
+                raise self._refused(value, f"must be of {', '.join(allowed)}")
+            return
+        assert isinstance(parsed, int | float)
+        if kind.startswith(">="):
+            low, high = float(kind.removeprefix(">=")), float("inf")
+        else:
+            low, high = (float(bound) for bound in kind.split(".."))
+        if not low <= parsed <= high:
+            wanted = f"at least {low:g}" if high == float("inf") else f"{low:g} to {high:g}"
+            raise self._refused(value, f"must be {wanted}")
+
+    def _refused(self, value: str | None, why: str) -> Refused:
+        shown = "(hidden)" if self.sensitive else value
+        return Refused(ErrorCode.INVALID_CONFIG, f"{self.name}={shown} {why}")
+
+
+class Synonym(NamedTuple):
+    """One of the settings behind an effective value."""
+
+    name: str
+    value: str | None
+    source: ConfigSource
+
+
+class Resolved(NamedTuple):
+    """An effective value, where it comes from, and all that stands behind it."""
+
+    spec: ConfigSpec
+    value: str | None
+    source: ConfigSource
+    synonyms: tuple[Synonym, ...]
+
+
+def parse(kind: ConfigType, value: str) -> bool | int | float | str | list[str]:
+    """The value as Kafka understands it; numbers within the bounds of their type.
+
+    Raises:
+        ValueError: It is not of that type.
+    """
+    text = value.strip()
+    if kind is ConfigType.BOOLEAN:
+        if text.lower() not in {"true", "false"}:
+            raise ValueError("expected true or false")
+        return text.lower() == "true"
+    if kind in {ConfigType.INT, ConfigType.SHORT, ConfigType.LONG}:
+        number = int(text)
+        bound = _BOUNDS[kind.name]
+        if not -bound <= number < bound:
+            raise ValueError("out of the type's range")
+        return number
+    if kind is ConfigType.DOUBLE:
+        return float(text)
+    if kind is ConfigType.LIST:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _same(kind: ConfigType, value: str, parsed: object) -> bool:
+    try:
+        return parse(kind, value) == parsed
+    except ValueError:
+        return False
+
+
+@cache
+def _tables() -> tuple[dict[str, ConfigSpec], dict[str, ConfigSpec]]:
+    text = resources.files(__package__).joinpath("configs.tsv").read_text(encoding="ascii")
+    topic: dict[str, ConfigSpec] = {}
+    broker: dict[str, ConfigSpec] = {}
+    for line in text.splitlines()[1:]:
+        scope, name, kind, default, rule, origin, ours, doc = line.split("\t")
+        of_topic = scope == "topic"
+        spec = ConfigSpec(
+            name=name,
+            type=ConfigType[kind],
+            default=_SYMBOLS.get(default, default),
+            rule=rule,
+            synonyms=tuple(filter(None, origin.split(","))) if of_topic else (),
+            update="" if of_topic else origin,
+            ours=ours,
+            doc=doc,
+        )
+        (topic if of_topic else broker)[name] = spec
+    return topic, broker
+
+
+def topic_specs() -> Mapping[str, ConfigSpec]:
+    """All topic configurations by name, in order."""
+    return _tables()[0]
+
+
+def broker_specs() -> Mapping[str, ConfigSpec]:
+    """All broker configurations by name, in order."""
+    return _tables()[1]
+
+
+def check_topic_configs(configs: Mapping[str, str | None]) -> None:
+    """Returns if a topic may have these configurations.
+
+    Raises:
+        Refused: INVALID_CONFIG, naming key and value.
+    """
+    specs = topic_specs()
+    for name, value in configs.items():
+        spec = specs.get(name)
+        if spec is None:
+            raise _unknown("topic", name, specs)
+        spec.check(value)
+
+
+def check_broker_configs(configs: Mapping[str, str | None]) -> None:
+    """Returns if a broker may have these configurations.
+
+    Raises:
+        Refused: INVALID_CONFIG, naming key and value.
+    """
+    specs = broker_specs()
+    for name, value in configs.items():
+        spec = specs.get(name)
+        if spec is None:
+            of_topic = topic_specs().get(name)
+            if of_topic is not None and of_topic.synonyms:
+                raise Refused(
+                    ErrorCode.INVALID_CONFIG,
+                    f"{name} is a topic configuration; its default for all topics is the broker "
+                    f"configuration {of_topic.synonyms[0]}",
+                )
+            raise _unknown("broker", name, specs)
+        spec.check(value)
+
+
+def _unknown(scope: str, name: str, known: Iterable[str]) -> Refused:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return Refused(ErrorCode.INVALID_CONFIG, f"unknown {scope} configuration {name!r}{hint}")
+
+
+class BrokerConfig:
+    """The broker's own settings, in Kafka's layers, and the topic defaults they make.
+
+    Args:
+        static: What the broker was started with; checked by `check_broker_configs` before.
+    """
+
+    def __init__(self, static: Mapping[str, str] | None = None) -> None:
+        self.static = dict(static or {})
+        self.all_brokers: dict[str, str] = {}
+        self.this_broker: dict[str, str] = {}
+
+    def layers(self, name: str) -> tuple[Synonym, ...]:
+        """The settings of one broker configuration, the strongest first."""
+        found = [
+            Synonym(name, values[name], source)
+            for values, source in (
+                (self.this_broker, ConfigSource.BROKER),
+                (self.all_brokers, ConfigSource.ALL_BROKERS),
+                (self.static, ConfigSource.STATIC),
+            )
+            if name in values
+        ]
+        default = broker_specs()[name].default
+        if default is not None:
+            found.append(Synonym(name, default, ConfigSource.DEFAULT))
+        return tuple(found)
+
+    def get(self, name: str) -> str | None:
+        """The effective value of a broker configuration; None for Kafka's null."""
+        layers = self.layers(name)
+        return layers[0].value if layers else None
+
+    def int(self, name: str) -> int:
+        """The effective value of a whole number that has a default."""
+        value = self.get(name)
+        assert value is not None, name
+        return int(value)
+
+    def flag(self, name: str) -> bool:
+        """The effective value of a boolean."""
+        return parse(ConfigType.BOOLEAN, self.get(name) or "false") is True
+
+    def resolve_broker(self, name: str) -> Resolved:
+        """A broker configuration as DescribeConfigs shows it."""
+        layers = self.layers(name)
+        value, source = (
+            (layers[0].value, layers[0].source) if layers else (None, ConfigSource.DEFAULT)
+        )
+        return Resolved(broker_specs()[name], value, source, layers)
+
+    def resolve_topic(self, name: str, overrides: Mapping[str, str]) -> Resolved:
+        """A topic configuration as DescribeConfigs shows it, given the topic's own settings."""
+        spec = topic_specs()[name]
+        synonyms: list[Synonym] = []
+        if name in overrides:
+            synonyms.append(Synonym(name, overrides[name], ConfigSource.TOPIC))
+        behind = [layer for synonym in spec.synonyms for layer in self.layers(synonym)]
+        # Set values of every synonym come before the default of any: log.retention.hours, set,
+        # is stronger than the default of log.retention.ms.
+        synonyms += sorted(behind, key=lambda layer: layer.source is ConfigSource.DEFAULT)
+        if not spec.synonyms and spec.default is not None:
+            synonyms.append(Synonym(name, spec.default, ConfigSource.DEFAULT))
+        strongest = synonyms[0]
+        return Resolved(spec, _in_unit(strongest), strongest.source, tuple(synonyms))
+
+    def topic_settings(self, overrides: Mapping[str, str]) -> dict[str, str]:
+        """Every topic configuration's effective value, given the topic's own settings."""
+        return {name: self.resolve_topic(name, overrides).value or "" for name in topic_specs()}
+
+
+def _in_unit(synonym: Synonym) -> str | None:
+    factor = _MILLISECONDS.get(synonym.name.rpartition(".")[2])
+    if factor is None or synonym.value is None:
+        return synonym.value
+    number = int(synonym.value)
+    # -1 means "no limit" in every unit.
+    return str(number * factor if number > 0 else number)

@@ -1,0 +1,53 @@
+"""What a handler is told about a request besides its body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ANONYMOUS = "User:ANONYMOUS"
+
+
+class CloseConnection(Exception):
+    """The connection must be closed without an answer; its message says why, for the log."""
+
+
+@dataclass(slots=True, eq=False)
+class ConnectionInfo:
+    """One client connection, for as long as it is open.
+
+    Attributes:
+        number: Counts connections from 1, per listener; for logs.
+        peer_host: The client's address.
+        peer_port: The client's port.
+        principal: Who is authenticated on the connection.
+        software_name: What the client called itself in ApiVersions; "" until it did.
+        software_version: Likewise.
+    """
+
+    number: int
+    peer_host: str
+    peer_port: int
+    principal: str = ANONYMOUS
+    software_name: str = ""
+    software_version: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class RequestContext:
+    """One request under way.
+
+    Attributes:
+        api_key: Kafka's number of the API.
+        api_version: Version of the request body; the answer goes out in the same version.
+        correlation_id: The client's number for this request.
+        client_id: The client's name for itself; "" if it gave none.
+        connection: The connection it came in on.
+        received_at: The clock's monotonic seconds when the request was taken up.
+    """
+
+    api_key: int
+    api_version: int
+    correlation_id: int
+    client_id: str
+    connection: ConnectionInfo
+    received_at: float = field(default=0.0)

@@ -1,0 +1,1 @@
+"""One module per API: what the broker answers. `table` says which versions of each are served."""

@@ -1,0 +1,145 @@
+"""CreateTopics: each topic of the request on its own, all good ones in one write to disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.configs import check_topic_configs
+from pyproducer.broker.context import RequestContext
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfigs,
+    CreatableTopicResult,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+
+if TYPE_CHECKING:
+    from pyproducer.broker.node import Node
+
+_DEFAULTS_SINCE = 4
+
+
+async def handle(
+    node: Node, request: CreateTopicsRequest, context: RequestContext
+) -> CreateTopicsResponse:
+    """Creates what can be created; with `validate_only`, says what would have become of it."""
+    names = Counter(topic.name for topic in request.topics)
+    # Two new names of one request may also collide with each other, '.' being '_' in metrics.
+    taken: set[str] = set()
+    results: dict[str, CreatableTopicResult] = {}
+    specs: dict[str, TopicSpec] = {}
+    for wanted in request.topics:
+        try:
+            if names[wanted.name] > 1:
+                raise Refused(ErrorCode.INVALID_REQUEST, f"topic {wanted.name!r} is named twice")
+            node.topics.check_new(wanted.name)
+            twin = wanted.name.replace(".", "_")
+            if twin in taken:
+                raise Refused(
+                    ErrorCode.INVALID_TOPIC_EXCEPTION,
+                    f"topic {wanted.name!r} collides with another of this request",
+                )
+            specs[wanted.name] = _spec(node, wanted, context.api_version)
+            taken.add(twin)
+        except Refused as refused:
+            results[wanted.name] = _refusal(wanted.name, refused)
+    if specs and not request.validate_only:
+        try:
+            node.create_topics(specs.values())
+        except OSError as error:
+            refused = Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"cannot be written: {error}")
+            results |= {name: _refusal(name, refused) for name in specs}
+            specs = {}
+    results |= {name: _made(node, spec) for name, spec in specs.items()}
+    return CreateTopicsResponse(topics=[results[name] for name in names])
+
+
+def _spec(node: Node, wanted: CreatableTopic, version: int) -> TopicSpec:
+    if wanted.name in INTERNAL_TOPICS:
+        raise Refused(
+            ErrorCode.INVALID_TOPIC_EXCEPTION, f"{wanted.name} is made by the broker itself"
+        )
+    count = wanted.num_partitions
+    if wanted.assignments:
+        count = _assigned(node, wanted)
+    else:
+        if count == -1 and version >= _DEFAULTS_SINCE:
+            count = node.config.int("num.partitions")
+        if not 1 <= count <= MAX_PARTITIONS:
+            raise Refused(
+                ErrorCode.INVALID_PARTITIONS,
+                f"a topic has 1 to {MAX_PARTITIONS} partitions, not {wanted.num_partitions}",
+            )
+        lowest = -1 if version >= _DEFAULTS_SINCE else 1
+        if wanted.replication_factor not in {lowest, 1}:
+            raise Refused(
+                ErrorCode.INVALID_REPLICATION_FACTOR,
+                f"replication factor {wanted.replication_factor}: there is 1 broker",
+            )
+    configs: dict[str, str | None] = {}
+    for config in wanted.configs:
+        if config.name in configs:
+            raise Refused(ErrorCode.INVALID_CONFIG, f"{config.name} is set twice")
+        configs[config.name] = config.value
+    check_topic_configs(configs)
+    return TopicSpec(
+        wanted.name, count, {name: value for name, value in configs.items() if value is not None}
+    )
+
+
+def _assigned(node: Node, wanted: CreatableTopic) -> int:
+    """The partition count that an explicit assignment of replicas makes."""
+    if wanted.num_partitions != -1 or wanted.replication_factor != -1:
+        raise Refused(
+            ErrorCode.INVALID_REQUEST,
+            "with an assignment, partition count and replication factor must be -1",
+        )
+    numbers = sorted(row.partition_index for row in wanted.assignments)
+    if numbers != list(range(len(numbers))):
+        raise Refused(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            f"assigned partitions must be 0 to {len(numbers) - 1}, each once",
+        )
+    if len(numbers) > MAX_PARTITIONS:
+        raise Refused(
+            ErrorCode.INVALID_PARTITIONS, f"a topic has at most {MAX_PARTITIONS} partitions"
+        )
+    if any(row.broker_ids != [node.node_id] for row in wanted.assignments):
+        raise Refused(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+            f"every partition's replicas must be [{node.node_id}], the only broker",
+        )
+    return len(numbers)
+
+
+def _made(node: Node, spec: TopicSpec) -> CreatableTopicResult:
+    topic = node.topics.get(spec.name)
+    result = CreatableTopicResult(
+        name=spec.name,
+        error_message=None,
+        num_partitions=spec.partitions,
+        replication_factor=1,
+        configs=[
+            CreatableTopicConfigs(
+                name=one.spec.name,
+                value=one.value,
+                config_source=one.source,
+                is_sensitive=one.spec.sensitive,
+            )
+            for one in node.topic_configs(spec.configs)
+        ],
+    )
+    if topic is not None:
+        result.topic_id = topic.id
+    return result
+
+
+def _refusal(name: str, refused: Refused) -> CreatableTopicResult:
+    return CreatableTopicResult(
+        name=name, error_code=refused.code, error_message=refused.message, configs=[]
+    )

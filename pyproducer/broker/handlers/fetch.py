@@ -1,0 +1,135 @@
+"""Fetch: whole batches from logs, waiting for new ones if asked to.
+
+Sessions are never granted: every answer has session id 0, which a client takes to mean that each
+of its requests names all its partitions, as before sessions existed (KIP-227).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.context import RequestContext
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.partition import Partition, Watch
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.fetch import (
+    FetchableTopicResponse,
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+    PartitionData,
+)
+
+if TYPE_CHECKING:
+    from pyproducer.broker.node import Node
+
+_TOPIC_IDS_SINCE = 13
+_READ_COMMITTED = 1
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One pass over the partitions of a request."""
+
+    response: FetchResponse
+    partitions: list[Partition]
+    size: int = 0
+    failed: bool = False
+
+
+async def handle(node: Node, request: FetchRequest, context: RequestContext) -> FetchResponse:
+    """Answers at once if `min_bytes` are there or anything is wrong, else by `max_wait_ms`."""
+    if request.session_id and request.session_epoch > 0:
+        return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + request.max_wait_ms / 1000
+    while True:
+        reading = _read(node, request, context.api_version)
+        missing = request.min_bytes - reading.size
+        if missing <= 0 or reading.failed or loop.time() >= deadline:
+            _count(node, reading)
+            return reading.response
+        watch = Watch(missing)
+        for partition in reading.partitions:
+            partition.watches.add(watch)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await watch.wait()
+        except TimeoutError:
+            pass
+        finally:
+            for partition in reading.partitions:
+                partition.watches.discard(watch)
+
+
+def _read(node: Node, request: FetchRequest, version: int) -> _Reading:
+    reading = _Reading(FetchResponse(), [])
+    room = min(request.max_bytes, node.config.int("fetch.max.bytes"))
+    committed = request.isolation_level == _READ_COMMITTED
+    for wanted in request.topics:
+        answered = FetchableTopicResponse(topic=wanted.topic, topic_id=wanted.topic_id)
+        reading.response.responses.append(answered)
+        for part in wanted.partitions:
+            data = PartitionData(
+                partition_index=part.partition,
+                # Null for readers that take everything, as in Kafka; no transactions, none aborted.
+                aborted_transactions=[] if committed else None,
+                # Not null: librdkafka refuses a records length of -1.
+                records=b"",
+            )
+            answered.partitions.append(data)
+            try:
+                partition = _find(node, wanted, part, version)
+                records = _records(partition, part, room, first=reading.size == 0)
+            except Refused as refused:
+                reading.failed = True
+                data.error_code, data.high_watermark = refused.code, -1
+                continue
+            reading.partitions.append(partition)
+            data.records = records
+            data.high_watermark = data.last_stable_offset = partition.high_watermark
+            data.log_start_offset = partition.log_start_offset
+            reading.size += len(records)
+            room -= len(records)
+    return reading
+
+
+def _find(node: Node, wanted: FetchTopic, part: FetchPartition, version: int) -> Partition:
+    if version >= _TOPIC_IDS_SINCE:
+        topic = node.topics.by_id(wanted.topic_id)
+        if topic is None:
+            raise Refused(ErrorCode.UNKNOWN_TOPIC_ID)
+        name = topic.name
+    else:
+        name = wanted.topic
+    partition = node.partition(name, part.partition)
+    if partition is None:
+        raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    partition.check_epoch(part.current_leader_epoch)
+    return partition
+
+
+def _records(partition: Partition, part: FetchPartition, room: int, *, first: bool) -> bytes:
+    offset = part.fetch_offset
+    if not partition.log_start_offset <= offset <= partition.log_end_offset:
+        raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
+    limit = min(part.partition_max_bytes, room)
+    if limit <= 0 and not first:
+        return b""
+    # Only the first partition with data may exceed the limits, by the rest of one batch, so
+    # that a batch larger than any limit is still read by somebody.
+    try:
+        return partition.log.read(offset, max(limit, 0), min_one_batch=first)
+    except OSError as error:
+        raise Refused(ErrorCode.KAFKA_STORAGE_ERROR) from error
+
+
+def _count(node: Node, reading: _Reading) -> None:
+    answered = (data for topic in reading.response.responses for data in topic.partitions)
+    good = (data for data in answered if not data.error_code)
+    for partition, data in zip(reading.partitions, good, strict=True):
+        if data.records:
+            node.metrics.topic(partition.topic).bytes_out += len(data.records)

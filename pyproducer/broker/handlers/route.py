@@ -1,0 +1,29 @@
+"""How an API is entered into the broker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from pyproducer.broker.context import RequestContext
+
+
+class Route(NamedTuple):
+    """One API that the broker serves.
+
+    Attributes:
+        api_key: Kafka's number of the API.
+        min_version: Lowest request version that is served.
+        max_version: Highest request version that is served.
+        handle: `async def handle(node, request, context)` returns the response message, or
+            None where the protocol has no answer (Produce with acks=0). It is cancelled at an
+            `await` when the client goes away, so state must be whole there. Raising
+            `CloseConnection`, or anything unexpected, closes that connection only.
+        advertised_min: Lowest version in ApiVersions if that differs from `min_version`.
+    """
+
+    api_key: int
+    min_version: int
+    max_version: int
+    handle: Callable[[Any, Any, RequestContext], Awaitable[Any]]
+    advertised_min: int | None = None

@@ -1,0 +1,19 @@
+"""SaslHandshake: this broker has no authentication, and says so to clients that want it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.context import RequestContext
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
+
+if TYPE_CHECKING:
+    from pyproducer.broker.node import Node
+
+
+async def handle(
+    node: Node, request: SaslHandshakeRequest, context: RequestContext
+) -> SaslHandshakeResponse:
+    """Refuses with ILLEGAL_SASL_STATE, as Kafka does on a listener without SASL."""
+    return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE)

@@ -1,0 +1,358 @@
+"""The broker behind its sockets: topics, logs, settings. What every handler is given.
+
+Everything here runs on the broker's one loop thread. A change of topics or settings is first in the
+metadata file, which is the moment it counts; logs are made and removed to match it, at the next
+start if the broker dies in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from pyproducer.broker.configs import (
+    BrokerConfig,
+    Resolved,
+    parse,
+    topic_specs,
+)
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.log.config import LogConfig
+from pyproducer.broker.log.manager import LogManager, TopicLogs
+from pyproducer.broker.metadata_file import MetadataFile
+from pyproducer.broker.metrics import BrokerMetrics
+from pyproducer.broker.partition import Partition
+from pyproducer.broker.producer_ids import ProducerIds
+from pyproducer.broker.topics import Topic, TopicRegistry, TopicSpec
+from pyproducer.clock import Clock
+from pyproducer.model import TopicPartition
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.api_versions import ApiVersion
+
+if TYPE_CHECKING:
+    from pyproducer.broker.handlers.route import Route
+    from pyproducer.broker.housekeeping import Housekeeping
+    from pyproducer.broker.log.filesystem import FileSystem
+
+log = logging.getLogger(__name__)
+
+DEFAULT_NODE_ID = 1
+_BROKER_CONFIGS = "broker_configs"
+_STARTS = "starts"
+
+
+class Node:
+    """One broker's state.
+
+    Args:
+        data_dir: Directory of everything that is kept; made if missing.
+        config: The broker's settings; already checked.
+        clock: All time comes from it.
+        fs: All files are reached through it.
+        routes: The APIs that are served.
+        new_uuid: Makes topic ids and the cluster's id.
+
+    Attributes:
+        node_id: This broker's number.
+        config: The broker's settings.
+        clock: The clock.
+        metrics: Counters.
+        routes: The APIs that are served.
+        advertised_host: The address told to clients; set once the listener is up.
+        advertised_port: Likewise.
+        topics: Which topics there are; known after `open`.
+        producer_ids: Ids for idempotent producers; known after `open`.
+    """
+
+    topics: TopicRegistry
+    producer_ids: ProducerIds
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        config: BrokerConfig,
+        clock: Clock,
+        fs: FileSystem,
+        routes: Sequence[Route],
+        new_uuid: Callable[[], UUID] = uuid4,
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self.metrics = BrokerMetrics()
+        self.routes = routes
+        self.node_id = _node_id(config)
+        self.advertised_host = ""
+        self.advertised_port = -1
+        self._data_dir = data_dir
+        self._fs = fs
+        self._new_uuid = new_uuid
+        self._logs = LogManager(
+            data_dir, clock=clock, fs=fs, node_id=self.node_id, new_uuid=new_uuid
+        )
+        self._metadata: MetadataFile
+        self._partitions: dict[tuple[str, int], Partition] = {}
+        self._leader_epoch = 0
+        self._checkpointed: object = None
+
+    @property
+    def cluster_id(self) -> str:
+        """The id of the cluster, of which this broker is all."""
+        return self._logs.directory.cluster_id
+
+    @property
+    def data_dir(self) -> str:
+        """Where everything is kept."""
+        return str(self._data_dir)
+
+    @property
+    def rack(self) -> str | None:
+        """The rack told to clients, if one is set."""
+        return self.config.get("broker.rack")
+
+    def open(self) -> None:
+        """Everything kept is there again, recovered if the last stop was a crash.
+
+        Raises:
+            DataDirectoryError: The directory is in use, or another broker's.
+            ValueError: Its metadata file is not ours.
+            OSError: The disk failed.
+        """
+        self._logs.open()
+        try:
+            self._metadata = MetadataFile(self._fs, self._data_dir)
+            saved = self._metadata.get(_BROKER_CONFIGS, {})
+            self.config.all_brokers = dict(saved.get("all", {}))
+            self.config.this_broker = dict(saved.get("this", {}))
+            self.producer_ids = ProducerIds(self._metadata)
+            self.topics = TopicRegistry(self._metadata, self._new_uuid)
+            # Every start is an election: clients of the last one learn that it is over.
+            self._leader_epoch = int(self._metadata.get(_STARTS, 0))
+            self._metadata.update(**{_STARTS: self._leader_epoch + 1})
+            self._logs.load({topic.name: self._topic_logs(topic) for topic in self.topics})
+            for topic in self.topics:
+                self._lead(topic)
+        except BaseException:
+            self._logs.close()
+            raise
+
+    def close(self) -> bool:
+        """Everything is on disk and no file is open; says if the next start needs no recovery."""
+        for partition in self._partitions.values():
+            partition.retire()
+        self._partitions.clear()
+        return self._logs.close()
+
+    def api_ranges(self) -> list[ApiVersion]:
+        """The APIs and versions as ApiVersions tells them."""
+        return [
+            ApiVersion(
+                api_key=route.api_key,
+                min_version=(
+                    route.min_version if route.advertised_min is None else route.advertised_min
+                ),
+                max_version=route.max_version,
+            )
+            for route in self.routes
+        ]
+
+    def partition(self, topic: str, index: int) -> Partition | None:
+        """The partition, or None if there is none of that name and number.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR: its files cannot be used.
+        """
+        found = self._partitions.get((topic, index))
+        if found is None and (offline := self._logs.offline.get(TopicPartition(topic, index))):
+            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"{topic}-{index} is offline: {offline}")
+        return found
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """The partitions of a topic that can be used, in order; none for an unknown topic."""
+        known = self.topics.get(topic)
+        if known is None:
+            return []
+        found = (self._partitions.get((topic, index)) for index in range(known.partitions))
+        return [partition for partition in found if partition is not None]
+
+    def topic_configs(self, overrides: Mapping[str, str]) -> list[Resolved]:
+        """Every topic configuration in effect, given a topic's own ones."""
+        return [self.config.resolve_topic(name, overrides) for name in topic_specs()]
+
+    def create_topics(self, specs: Iterable[TopicSpec]) -> list[Topic]:
+        """The topics exist with all their partitions, or none of them does.
+
+        Names and settings are not checked here.
+
+        Raises:
+            OSError: They could not be written.
+            Refused: KAFKA_STORAGE_ERROR: a log could not be made.
+        """
+        made = self.topics.create(specs)
+        try:
+            for topic in made:
+                self._lead(topic)
+        except (OSError, Refused):
+            self.delete_topics([topic.name for topic in made])
+            raise
+        return made
+
+    def delete_topics(self, names: Iterable[str]) -> None:
+        """The topics are gone, and so are their records.
+
+        Raises:
+            OSError: Nothing was deleted.
+        """
+        for topic in self.topics.delete(names):
+            for index in range(topic.partitions):
+                partition = self._partitions.pop((topic.name, index), None)
+                if partition is not None:
+                    partition.retire()
+                try:
+                    self._logs.delete(TopicPartition(topic.name, index))
+                except (Refused, OSError) as error:
+                    # The topic is gone all the same: the next start sets these files aside.
+                    log.warning("files of %s-%d are left on disk: %s", topic.name, index, error)
+            self.metrics.topics.pop(topic.name, None)
+
+    def grow_topic(self, name: str, partitions: int) -> None:
+        """The topic has that many partitions.
+
+        Raises:
+            OSError: It has as many as before.
+            Refused: KAFKA_STORAGE_ERROR: a log could not be made, and so likewise.
+        """
+        before = self.topics.get(name)
+        assert before is not None
+        topic = self.topics.grow(name, partitions)
+        try:
+            self._lead(topic)
+        except (OSError, Refused):
+            self.topics.grow(name, before.partitions)
+            for index in range(before.partitions, partitions):
+                if self._partitions.pop((name, index), None) is not None:
+                    self._logs.delete(TopicPartition(name, index))
+            raise
+
+    def configure_topic(self, name: str, configs: Mapping[str, str]) -> None:
+        """The topic's own configurations are these, and its logs obey them at once.
+
+        Raises:
+            OSError: Nothing has changed.
+        """
+        self._apply(self.topics.configure(name, configs))
+
+    def configure_broker(self, configs: Mapping[str, str], *, all_brokers: bool) -> None:
+        """What is set while running, on all brokers or this one, is this; logs obey at once.
+
+        Raises:
+            OSError: Nothing has changed.
+        """
+        everyone = dict(configs) if all_brokers else self.config.all_brokers
+        this = self.config.this_broker if all_brokers else dict(configs)
+        self._metadata.update(**{_BROKER_CONFIGS: {"all": everyone, "this": this}})
+        self.config.all_brokers, self.config.this_broker = everyone, this
+        for topic in self.topics:
+            self._apply(topic)
+
+    def add_chores(self, housekeeping: Housekeeping) -> None:
+        """Enters what the logs need done from time to time."""
+        config = self.config
+        housekeeping.add(
+            "checkpointing offsets",
+            config.int("replica.high.watermark.checkpoint.interval.ms") / 1000,
+            self._checkpoint,
+        )
+        housekeeping.add("flushing logs", 1.0, self._flush_due)
+        housekeeping.add(
+            "removing deleted files", 1.0, lambda: _ignore(self._logs.remove_deleted())
+        )
+        housekeeping.add(
+            "applying retention",
+            config.int("log.retention.check.interval.ms") / 1000,
+            lambda: _ignore(self._logs.apply_retention()),
+        )
+        housekeeping.add(
+            "expiring producers",
+            config.int("producer.id.expiration.check.interval.ms") / 1000,
+            lambda: _ignore(self._logs.expire_producers()),
+        )
+
+    def checkpoint(self) -> None:
+        """Start offsets, high watermarks and recovery points are on disk.
+
+        Raises:
+            OSError: They are not.
+        """
+        self._checkpointed = None
+        self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        state = {
+            tp: (one.log_start_offset, one.high_watermark, one.recovery_point)
+            for tp, one in self._logs.logs.items()
+        }
+        # Three files forced to disk are worth a look at whether anything changed.
+        if state != self._checkpointed:
+            self._logs.checkpoint()
+            self._checkpointed = state
+
+    async def _flush_due(self) -> None:
+        for one in self._logs.flush_due():
+            ticket = one.begin_flush()
+            try:
+                await asyncio.to_thread(ticket.sync)
+            finally:
+                one.end_flush(ticket)
+
+    def _lead(self, topic: Topic) -> None:
+        """Every partition of the topic that has none yet gets its log and takes requests."""
+        for index in range(topic.partitions):
+            tp = TopicPartition(topic.name, index)
+            if (topic.name, index) in self._partitions or tp in self._logs.offline:
+                continue
+            found = self._logs.logs.get(tp)
+            if found is None:
+                found = self._logs.create(tp, self._topic_logs(topic))
+            else:
+                # The checkpoint is older than the log; the only replica has nobody to wait for.
+                found.high_watermark = found.log_end_offset
+            self._partitions[topic.name, index] = Partition(
+                topic.name,
+                index,
+                found,
+                max(self._leader_epoch, found.leader_epoch),
+                self.metrics.topic(topic.name),
+            )
+
+    def _apply(self, topic: Topic) -> None:
+        config = self._log_config(topic)
+        for partition in self.partitions(topic.name):
+            partition.log.config = config
+
+    def _topic_logs(self, topic: Topic) -> TopicLogs:
+        return TopicLogs(topic.id, self._log_config(topic))
+
+    def _log_config(self, topic: Topic) -> LogConfig:
+        typed: dict[str, object] = {}
+        for name, spec in topic_specs().items():
+            value = self.config.resolve_topic(name, topic.configs).value
+            if value is not None:
+                typed[name] = parse(spec.type, value)
+        typed["producer.id.expiration.ms"] = self.config.int("producer.id.expiration.ms")
+        return LogConfig.from_kafka(typed)
+
+
+def _node_id(config: BrokerConfig) -> int:
+    for name in ("node.id", "broker.id"):
+        if config.int(name) >= 0:
+            return config.int(name)
+    return DEFAULT_NODE_ID
+
+
+def _ignore(_: object) -> None:
+    return None

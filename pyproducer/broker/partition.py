@@ -1,0 +1,126 @@
+"""One partition as this broker leads it: its log, and who waits for it to grow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.errors import Refused
+from pyproducer.protocol.error_codes import ErrorCode
+
+if TYPE_CHECKING:
+    from pyproducer.broker.log.log import AppendResult, PartitionLog
+    from pyproducer.broker.metrics import TopicCounters
+    from pyproducer.model import Buffer
+
+
+class Watch:
+    """Somebody waiting for a number of bytes to be appended, to any of several partitions.
+
+    Args:
+        needed: Bytes that are worth waking up for.
+    """
+
+    __slots__ = ("_event", "_needed")
+
+    def __init__(self, needed: int = 1) -> None:
+        self._needed = needed
+        self._event = asyncio.Event()
+
+    def appended(self, size: int) -> None:
+        """Counts a batch; wakes the waiter if it is enough."""
+        self._needed -= size
+        if self._needed <= 0:
+            self._event.set()
+
+    def disturb(self) -> None:
+        """Wakes the waiter: the partition is not what it was."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Returns when there is enough, or something else has happened."""
+        await self._event.wait()
+
+
+class Partition:
+    """A partition led by this broker, its only replica.
+
+    Attributes:
+        topic: Name of its topic.
+        index: Its number.
+        log: What it holds.
+        leader_epoch: Grows with every start of the broker.
+        watches: Who is woken by an append.
+    """
+
+    __slots__ = ("_counters", "index", "leader_epoch", "log", "topic", "watches")
+
+    def __init__(
+        self, topic: str, index: int, log: PartitionLog, leader_epoch: int, counters: TopicCounters
+    ) -> None:
+        self.topic = topic
+        self.index = index
+        self.log = log
+        self.leader_epoch = leader_epoch
+        self.watches: set[Watch] = set()
+        self._counters = counters
+
+    @property
+    def high_watermark(self) -> int:
+        """Offset up to which consumers read."""
+        return self.log.high_watermark
+
+    @property
+    def log_start_offset(self) -> int:
+        """The oldest offset that can be read."""
+        return self.log.log_start_offset
+
+    @property
+    def log_end_offset(self) -> int:
+        """The offset of the next record."""
+        return self.log.log_end_offset
+
+    def append(self, records: Buffer | None, *, request_version: int) -> AppendResult:
+        """The one batch of a Produce request is in the log, and readers know.
+
+        Raises:
+            Refused: It is not, and nothing has changed.
+        """
+        batch = self.log.validate(records, request_version=request_version)
+        result = self.log.append(batch, leader_epoch=self.leader_epoch)
+        if not result.duplicate:
+            size = batch.header.size
+            self._counters.records_in += batch.header.record_count
+            self._counters.bytes_in += size
+            self.grown(size)
+        return result
+
+    def grown(self, size: int) -> None:
+        """Tells the watchers that so many bytes were appended."""
+        for watch in self.watches:
+            watch.appended(size)
+
+    def retire(self) -> None:
+        """Tells the watchers that the partition is gone."""
+        for watch in self.watches:
+            watch.disturb()
+
+    def check_epoch(self, epoch: int) -> None:
+        """Returns if a client that believes in this leader epoch is up to date; -1 is no belief.
+
+        Raises:
+            Refused: FENCED_LEADER_EPOCH or UNKNOWN_LEADER_EPOCH.
+        """
+        if epoch < 0 or epoch == self.leader_epoch:
+            return
+        if epoch < self.leader_epoch:
+            raise Refused(ErrorCode.FENCED_LEADER_EPOCH)
+        raise Refused(ErrorCode.UNKNOWN_LEADER_EPOCH)
+
+    def end_of_epoch(self, epoch: int) -> tuple[int, int]:
+        """The newest epoch not above this one and where it ended; (-1, -1) if nobody knows."""
+        if epoch == self.leader_epoch:
+            # The log learns of an epoch with its first batch.
+            return epoch, self.log_end_offset
+        found = self.log.end_offset_for_epoch(epoch)
+        return found[0], found[1]

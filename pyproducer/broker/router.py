@@ -1,0 +1,73 @@
+"""From a request frame to the answer's bytes."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.context import CloseConnection, ConnectionInfo, RequestContext
+from pyproducer.broker.handlers.table import ROUTES
+from pyproducer.protocol.api import API, ApiKey
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.frame import decode_request_header, encode_response
+from pyproducer.protocol.messages.api_versions import ApiVersionsResponse
+
+if TYPE_CHECKING:
+    from pyproducer.broker.handlers.route import Route
+    from pyproducer.broker.node import Node
+    from pyproducer.model import Buffer
+
+_HEAD = struct.Struct(">hhi")
+
+
+class Router:
+    """Looks up each request's API, decodes it, has it handled and encodes the answer.
+
+    Args:
+        node: Passed to every handler.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._routes: dict[int, Route] = {route.api_key: route for route in ROUTES}
+
+    async def answer(self, frame: memoryview, connection: ConnectionInfo) -> list[Buffer] | None:
+        """The answer to one request frame, or None where the protocol has none.
+
+        Raises:
+            CloseConnection: The request is not one that this broker serves, or a handler
+                wants the connection closed.
+            ProtocolError: The request cannot be parsed.
+        """
+        if len(frame) < _HEAD.size:
+            raise CloseConnection(f"a request of {len(frame)} bytes has no header")
+        key, version, correlation_id = _HEAD.unpack_from(frame)
+        route = self._routes.get(key)
+        if route is None or not route.min_version <= version <= route.max_version:
+            if key == ApiKey.API_VERSIONS:
+                return self._unsupported_api_versions(correlation_id)
+            raise CloseConnection(f"API {key} version {version} is not served")
+        started = self._node.clock.monotonic()
+        header = decode_request_header(frame)
+        request = API[ApiKey(key)].request.decode(header.body, version)
+        context = RequestContext(
+            api_key=key,
+            api_version=version,
+            correlation_id=correlation_id,
+            client_id=header.client_id or "",
+            connection=connection,
+            received_at=started,
+        )
+        response = await route.handle(self._node, request, context)
+        self._node.metrics.count_request(key, self._node.clock.monotonic() - started)
+        if response is None:
+            return None
+        return encode_response(response, version, correlation_id)
+
+    def _unsupported_api_versions(self, correlation_id: int) -> list[Buffer]:
+        # A client newer than us asks in a version whose body we cannot know: it gets the
+        # oldest form of the answer, with the ranges, and picks a version from them.
+        response = ApiVersionsResponse(
+            error_code=ErrorCode.UNSUPPORTED_VERSION, api_keys=self._node.api_ranges()
+        )
+        return encode_response(response, 0, correlation_id)

@@ -1,0 +1,284 @@
+"""The listener: sockets in, frames to the router, answers out.
+
+Requests of one connection are worked on one at a time and answered in order, as Kafka does it.
+Reading stops while enough of a connection's requests are waiting, and the next request is not
+begun while the client does not read the last answer, so a connection holds at most one answer and
+a bounded amount of requests in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.context import CloseConnection, ConnectionInfo
+from pyproducer.errors import ProtocolError
+from pyproducer.protocol.frame import FrameReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyproducer.broker.node import Node
+    from pyproducer.broker.router import Router
+    from pyproducer.model import Buffer
+
+log = logging.getLogger(__name__)
+
+#: Bytes of complete requests that may wait on one connection before it is no longer read.
+QUEUE_LIMIT = 1 << 20
+#: Answers above this size make the connection wait for its client before the next request.
+WRITE_LIMIT = 256 << 10
+#: Below Python 3.12 `writelines` joins what it gets; buffers from this size on go out one by one.
+SMALL_BUFFER = 16 << 10
+
+
+class Server:
+    """Accepts connections for a node, from `start` until `close`.
+
+    Args:
+        node: Whose clock, settings and counters are used.
+        router: Turns request frames into answers.
+    """
+
+    def __init__(self, node: Node, router: Router) -> None:
+        self.node = node
+        self.router = router
+        self._connections: set[Connection] = set()
+        self._listener: asyncio.Server | None = None
+        self._numbers = 0
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens at the address; returns the port, which the system picks for port 0.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            self._connect,
+            host,
+            port,
+            backlog=self.node.config.int("socket.listen.backlog.size"),
+            reuse_address=True,
+        )
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Every socket is closed and every handler has ended."""
+        if self._listener is not None:
+            self._listener.close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.abort()
+        for connection in connections:
+            await connection.closed()
+        if self._listener is not None:
+            await self._listener.wait_closed()
+            self._listener = None
+
+    def close_idle(self, now: float, limit: float) -> int:
+        """Closes connections that were silent, or not read by their client, for `limit` seconds.
+
+        A request that is being worked on keeps its connection. Returns how many were closed.
+        """
+        idle = [c for c in self._connections if now - c.last_active > limit and not c.busy]
+        for connection in idle:
+            connection.abort()
+        return len(idle)
+
+    def _connect(self) -> Connection:
+        return Connection(self)
+
+    def admit(self, connection: Connection, peer: tuple[str, int]) -> ConnectionInfo | None:
+        """The new connection's particulars; None if there are too many already."""
+        metrics = self.node.metrics
+        if len(self._connections) >= self.node.config.int("max.connections"):
+            metrics.connections_rejected += 1
+            return None
+        self._connections.add(connection)
+        self._numbers += 1
+        metrics.connections_total += 1
+        metrics.connections_open = len(self._connections)
+        return ConnectionInfo(self._numbers, *peer)
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is gone."""
+        self._connections.discard(connection)
+        self.node.metrics.connections_open = len(self._connections)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client's socket."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._clock = server.node.clock
+        self._reader = FrameReader(server.node.config.int("socket.request.max.bytes"))
+        self._frames: deque[memoryview] = deque()
+        self._queued = 0
+        self._paused = False
+        self._transport: asyncio.Transport | None = None
+        self._info: ConnectionInfo | None = None
+        self._worker: asyncio.Task[None] | None = None
+        # The worker waits for one of these at a time: a frame, or room to write.
+        self._wake: asyncio.Future[None] | None = None
+        self._writable = True
+        self._broken: ProtocolError | None = None
+        self.busy = False
+        self.last_active = self._clock.monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio: admits the connection and starts its worker."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername") or ("unknown", 0)
+        self._info = self._server.admit(self, (str(peer[0]), int(peer[1])))
+        if self._info is None:
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self._set_socket_buffers(transport.get_extra_info("socket"))
+        self._worker = asyncio.get_running_loop().create_task(self._work(self._info))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio: ends the request under way, if any."""
+        self._server.forget(self)
+        if self._worker is not None:
+            self._worker.cancel()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by asyncio: where the next bytes go."""
+        return self._reader.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Called by asyncio: takes up the requests that are complete now."""
+        self.last_active = self._clock.monotonic()
+        try:
+            self._reader.buffer_updated(nbytes)
+        except ProtocolError as error:
+            # What came before it is answered first; no more is read.
+            self._broken = error
+        for frame in self._reader.frames():
+            self._frames.append(frame)
+            self._queued += len(frame)
+        if self._frames or self._broken is not None:
+            self._notify()
+            if self._paused or self._transport is None:
+                return
+            if self._queued >= QUEUE_LIMIT or self._broken is not None:
+                self._paused = True
+                self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Called by asyncio: a client that stops sending gets no more answers."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Called by asyncio: the client does not read fast enough."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """Called by asyncio: the client has caught up."""
+        self._writable = True
+        self.last_active = self._clock.monotonic()
+        self._notify()
+
+    def abort(self) -> None:
+        """Closes the socket at once; what is not sent yet is dropped."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def closed(self) -> None:
+        """Returns when the worker has ended."""
+        if self._worker is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._worker
+
+    async def _work(self, info: ConnectionInfo) -> None:
+        transport = self._transport
+        assert transport is not None
+        while True:
+            while not self._frames or not self._writable:
+                if self._broken is not None and not self._frames:
+                    self._refuse(self._broken)
+                    return
+                self.busy = False
+                await self._news()
+            self.busy = True
+            frame = self._frames.popleft()
+            self._queued -= len(frame)
+            if self._paused and self._queued < QUEUE_LIMIT and self._broken is None:
+                self._paused = False
+                transport.resume_reading()
+            try:
+                answer = await self._server.router.answer(frame, info)
+            except (CloseConnection, ProtocolError) as error:
+                self._refuse(error)
+                return
+            except Exception:
+                log.exception("request of %s:%d failed", info.peer_host, info.peer_port)
+                transport.abort()
+                return
+            del frame
+            if answer is not None:
+                write_buffers(transport, answer)
+            self.last_active = self._clock.monotonic()
+
+    async def _news(self) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+
+    def _notify(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def _refuse(self, error: Exception) -> None:
+        if self._info is not None:
+            log.warning(
+                "closing the connection of %s:%d: %s",
+                self._info.peer_host,
+                self._info.peer_port,
+                error,
+            )
+        if self._transport is not None:
+            # Not abort: answers already written, such as the one before this request, arrive.
+            self._transport.close()
+
+    def _set_socket_buffers(self, sock: socket.socket) -> None:
+        config = self._server.node.config
+        for name, option in (
+            ("socket.send.buffer.bytes", socket.SO_SNDBUF),
+            ("socket.receive.buffer.bytes", socket.SO_RCVBUF),
+        ):
+            # Kafka's default of 100 KiB would halve the throughput of 1 MB batches on loopback;
+            # only a value that was asked for is forced on the system.
+            if name in config.static:
+                size = config.int(name)
+                if size > 0:
+                    sock.setsockopt(socket.SOL_SOCKET, option, size)
+
+
+def write_buffers(transport: asyncio.WriteTransport, buffers: Sequence[Buffer]) -> None:
+    """Writes the buffers in order without copying the large ones together."""
+    if sys.version_info >= (3, 12):
+        transport.writelines(buffers)
+        return
+    small: list[Buffer] = []
+    for buffer in buffers:
+        if len(buffer) < SMALL_BUFFER:
+            small.append(buffer)
+            continue
+        if small:
+            transport.write(b"".join(small))
+            small = []
+        transport.write(buffer)
+    if small:
+        transport.write(b"".join(small))
