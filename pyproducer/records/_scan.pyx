@@ -233,7 +233,7 @@ cdef int scan(
             summary.sequential = False
         index[0] += 1
     if position != size:
-        index[0] = count - 1
+        start[0] = position
         return LEFT_OVER
     return SOUND
 
@@ -350,7 +350,7 @@ def read_records(
             )
             records.append(new_tuple(Record, parts))
         if position != buffer.len:
-            raise fault(LEFT_OVER, count - 1, start)
+            raise fault(LEFT_OVER, count, position)
     finally:
         PyBuffer_Release(&buffer)
     return records

@@ -49,7 +49,7 @@ def scan_records(payload: Buffer, count: int, base_timestamp: int) -> ScanSummar
     data = _flat(payload)
     max_timestamp = offset_of_max = min_timestamp = null_key_index = -1
     sequential = True
-    position = start = 0
+    position = 0
     for index in range(count):
         start = position
         try:
@@ -68,7 +68,7 @@ def scan_records(payload: Buffer, count: int, base_timestamp: int) -> ScanSummar
         if offset_delta != index:
             sequential = False
     if position != len(data):
-        raise faults.fault(faults.LEFT_OVER, count - 1, start)
+        raise faults.fault(faults.LEFT_OVER, count, position)
     return ScanSummary(max_timestamp, offset_of_max, min_timestamp, null_key_index, sequential)
 
 
@@ -99,7 +99,7 @@ def read_records(
     kind = TimestampType.CREATE_TIME
     if append_timestamp is not None:
         kind = TimestampType.LOG_APPEND_TIME
-    position = start = 0
+    position = 0
     for index in range(count):
         start = position
         try:
@@ -123,7 +123,7 @@ def read_records(
             )
         )
     if position != len(data):
-        raise faults.fault(faults.LEFT_OVER, count - 1, start)
+        raise faults.fault(faults.LEFT_OVER, count, position)
     return records
 
 

@@ -10,9 +10,10 @@ from pyproducer.model import Buffer
 
 __all__ = ["crc32c"]
 
-# The C binding takes bytes alone. Anything else goes through it in pieces small enough to be
-# copied within the second-level cache: 14 GB/s against 24 GB/s for bytes, where copying a
-# whole payload first costs an allocation of its size.
+# The C binding takes only objects whose buffer needs no release: bytes, and extension types of
+# that kind. A bytearray or memoryview goes through it in pieces small enough to be copied
+# within the second-level cache: 14 GB/s against 24 GB/s for bytes, where copying a whole
+# payload first costs an allocation of its size.
 _PIECE: Final = 64 * 1024
 
 
@@ -20,7 +21,8 @@ def crc32c(*buffers: Buffer) -> int:
     """The CRC32C of the buffers, as if they were joined; 0 for no bytes at all."""
     crc = 0
     for buffer in buffers:
-        if isinstance(buffer, bytes):
+        if not isinstance(buffer, bytearray | memoryview):
+            # bytes, and extension types whose memory stays put for as long as they live.
             crc = google_crc32c.extend(crc, buffer)
             continue
         view = memoryview(buffer).cast("B")

@@ -48,7 +48,7 @@ _TEXTS: Final[dict[int, str]] = {
     TRAILING: "bytes are left over after its headers",
     BAD_TIMESTAMP: "its timestamp does not fit into 64 bits",
     BAD_HEADER_NAME: "a header's name is not UTF-8",
-    LEFT_OVER: "bytes are left over after it, the last record the batch declares",
+    LEFT_OVER: "the batch declares no such record, but bytes are left over",
 }
 
 
@@ -57,7 +57,7 @@ def fault(number: int, index: int, position: int) -> CorruptRecord:
 
     Args:
         number: one of the constants of this module.
-        index: the record's index in its batch, from 0.
+        index: the record's index in its batch, from 0; for LEFT_OVER, of the one after the last.
         position: where the record starts, in bytes from the first record of the batch.
     """
     return CorruptRecord(f"record {index} (byte {position} of the records): {_TEXTS[number]}")

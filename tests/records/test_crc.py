@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +38,7 @@ def test_pieces_are_summed_as_if_joined(data, cuts):
     """
     kinds = [bytes, bytearray, memoryview, lambda b: memoryview(bytearray(b))]
     ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    pieces = [data[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [data[a:b] for a, b in pairwise(ends)]
 
     buffers = [kinds[i % 4](piece) for i, piece in enumerate(pieces)]
 
@@ -61,3 +64,12 @@ def test_views_of_wider_items():
     data = bytes(range(64))
 
     assert crc32c(data) == crc32c(memoryview(bytearray(data)).cast("I"))
+
+
+def test_extension_types():
+    """
+    An object of an extension type whose buffer needs no release is summed as it stands.
+    """
+    array = (ctypes.c_char * 9).from_buffer_copy(b"123456789")
+
+    assert crc32c(array) == 0xE3069283
