@@ -42,6 +42,7 @@ from pyproducer.broker.groups.state import EMPTY
 from pyproducer.broker.groups.store import OffsetsStore
 from pyproducer.broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
 from pyproducer.clock import Clock
+from pyproducer.errors import ProtocolError
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 
@@ -95,12 +96,13 @@ class GroupCoordinator:
         self._images: dict[str, GroupImage] = {}
         self._alarms: dict[str, _Alarm] = {}
         self._records: list[int] = [0] * store.partitions
-        self._retention_timer: Timer | None = None
+        # Partitions that could not be read: their groups exist, but nobody here knows them.
+        self._lost: set[int] = set()
 
     # Life.
 
     def start(self) -> None:
-        """Every group is as its last stored record says, and retention is running.
+        """Every group is as its last stored record says.
 
         Members that were in a stable group are in it still and may go on; those that were in the
         middle of a rebalance hear UNKNOWN_MEMBER_ID or ILLEGAL_GENERATION and join again.
@@ -108,7 +110,13 @@ class GroupCoordinator:
         now = self._clock.monotonic()
         for partition in range(self._store.partitions):
             replay = Replay()
-            records = list(self._store.read(partition))
+            try:
+                records = list(self._store.read(partition))
+            except (Refused, ProtocolError):
+                # Taking its groups for new would make their consumers read all over again.
+                logger.exception("the groups of partition %d cannot be served", partition)
+                self._lost.add(partition)
+                continue
             self._records[partition] = len(records)
             replay.apply_all(records)
             self._offsets.update(replay.offsets)
@@ -122,12 +130,9 @@ class GroupCoordinator:
                 )
                 self._groups[group_id] = group
                 self._arm(group)
-        self._schedule_retention()
 
     def close(self) -> None:
         """Nothing is scheduled any more and nobody is left waiting; what is stored stays."""
-        if self._retention_timer is not None:
-            self._retention_timer.cancel()
         for alarm in self._alarms.values():
             alarm.timer.cancel()
         self._alarms.clear()
@@ -137,6 +142,24 @@ class GroupCoordinator:
                 if isinstance(effect, Answer):
                     effect.deliver()
         self._groups.clear()
+
+    def ring_due(self) -> None:
+        """Do what the clock says is due, for a clock that may jump ahead of the scheduler."""
+        now = self._clock.monotonic()
+        for group_id, alarm in list(self._alarms.items()):
+            if alarm.when <= now:
+                alarm.timer.cancel()
+                self._ring(self._groups[group_id])
+
+    def refusal(self, group_id: str) -> ErrorCode | None:
+        """Return why nothing can be said of a group, None if it can; the first thing to ask.
+
+        Groups whose partition could not be read are refused until the broker can read it: to
+        take them for new would send their consumers back to the start.
+        """
+        if partition_of(group_id, self._store.partitions) in self._lost:
+            return ErrorCode.COORDINATOR_NOT_AVAILABLE
+        return None
 
     # Membership.
 
@@ -155,8 +178,9 @@ class GroupCoordinator:
 
     def sync(self, group_id: str, request: SyncRequest, ticket: Ticket) -> None:
         """Give a member its share; `ticket` gets a SyncResult."""
-        if not group_id:
-            ticket(SyncResult(ErrorCode.INVALID_GROUP_ID))
+        refusal = self._refusal_to_member(group_id)
+        if refusal is not None:
+            ticket(SyncResult(refusal))
             return
         group = self._groups.get(group_id)
         if group is None:
@@ -169,8 +193,9 @@ class GroupCoordinator:
         self, group_id: str, member_id: str, instance_id: str | None, generation: int
     ) -> ErrorCode:
         """Note that a member is alive, and tell it whether to rejoin."""
-        if not group_id:
-            return ErrorCode.INVALID_GROUP_ID
+        refusal = self._refusal_to_member(group_id)
+        if refusal is not None:
+            return refusal
         group = self._groups.get(group_id)
         if group is None:
             return ErrorCode.UNKNOWN_MEMBER_ID
@@ -181,10 +206,11 @@ class GroupCoordinator:
         """Remove members; one answer for each.
 
         Raises:
-            Refused: the group's name is not one (24).
+            Refused: the group's name is not one (24), or it cannot be served (15).
         """
-        if not group_id:
-            raise Refused(ErrorCode.INVALID_GROUP_ID)
+        refusal = self._refusal_to_member(group_id)
+        if refusal is not None:
+            raise Refused(refusal)
         group = self._groups.get(group_id)
         if group is None:
             return [ErrorCode.UNKNOWN_MEMBER_ID for _ in leaving]
@@ -198,6 +224,9 @@ class GroupCoordinator:
         self, group_id: str, member_id: str, instance_id: str | None, generation: int
     ) -> ErrorCode:
         """Tell whether this member, or nobody in particular, may commit to the group now."""
+        refusal = self.refusal(group_id)
+        if refusal is not None:
+            return refusal
         group = self._groups.get(group_id)
         if group is None:
             # A commit without a generation makes the group; a member must have joined one.
@@ -248,6 +277,9 @@ class GroupCoordinator:
 
     def delete(self, group_id: str) -> ErrorCode:
         """Remove a group without members, its offsets included."""
+        refusal = self.refusal(group_id)
+        if refusal is not None:
+            return refusal
         group = self._groups.get(group_id)
         if group is None:
             return ErrorCode.GROUP_ID_NOT_FOUND
@@ -261,8 +293,12 @@ class GroupCoordinator:
         """Forget some offsets of a group, those of topics that its members read excepted.
 
         Raises:
-            Refused: no such group (69), or its members do not say what they read (68).
+            Refused: no such group (69), its members do not say what they read (68), or it
+                cannot be served (15).
         """
+        refusal = self.refusal(group_id)
+        if refusal is not None:
+            raise Refused(refusal)
         group = self._groups.get(group_id)
         if group is None:
             raise Refused(ErrorCode.GROUP_ID_NOT_FOUND)
@@ -312,9 +348,13 @@ class GroupCoordinator:
 
     # Inside.
 
+    def _refusal_to_member(self, group_id: str) -> ErrorCode | None:
+        return self.refusal(group_id) if group_id else ErrorCode.INVALID_GROUP_ID
+
     def _refusal_to_join(self, group_id: str, request: JoinRequest) -> ErrorCode | None:
-        if not group_id:
-            return ErrorCode.INVALID_GROUP_ID
+        refusal = self._refusal_to_member(group_id)
+        if refusal is not None:
+            return refusal
         session_ms = request.session_timeout * 1000
         config = self.config
         if not config.min_session_timeout_ms <= session_ms <= config.max_session_timeout_ms:
@@ -412,14 +452,6 @@ class GroupCoordinator:
         # later of the two moments counts.
         since = max(committed.commit_timestamp_ms, group.state_timestamp_ms)
         return since + self.config.offsets_retention_minutes * 60_000
-
-    def _schedule_retention(self) -> None:
-        def check() -> None:
-            self.expire_offsets()
-            self._schedule_retention()
-
-        when = self._clock.monotonic() + self.config.offsets_retention_check_interval_ms / 1000
-        self._retention_timer = self._scheduler.call_at(when, check)
 
     def _rewrite_if_worth_it(self, group_id: str) -> None:
         """Let a partition begin anew with what is live, once that is a small part of it.

@@ -7,8 +7,7 @@ from typing import Protocol
 
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.groups.offsets import KeyValue
-from pyproducer.broker.log.log import PartitionLog
-from pyproducer.broker.log.validation import validate
+from pyproducer.broker.partition import Partition
 from pyproducer.clock import Clock
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.records.builder import build_batch
@@ -56,25 +55,22 @@ class LogStore:
 
     Args:
         partitions: how many there are, or will be.
-        log_of: gives the log of a partition, None as long as the topic does not exist.
+        partition_of: gives a partition, None as long as the topic does not exist.
         create: makes the topic; called before the first append to it.
         clock: stamps the records.
-        leader_epoch: of the broker that writes.
     """
 
     def __init__(
         self,
         partitions: int,
-        log_of: Callable[[int], PartitionLog | None],
+        partition_of: Callable[[int], Partition | None],
         create: Callable[[], None],
         clock: Clock,
-        leader_epoch: int = 0,
     ) -> None:
         self.partitions = partitions
-        self._log_of = log_of
+        self._partition_of = partition_of
         self._create = create
         self._clock = clock
-        self._leader_epoch = leader_epoch
 
     def append(self, partition: int, records: Sequence[KeyValue]) -> None:
         """The records are in the log, as one batch, so that all or none of them are.
@@ -82,22 +78,21 @@ class LogStore:
         Raises:
             Refused: they are not: the disk failed, or they are larger than a batch may be.
         """
-        log = self._log_of(partition)
-        if log is None:
+        target = self._partition_of(partition)
+        if target is None:
             try:
                 self._create()
             except OSError as error:
                 raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
-            log = self._log_of(partition)
-        if log is None:
+            target = self._partition_of(partition)
+        if target is None:
             raise Refused(
                 ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
                 f"the offsets topic has no partition {partition}",
             )
         now_ms = self._clock.wall_ms()
-        data = build_batch(Record(0, now_ms, key=key, value=value) for key, value in records)
-        batch = validate(data, log.config, now_ms=now_ms, request_version=_REQUEST_VERSION)
-        log.append(batch, leader_epoch=self._leader_epoch)
+        batch = build_batch(Record(0, now_ms, key=key, value=value) for key, value in records)
+        target.append(batch, request_version=_REQUEST_VERSION)
 
     def read(self, partition: int) -> Iterator[KeyValue]:
         """Every record of the partition that is not cut off, in order.
@@ -106,9 +101,10 @@ class LogStore:
             Refused: the partition cannot be read.
             CorruptRecord: a batch is broken.
         """
-        log = self._log_of(partition)
-        if log is None:
+        source = self._partition_of(partition)
+        if source is None:
             return
+        log = source.log
         offset = log.log_start_offset
         while offset < log.log_end_offset:
             data = log.read(offset, _READ_BYTES, max_offset=log.log_end_offset)
@@ -129,9 +125,10 @@ class LogStore:
         Raises:
             Refused: they may be in the log, in part; what was there is.
         """
-        log = self._log_of(partition)
-        if log is None:
+        target = self._partition_of(partition)
+        if target is None:
             return
+        log = target.log
         try:
             log.roll()
         except OSError as error:

@@ -36,6 +36,9 @@ async def handle(
 
 
 def _describe(node: Node, group_id: str, version: int) -> DescribedGroup:
+    refusal = node.groups.refusal(group_id)
+    if refusal is not None:
+        return DescribedGroup(group_id=group_id, error_code=refusal)
     group = node.groups.describe(group_id)
     if group is None:
         unknown = DescribedGroup(group_id=group_id, group_state=GroupState.DEAD)

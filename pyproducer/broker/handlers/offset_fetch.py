@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.groups.model import CommittedOffset
 from pyproducer.model import TopicPartition
+from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchResponse,
@@ -41,6 +42,7 @@ async def handle(
             groups=[
                 OffsetFetchResponseGroup(
                     group_id=group.group_id,
+                    error_code=node.groups.refusal(group.group_id) or ErrorCode.NONE,
                     topics=_of_group(
                         node.groups.offsets(group.group_id),
                         None
@@ -52,12 +54,15 @@ async def handle(
             ]
         )
     committed = node.groups.offsets(request.group_id)
+    # Versions 0 and 1 have a place for it at each partition only.
+    error = node.groups.refusal(request.group_id) or ErrorCode.NONE
     wanted: _Wanted
     if request.topics is None:
         wanted = _all_of(committed)
     else:
         wanted = [(topic.name, topic.partition_indexes) for topic in request.topics]
     return OffsetFetchResponse(
+        error_code=error,
         topics=[
             OffsetFetchResponseTopic(
                 name=name,
@@ -67,12 +72,13 @@ async def handle(
                         committed_offset=found.offset,
                         committed_leader_epoch=found.leader_epoch,
                         metadata=found.metadata,
+                        error_code=error,
                     )
                     for index, found in _look_up(committed, name, indexes)
                 ],
             )
             for name, indexes in wanted
-        ]
+        ],
     )
 
 

@@ -8,6 +8,7 @@ from pyproducer.broker.groups.config import GroupConfig
 from pyproducer.broker.groups.coordinator import GroupCoordinator
 from pyproducer.broker.groups.member import MemberProtocol
 from pyproducer.broker.groups.model import CommittedOffset, MemberIdentity, SyncRequest
+from pyproducer.broker.groups.offsets import partition_of
 from pyproducer.broker.groups.state import GroupState
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
@@ -285,9 +286,11 @@ def test_offsets_expire_in_groups_without_members_only():
     assert set(desk.coordinator.offsets("g")) == {T0}
 
     desk.coordinator.leave("g", [MemberIdentity(member, None)])
-    desk.time.pass_time(DAY - 700)
+    desk.time.pass_time(DAY - 1)
+    desk.coordinator.expire_offsets()
     assert set(desk.coordinator.offsets("g")) == {T0}
-    desk.time.pass_time(1400)
+    desk.time.pass_time(1)
+    desk.coordinator.expire_offsets()
 
     assert desk.coordinator.list_groups() == []
     desk.restart()
@@ -303,6 +306,7 @@ def test_offsets_of_a_self_assigned_consumer_expire_one_by_one():
     desk.time.pass_time(1900)
     desk.commit(p1=1)
     desk.time.pass_time(2300)
+    desk.coordinator.expire_offsets()
 
     assert set(desk.coordinator.offsets("g")) == {T1}
 
@@ -316,9 +320,11 @@ def test_offset_with_an_expiry_of_its_own():
     desk.coordinator.commit("g", {T0: CommittedOffset(1, expire_timestamp_ms=expiry)})
     desk.restart()
     assert desk.coordinator.offsets("g")[T0].expire_timestamp_ms == expiry
-    desk.time.pass_time(3000)
+    desk.time.pass_time(3599)
+    desk.coordinator.expire_offsets()
     assert set(desk.coordinator.offsets("g")) == {T0}
-    desk.time.pass_time(1200)
+    desk.time.pass_time(1)
+    desk.coordinator.expire_offsets()
 
     assert desk.coordinator.offsets("g") == {}
 
@@ -357,3 +363,47 @@ def test_log_is_rewritten_when_little_of_it_is_live(monkeypatch):
     desk.restart()
     assert desk.coordinator.offsets("g")[T0].offset == 999
     assert desk.coordinator.heartbeat("g", member, None, 1) is ErrorCode.NONE
+
+
+def test_clock_that_jumps_ahead_of_the_scheduler():
+    """
+    What is due by the clock is done when asked, whatever the timers do.
+    """
+    desk = Desk()
+    desk.member()
+    desk.time.now += 9
+    desk.coordinator.ring_due()
+    assert desk.state() is GroupState.STABLE
+    desk.time.now += 1
+    desk.coordinator.ring_due()
+
+    assert desk.state() is GroupState.EMPTY
+
+
+def test_groups_of_an_unreadable_partition_are_not_taken_for_new(monkeypatch):
+    """
+    Where the store cannot be read, everything is 15: an empty answer would rewind consumers.
+    """
+    desk = Desk()
+    member = desk.member()
+    desk.commit(p0=1)
+    broken = partition_of("g", 3)
+    healthy = next(name for name in "abcdef" if partition_of(name, 3) != broken)
+    read = desk.store.read
+
+    def failing_read(partition):
+        if partition == broken:
+            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, "offline")
+        return read(partition)
+
+    monkeypatch.setattr(desk.store, "read", failing_read)
+    desk.restart()
+    gone = ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+    assert desk.coordinator.refusal("g") is gone
+    assert desk.coordinator.refusal(healthy) is None
+    assert desk.coordinator.heartbeat("g", member, None, 1) is gone
+    assert desk.coordinator.check_commit("g", "", None, -1) is gone
+    assert desk.coordinator.delete("g") is gone
+    assert desk.join().result.error is gone
+    assert desk.join(healthy).waiting

@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.groups.offsets import KeyValue
+from pyproducer.broker.groups.offsets import OFFSETS_TOPIC, KeyValue
 from pyproducer.broker.groups.store import LogStore
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.filesystem import RealFileSystem
 from pyproducer.broker.log.log import PartitionLog
+from pyproducer.broker.metrics import TopicCounters
+from pyproducer.broker.partition import Partition
 from pyproducer.clock import SystemClock
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
@@ -15,29 +17,35 @@ from pyproducer.protocol.error_codes import ErrorCode
 CONFIG = LogConfig(cleanup_policy=frozenset({"compact", "delete"}), retention_ms=-1)
 
 
-class Partition:
+class Directory:
     """One partition of the offsets topic in a directory, made when first written to."""
 
     def __init__(self, path) -> None:
         self.path = path
-        self.log: PartitionLog | None = None
-        self.store = LogStore(1, lambda _: self.log, self.open, SystemClock())
+        self.made: Partition | None = None
+        self.store = LogStore(1, lambda _: self.made, self.open, SystemClock())
+
+    @property
+    def log(self) -> PartitionLog:
+        assert self.made is not None
+        return self.made.log
 
     def open(self) -> None:
-        self.log = PartitionLog.open(
-            TopicPartition("__consumer_offsets", 0),
-            self.path / "__consumer_offsets-0",
+        log = PartitionLog.open(
+            TopicPartition(OFFSETS_TOPIC, 0),
+            self.path / f"{OFFSETS_TOPIC}-0",
             CONFIG,
             clock=SystemClock(),
             fs=RealFileSystem(),
         )
+        self.made = Partition(OFFSETS_TOPIC, 0, log, 1, TopicCounters())
 
 
 @pytest.fixture
 def partition(tmp_path):
-    made = Partition(tmp_path)
+    made = Directory(tmp_path)
     yield made
-    if made.log is not None:
+    if made.made is not None:
         made.log.close()
 
 
