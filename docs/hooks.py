@@ -42,7 +42,7 @@ def configuration() -> str:
         "",
     ]
     for row in config_table():
-        facts = [f"**Default:** `{row.default!r}`"]
+        facts = [f"**Type:** `{row.type}`", f"**Default:** `{row.default!r}`"]
         if row.unit:
             facts.append(f"**Unit:** {row.unit}")
         if row.range:

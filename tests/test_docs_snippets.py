@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pyproducer.broker import Broker
-from tests.helpers.snippets import ADDRESS, commands, python_blocks, topics_created
+from tests.helpers.snippets import ADDRESS, commands, pages, python_blocks, topics_created
 from tests.helpers.source_tree import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").rglob("*.md"))]
+PAGES = pages()
 TOPICS = {
     "audit": 1, "invoices": 3, "logs": 1, "orders": 3, "orders-json": 1, "places": 1
 }  # fmt: skip

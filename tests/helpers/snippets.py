@@ -16,9 +16,11 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 from typing import NamedTuple
 
 ADDRESS = "localhost:9092"
+ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 TOPIC_CREATED = re.compile(r"pyproducer topics create (\S+)")
 
@@ -29,6 +31,22 @@ class Block(NamedTuple):
     language: str
     text: str
     line: int
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether a Python block awaits at its top level."""
+        return bool(self.code("").co_flags & inspect.CO_COROUTINE)
+
+    def code(self, filename: str, address: str = ADDRESS) -> CodeType:
+        """Return the compiled block, talking to ``address``."""
+        # Blank lines in front keep the page's line numbers in tracebacks.
+        source = "\n" * (self.line - 1) + self.text.replace(ADDRESS, address)
+        return compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def pages() -> list[Path]:
+    """Return README and the pages of the documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").rglob("*.md"))]
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -63,16 +81,14 @@ def run_page(page: Path, address: str) -> None:
     """Run the Python blocks of a page, one after the other."""
     names: dict[str, object] = {"__name__": "__main__"}
     for block in python_blocks(page):
-        # Blank lines in front keep the page's line numbers in tracebacks.
-        source = "\n" * (block.line - 1) + block.text.replace(ADDRESS, address)
-        code = compile(source, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        if code.co_flags & inspect.CO_COROUTINE:
+        code = block.code(str(page), address)
+        if block.is_fragment:
             asyncio.run(_fragment(code, names, address))
         else:
             exec(code, names)
 
 
-async def _fragment(code: object, names: dict[str, object], address: str) -> None:
+async def _fragment(code: CodeType, names: dict[str, object], address: str) -> None:
     from pyproducer import AsyncProducer
 
     async with AsyncProducer(address) as producer:

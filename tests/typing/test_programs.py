@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.snippets import pages, python_blocks
 from tests.helpers.source_tree import ROOT
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -33,44 +34,76 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_mypy_agrees():
-    """
-    mypy --strict reports the marked lines, and nothing else.
-    """
+def mypy(folder: Path) -> tuple[set[str], str]:
+    """Return file:line of each error, and all that was said."""
     done = run(
         sys.executable, "-m", "mypy", "--strict", "--output", "json", "--no-error-summary",
-        "--config-file", "pyproject.toml", str(PROGRAMS),
+        "--config-file", "pyproject.toml", str(folder),
     )  # fmt: skip
-    reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    found = {
-        f"{Path(one['file']).name}:{one['line']}" for one in reports if one["severity"] == "error"
-    }
-
     assert done.returncode in {0, 1}, done.stdout + done.stderr
-    assert marked_lines() == found, done.stdout
+    reports = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    errors = [one for one in reports if one["severity"] == "error"]
+    return {f"{Path(one['file']).name}:{one['line']}" for one in errors}, done.stdout
 
 
-def test_pyright_agrees():
-    """
-    pyright in strict mode reports the marked lines, and nothing else.
-    """
+def pyright(folder: Path) -> tuple[set[str], str]:
+    """Return file:line of each error, and all that was said."""
     if os.environ.get("PYPRODUCER_PYRIGHT") != "required" and not shutil.which("node"):
         pytest.skip("pyright needs node, which is not here; make types insists on it")
+    settings = {
+        "include": [str(folder)],
+        "extraPaths": [str(ROOT)],
+        "typeCheckingMode": "strict",
+        "pythonVersion": "3.11",
+    }
+    project = folder / "pyrightconfig.json"
+    project.write_text(json.dumps(settings))
     done = run(
-        sys.executable,
-        "-m",
-        "pyright",
-        "--outputjson",
-        "--pythonpath",
-        sys.executable,
-        str(PROGRAMS),
-    )
+        sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable,
+        "--project", str(project),
+    )  # fmt: skip
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     reports = json.loads(done.stdout)["generalDiagnostics"]
-    found = {
-        f"{Path(one['file']).name}:{one['range']['start']['line'] + 1}"
-        for one in reports
-        if one["severity"] == "error"
-    }
+    errors = [one for one in reports if one["severity"] == "error"]
+    found = {f"{Path(one['file']).name}:{one['range']['start']['line'] + 1}" for one in errors}
+    return found, done.stdout
 
-    assert marked_lines() == found, done.stdout
+
+@pytest.fixture
+def programs(tmp_path):
+    """The programs of this folder, in a folder of their own."""
+    for path in PROGRAMS.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def documented(tmp_path):
+    """Each program of README and guides as a file; fragments, which await outside, are left out."""
+    for page in pages():
+        for block in python_blocks(page):
+            if not block.is_fragment:
+                lines = "\n" * (block.line - 1) + block.text
+                name = "_".join(page.relative_to(ROOT).with_suffix("").parts).replace("-", "_")
+                (tmp_path / f"{name}_{block.line}.py").write_text(lines, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize("checker", [mypy, pyright], ids=["mypy", "pyright"])
+def test_marked_lines_are_refused(checker, programs):
+    """
+    A strict checker reports each marked line of the users' programs, and nothing else.
+    """
+    found, said = checker(programs)
+
+    assert marked_lines() == found, said
+
+
+@pytest.mark.parametrize("checker", [mypy, pyright], ids=["mypy", "pyright"])
+def test_documented_programs_are_typed(checker, documented):
+    """
+    A strict checker has nothing against the programs of README and guides.
+    """
+    found, said = checker(documented)
+
+    assert set() == found, said
