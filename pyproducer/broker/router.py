@@ -49,7 +49,7 @@ class Router:
             raise CloseConnection(f"API {key} version {version} is not served")
         started = self._node.clock.monotonic()
         header = decode_request_header(frame)
-        request = API[ApiKey(key)].request.decode(header.body, version)
+        request = API[ApiKey(key)].request.decode(header.body, version, whole=False)
         context = RequestContext(
             api_key=key,
             api_version=version,

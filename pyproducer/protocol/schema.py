@@ -135,7 +135,7 @@ class Message(Struct):
     flexible_since: ClassVar[int] = LATEST
 
     _encoders: ClassVar[dict[int, Callable[[Any, bytearray, list[Buffer]], None]]]
-    _decoders: ClassVar[dict[int, Callable[[Buffer], Any]]]
+    _decoders: ClassVar[dict[int, Callable[[Buffer, bool], Any]]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -167,11 +167,18 @@ class Message(Struct):
         encoder(self, head, buffers)
 
     @classmethod
-    def decode(cls, buffer: Buffer, version: int) -> Self:
-        """The message that ``buffer`` holds, all of it, in ``version``.
+    def decode(cls, buffer: Buffer, version: int, *, whole: bool = True) -> Self:
+        """The message that ``buffer`` holds in ``version``.
 
         Lengths and counts are checked against the bytes left before anything is allocated.
         Unknown tagged fields are skipped. Records are memoryviews of ``buffer``.
+
+        Args:
+            buffer: The message's bytes, without its header.
+            version: The version they are in.
+            whole: Bytes behind the last field are an error. A broker says False, as Kafka's
+                brokers ignore them: librdkafka 2.16 asks for all topics (Metadata v9 and
+                later) with three bytes too many.
 
         Raises:
             UnsupportedVersion: the class does not know ``version``.
@@ -180,7 +187,7 @@ class Message(Struct):
         decoder = cls._decoders.get(version)
         if decoder is None:
             decoder = _compile_decoder(cls, version)
-        message: Self = decoder(buffer)
+        message: Self = decoder(buffer, whole)
         return message
 
 
@@ -214,14 +221,14 @@ def _compile_encoder(
     return encoder
 
 
-def _compile_decoder(cls: type[Message], version: int) -> Callable[[Buffer], Any]:
+def _compile_decoder(cls: type[Message], version: int) -> Callable[[Buffer, bool], Any]:
     from pyproducer.protocol.decoder import compile_decoder
 
     _check_version(cls, version)
     code = compile_decoder(cls, version)
     title = f"{cls.__name__} v{version}"
 
-    def decoder(buffer: Buffer) -> Any:
+    def decoder(buffer: Buffer, whole: bool) -> Any:
         view: Buffer = code.prepare(buffer)
         try:
             message, position = code.function(view, len(view))
@@ -234,7 +241,7 @@ def _compile_decoder(cls: type[Message], version: int) -> Callable[[Buffer], Any
                 f"{title} cannot be decoded: {place.field} at byte {place.position} "
                 f"of {len(view)}: {reason}"
             ) from error
-        if position != len(view):
+        if whole and position != len(view):
             raise ProtocolError(
                 f"{title} cannot be decoded: {len(view) - position} bytes are left over "
                 f"behind its last field at byte {position}"

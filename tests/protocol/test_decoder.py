@@ -52,6 +52,13 @@ def test_bytes_left_over_are_refused(cls):
             cls.decode(data, version)
 
 
+def test_bytes_left_over_can_be_ignored():
+    """librdkafka 2.16's request for all topics, three bytes too long, can be read as Kafka does."""
+    data = bytes.fromhex("00000000010000")
+
+    assert MetadataRequest.decode(data, 13, whole=False).topics is None
+
+
 @pytest.mark.parametrize("cls", CLASSES, ids=name_of)
 def test_damage_gives_a_message_or_a_protocol_error(cls):
     """Overwritten bytes never raise anything else than ProtocolError."""
