@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyproducer.broker import Broker
 
 if TYPE_CHECKING:
-    from pyproducer.broker import Record
+    from pyproducer.broker import BrokerRecord
 
 
 class Cluster(NamedTuple):
@@ -25,7 +25,7 @@ class Cluster(NamedTuple):
     bootstrap_servers: str
     broker: Broker | None
 
-    def arrived(self, topic: str) -> list[Record]:
+    def arrived(self, topic: str) -> list[BrokerRecord]:
         """Return what the topic holds; nothing can be said of a cluster that is not ours."""
         return list(self.broker.records(topic)) if self.broker else []
 
