@@ -125,14 +125,8 @@ class _RealFile:
         os.ftruncate(self._fd, size)
 
     def fsync(self) -> None:
-        if not self._sync:
-            return
-        try:
+        if self._sync:
             os.fdatasync(self._fd)
-        except OSError as error:
-            # A flush on another thread may meet a segment that was deleted meanwhile.
-            if error.errno != errno.EBADF or self._fd >= 0:
-                raise
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1
