@@ -39,6 +39,9 @@ class AioKafka:
         return asyncio.run(_consume(bootstrap_servers, topic, count, group))
 
 
+PEER = AioKafka()
+
+
 async def _produce(
     bootstrap_servers: str, topic: str, records: Sequence[SampleRecord], codec: str, acks: str
 ) -> list[int]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
-
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from tests.helpers.peers import CONSUME_SECONDS
 from tests.helpers.sample_records import ReadRecord, SampleRecord
 from tests.helpers.topics import partition_count
+
+with warnings.catch_warnings():
+    # It reads its schemas by a function that Python has deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 
 class KafkaPython:
@@ -85,6 +89,9 @@ class KafkaPython:
         finally:
             consumer.close()
         return read
+
+
+PEER = KafkaPython()
 
 
 def _records(polled: dict[TopicPartition, list[Any]]) -> list[ReadRecord]:

@@ -55,6 +55,9 @@ class Kcat:
         return [_parsed(line) for line in _run(command).split(b"\n") if line]
 
 
+PEER = Kcat()
+
+
 def _settings(record: SampleRecord) -> tuple[int, bool, RecordHeaders]:
     """What holds for a whole run of kcat: consecutive records that share it go in one."""
     return record.partition, record.value is None, record.headers

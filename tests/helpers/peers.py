@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Protocol
 
 from tests.helpers.sample_records import ReadRecord, SampleRecord
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 ACKS = ("0", "1", "all")
+PEERS = ("confluent-kafka", "aiokafka", "kafka-python", "kcat")
 
 #: How long a consumer waits for the records it was told to expect.
 CONSUME_SECONDS = 20.0
@@ -56,11 +58,8 @@ class Peer(Protocol):
         """
 
 
-def all_peers() -> list[Peer]:
-    """One of each client."""
-    from tests.helpers.peer_aiokafka import AioKafka
-    from tests.helpers.peer_confluent import ConfluentKafka
-    from tests.helpers.peer_kafka_python import KafkaPython
-    from tests.helpers.peer_kcat import Kcat
-
-    return [ConfluentKafka(), AioKafka(), KafkaPython(), Kcat()]
+def peer(name: str) -> Peer:
+    """The client of one of the ``PEERS``' names; its library is imported only now."""
+    module = import_module(f"tests.helpers.peer_{name.replace('-', '_')}")
+    found: Peer = module.PEER
+    return found

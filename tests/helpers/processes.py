@@ -25,10 +25,7 @@ def require_program(name: str, debian_package: str) -> str:
     """Return the path of an installed program, or raise ``PeerMissing`` naming its Debian package."""
     path = shutil.which(name)
     if path is None:
-        raise PeerMissing(
-            f"{name!r} is not installed: run tests/conformance/setup.sh, "
-            f"or 'apt-get install {debian_package}'"
-        )
+        raise PeerMissing(f"{name!r} is not installed: 'apt-get install {debian_package}' has it")
     return path
 
 

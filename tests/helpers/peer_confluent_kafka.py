@@ -95,6 +95,9 @@ class ConfluentKafka:
         return read
 
 
+PEER = ConfluentKafka()
+
+
 def _records(messages: Sequence[Message]) -> list[ReadRecord]:
     return [_record(message) for message in messages]
 

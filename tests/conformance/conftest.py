@@ -1,0 +1,97 @@
+"""Peers that we did not write, started once for all tests, and the table of what they said.
+
+A peer that is missing fails the tests that need it. ``PYPRODUCER_CONFORMANCE_WITHOUT=kafka,kcat``
+leaves out what it names, and the table then says so; the names are ``kafka`` (Apache Kafka and its
+tools), ``tansu``, ``mock``, and those of the clients, such as ``kcat``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.apache_kafka import ApacheKafka
+from tests.helpers.mock_cluster import MockCluster
+from tests.helpers.peers import PEERS
+from tests.helpers.scoreboard import Scoreboard
+from tests.helpers.tansu import Tansu
+
+_SCOREBOARD = Scoreboard()
+_CAN_BE_LEFT_OUT = frozenset({"kafka", "tansu", "mock", *PEERS})
+
+
+def _left_out() -> frozenset[str]:
+    names = os.environ.get("PYPRODUCER_CONFORMANCE_WITHOUT", "").replace(",", " ").split()
+    unknown = sorted(set(names) - _CAN_BE_LEFT_OUT)
+    if unknown:
+        raise pytest.UsageError(
+            f"PYPRODUCER_CONFORMANCE_WITHOUT names {unknown}; known: {sorted(_CAN_BE_LEFT_OUT)}"
+        )
+    return frozenset(names)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker that says which foreign programs a test needs."""
+    config.addinivalue_line(
+        "markers", "needs(*peers): foreign programs that the test needs, see tests/conformance"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, and skip what the environment leaves out by name."""
+    left_out = _left_out()
+    for item in items:
+        if not item.path.is_relative_to(Path(__file__).parent):
+            continue
+        item.add_marker(pytest.mark.conformance)
+        for marker in item.iter_markers("needs"):
+            for name in left_out.intersection(marker.args):
+                item.add_marker(
+                    pytest.mark.skip(reason=f"PYPRODUCER_CONFORMANCE_WITHOUT={name}")
+                )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what was written by whom, read by whom, and whether it was the same."""
+    if not _SCOREBOARD.rows and not _SCOREBOARD.notes:
+        return
+    terminalreporter.section("conformance")
+    for line in _SCOREBOARD.lines():
+        terminalreporter.write_line(line)
+    for note in _SCOREBOARD.notes:
+        terminalreporter.write_line("")
+        for line in note.splitlines():
+            terminalreporter.write_line(line)
+    for name in sorted(_left_out()):
+        terminalreporter.write_line(f"left out by PYPRODUCER_CONFORMANCE_WITHOUT: {name}")
+
+
+@pytest.fixture(scope="session")
+def scoreboard() -> Scoreboard:
+    """The table printed after the last test."""
+    _SCOREBOARD.readers = [name for name in PEERS if name not in _left_out()]
+    return _SCOREBOARD
+
+
+@pytest.fixture(scope="session")
+def apache_kafka() -> Iterator[ApacheKafka]:
+    """A running Apache Kafka."""
+    with ApacheKafka() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def tansu() -> Iterator[Tansu]:
+    """A running Tansu broker."""
+    with Tansu() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def mock_cluster() -> Iterator[MockCluster]:
+    """librdkafka's mock cluster in its own process."""
+    with MockCluster() as cluster:
+        yield cluster
