@@ -9,7 +9,7 @@ import griffe
 
 ROLE = re.compile(r":(?:class|meth|func|attr|mod|exc|data):`~?([\w.]+)`")
 DOUBLE = re.compile(r"``([^`]+)``")
-LITERAL = re.compile(r"^(.*?)\s*::$", re.MULTILINE)
+LITERAL = re.compile(r"^(.*?)[ \t]*::$", re.MULTILINE)
 
 
 def markdown(text: str) -> str:
