@@ -13,6 +13,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias, cast
 
 import fastavro
@@ -51,6 +52,7 @@ class AvroSerializer(Generic[T_contra]):
 
     Raises:
         ValueError: the schema is none, or another argument is none of the above.
+        OSError: the schema's file cannot be read.
 
     Attributes:
         format: ``"avro:"`` and the fingerprint; with ``"+single_object"`` in that framing.
@@ -199,6 +201,8 @@ class AvroDeserializer(Generic[T_co]):
 def _parse(schema: Schema) -> Any:
     try:
         if isinstance(schema, os.PathLike):
+            # fastavro would only say that it failed to load something.
+            Path(schema).stat()
             return fastavro.schema.load_schema(os.fspath(schema))
         if isinstance(schema, str) and schema.lstrip()[:1] in ("{", "[", '"'):
             schema = json.loads(schema)

@@ -77,7 +77,8 @@ def _record(schema: Mapping[str, Any], named: dict[str, list[Check | None]]) -> 
     checks = [(name, check) for name, check in compiled if check is not None]
 
     def record(value: Any) -> None:
-        if not isinstance(value, Mapping):
+        # type() first: asking an abstract class costs more than all the rest.
+        if type(value) is not dict and not isinstance(value, Mapping):
             _refuse(value, f"a record {schema['name']} (a dict)")
         for name, check in checks:
             if name in value:
@@ -93,7 +94,9 @@ def _record(schema: Mapping[str, Any], named: dict[str, list[Check | None]]) -> 
 
 def _array(check: Check | None) -> Check:
     def array(value: Any) -> None:
-        if not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray)):
+        if type(value) is not list and (
+            not isinstance(value, Sequence) or isinstance(value, (str, bytes, bytearray))
+        ):
             _refuse(value, "an array (a list)")
         if check is not None:
             for index, item in enumerate(value):
@@ -108,10 +111,10 @@ def _array(check: Check | None) -> Check:
 
 def _map(check: Check | None) -> Check:
     def mapping(value: Any) -> None:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):
             _refuse(value, "a map (a dict)")
         for key, item in value.items():
-            if not isinstance(key, str):
+            if type(key) is not str and not isinstance(key, str):
                 _refuse(key, "a str as a map's key")
             if check is not None:
                 try:
@@ -162,6 +165,7 @@ def _whole(kind: str, logical: str) -> Check:
 def _float(value: Any) -> None:
     if isinstance(value, bool):
         _refuse(value, "of type float")
+    # Not "<=" alone: NaN and the infinities are floats of 32 bits too.
     if isinstance(value, (int, float)) and not abs(value) <= _FLOAT_MAX and abs(value) < _INFINITY:
         _refuse(value, "within the range of a float of 32 bits")
 

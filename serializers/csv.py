@@ -31,7 +31,6 @@ _QUOTING: dict[int, Quoting] = {
     csv.QUOTE_NONNUMERIC: "nonnumeric",
     csv.QUOTE_NONE: "none",
 }
-_NUMBERS = (int, float, decimal.Decimal)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -162,14 +161,11 @@ class CsvSerializer(Generic[T_contra]):
         Raises:
             SerializeError: a column is missing or unknown, or its value has no form in CSV.
         """
-        shape, special = self._shape, self._special
-        bare, null = shape.quoting == "minimal", shape.null
-        fields = [
-            field
-            if bare and type(field) is str and field != null and not special(field)
-            else self._field(at, field)
-            for at, field in enumerate(self._row(value))
-        ]
+        shape = self._shape
+        row = self._row(value)
+        fields = self._plain_fields(row) if shape.quoting == "minimal" else None
+        if fields is None:
+            fields = [self._field(at, field) for at, field in enumerate(row)]
         line = shape.delimiter.join(fields)
         try:
             return line.encode(shape.encoding)
@@ -184,9 +180,32 @@ class CsvSerializer(Generic[T_contra]):
     def __repr__(self) -> str:
         return f"CsvSerializer({list(self._columns)!r})"
 
+    def _plain_fields(self, row: Sequence[Any]) -> list[str] | None:
+        """Return the fields as text if none of them is anything special, else None."""
+        null = self._shape.null
+        fields = []
+        for value in row:
+            kind = type(value)
+            if kind is str:
+                text = value
+            elif kind is int or kind is float:
+                text = repr(value)
+            elif value is None and null is not None:
+                fields.append(null)
+                continue
+            elif kind is bool:
+                text = "true" if value else "false"
+            else:
+                return None
+            if text == null:
+                return None
+            fields.append(text)
+        # One search through them all is cheaper than one each.
+        return None if self._special("".join(fields)) else fields
+
     def _row(self, value: Any) -> Sequence[Any]:
         """Return the fields of ``value`` in the order of the columns."""
-        if isinstance(value, Mapping):
+        if type(value) is dict or isinstance(value, Mapping):
             return self._by_name(value)
         if isinstance(value, (list, tuple)):
             if hasattr(value, "_fields"):
@@ -238,7 +257,7 @@ class CsvSerializer(Generic[T_contra]):
         if (
             needed
             or shape.quoting == "all"
-            or (shape.quoting == "nonnumeric" and not isinstance(value, _NUMBERS))
+            or (shape.quoting == "nonnumeric" and not _is_number(value))
         ):
             quote = shape.quotechar
             return f"{quote}{text.replace(quote, quote + quote)}{quote}"
@@ -394,6 +413,11 @@ def _checked_columns(columns: Iterable[str]) -> tuple[str, ...]:
     if twice:
         raise ValueError(f"columns has {_named(twice)} more than once")
     return names
+
+
+def _is_number(value: object) -> bool:
+    # A bool is an int to Python, not to a reader of CSV.
+    return isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool)
 
 
 def _named(columns: Sequence[object]) -> str:

@@ -30,7 +30,8 @@ __all__ = ["JsonDeserializer", "JsonSerializer"]
 
 Backend: TypeAlias = Literal["orjson", "json"]
 Default: TypeAlias = Callable[[Any], Any]
-Encode: TypeAlias = Callable[[Any], bytes]
+# The value, what converts foreign types, and the backend's own option.
+Dumps: TypeAlias = Callable[[Any, Default, Any], bytes]
 
 
 class JsonSerializer(Generic[T_contra]):
@@ -55,7 +56,7 @@ class JsonSerializer(Generic[T_contra]):
         ImportError: the backend is orjson, and it is not installed.
     """
 
-    __slots__ = ("_arguments", "_encode", "_nan_is_error", "_walk")
+    __slots__ = ("_arguments", "_convert", "_dumps", "_nan_is_error", "_option", "_walk")
 
     format = "json"
 
@@ -76,8 +77,14 @@ class JsonSerializer(Generic[T_contra]):
         self._walk = _Plain(
             naive_utc=naive_datetimes == "utc", non_str_keys=non_str_keys, default=default
         )
-        make = _orjson_encoder if backend == "orjson" else _stdlib_encoder
-        self._encode = make(self._walk, sort_keys=sort_keys)
+        # The call below goes straight into orjson, with no frame of Python in between.
+        self._convert = self._walk.convert
+        self._dumps: Dumps
+        self._option: Any
+        if backend == "orjson":
+            self._dumps, self._option = _orjson(self._walk, sort_keys=sort_keys)
+        else:
+            self._dumps, self._option = _stdlib(self._walk, sort_keys=sort_keys)
         self._arguments = f"backend={backend!r}, nan={nan!r}"
 
     def __call__(self, value: T_contra, context: Context | None = None, /) -> bytes:
@@ -87,16 +94,19 @@ class JsonSerializer(Generic[T_contra]):
             SerializeError: a part of the value has no form in JSON.
         """
         try:
-            data = self._encode(value)
+            data = self._dumps(value, self._convert, self._option)
         except Exception as error:
             raise self._explained(value, self._encode, error) from error
         # A NaN comes out as null, so that only values with a null need a second look.
-        if self._nan_is_error and b"null" in data:
+        if self._nan_is_error and data.find(b"null") >= 0:
             self._refuse_nan(value)
         return data
 
     def __repr__(self) -> str:
         return f"JsonSerializer({self._arguments})"
+
+    def _encode(self, value: Any) -> bytes:
+        return self._dumps(value, self._convert, self._option)
 
     def _refuse_nan(self, value: object) -> None:
         walk = dataclasses.replace(self._walk, nan_is_error=True)
@@ -248,7 +258,7 @@ class _Plain:
         return self.default(value)
 
 
-def _orjson_encoder(walk: _Plain, *, sort_keys: bool) -> Encode:
+def _orjson(walk: _Plain, *, sort_keys: bool) -> tuple[Dumps, Any]:
     import orjson
 
     option = (
@@ -256,23 +266,18 @@ def _orjson_encoder(walk: _Plain, *, sort_keys: bool) -> Encode:
         | (orjson.OPT_NON_STR_KEYS if walk.non_str_keys else 0)
         | (orjson.OPT_SORT_KEYS if sort_keys else 0)
     )
-    dumps, convert = orjson.dumps, walk.convert
-
-    def encode(value: Any) -> bytes:
-        return dumps(value, convert, option)
-
-    return encode
+    return orjson.dumps, option
 
 
-def _stdlib_encoder(walk: _Plain, *, sort_keys: bool) -> Encode:
+def _stdlib(walk: _Plain, *, sort_keys: bool) -> tuple[Dumps, Any]:
     encoder = json.JSONEncoder(
         ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=sort_keys
     )
 
-    def encode(value: Any) -> bytes:
+    def dumps(value: Any, _convert: Default, _option: Any) -> bytes:
         return encoder.encode(walk(value)).encode()
 
-    return encode
+    return dumps, None
 
 
 def _stdlib_decode(data: Buffer) -> Any:
