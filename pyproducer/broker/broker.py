@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from pyproducer.broker.configs import BrokerConfig, check_broker_configs, check_topic_configs
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.handlers.table import ROUTES
-from pyproducer.broker.housekeeping import Housekeeping
-from pyproducer.broker.log.filesystem import RealFileSystem
 from pyproducer.broker.node import Node
 from pyproducer.broker.partition import Partition, Watch
-from pyproducer.broker.router import Router
-from pyproducer.broker.server import Server
-from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec, check_name
+from pyproducer.broker.running import RunningBroker
+from pyproducer.broker.settings import BrokerSettings, checked_config, checked_topics, reachable
+from pyproducer.broker.topics import TopicSpec
 from pyproducer.clock import SystemClock
 from pyproducer.errors import ConfigError, UnknownTopic, UsageError
 from pyproducer.loop_thread import LoopThread
@@ -64,7 +58,9 @@ class Broker:
         advertised_host: Address told to clients; None is `host`, or "localhost" if that means
             every address.
         config: Kafka's broker configurations by their property names. One that has no effect
-            in this broker is refused unless it says what the broker does anyway.
+            in this broker is refused unless it says what the broker does anyway. Two defaults
+            are not Kafka's: `group.initial.rebalance.delay.ms` is 0 instead of 3000, and
+            `offsets.topic.num.partitions` 5 instead of 50.
         auto_create_topics: Create a topic with `num.partitions` partitions when a client first
             asks for it; the same as `auto.create.topics.enable`.
         http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`); 0 lets the system
@@ -92,24 +88,26 @@ class Broker:
         clock: Clock | None = None,
         fs: FileSystem | None = None,
     ) -> None:
-        self._topics = _checked_topics(topics)
-        self._config = _checked_config(config or {}, auto_create_topics=auto_create_topics)
-        self._data_dir = None if data_dir is None else Path(data_dir)
-        self._host = host
-        self._port = port
-        self._advertised_host = advertised_host or _reachable(host)
-        self._http_port = http_port
-        self._http_host = http_host
-        self._clock = clock or SystemClock()
-        self._fs = fs
+        self._settings = BrokerSettings(
+            topics=checked_topics(topics),
+            config=checked_config(config or {}, auto_create_topics=auto_create_topics),
+            data_dir=None if data_dir is None else Path(data_dir),
+            host=host,
+            port=port,
+            advertised_host=advertised_host or reachable(host),
+            http_host=http_host,
+            http_port=http_port,
+            clock=clock or SystemClock(),
+            fs=fs,
+        )
         self._thread: LoopThread | None = None
-        self._running: _Running | None = None
+        self._running: RunningBroker | None = None
         self._lock = threading.Lock()
 
     @property
     def host(self) -> str:
         """The address told to clients."""
-        return self._advertised_host
+        return self._settings.advertised_host
 
     @property
     def port(self) -> int:
@@ -252,7 +250,7 @@ class Broker:
                 exists already.
             UsageError: The broker is not running in the background.
         """
-        [spec] = _checked_topics([TopicSpec(name, partitions, dict(configs or {}))])
+        [spec] = checked_topics([TopicSpec(name, partitions, dict(configs or {}))])
 
         async def create() -> None:
             node = self._node()
@@ -295,7 +293,7 @@ class Broker:
         return self.records(topic)
 
     async def _open(self) -> None:
-        self._running = await _Running.open(self)
+        self._running = await RunningBroker.open(self._settings)
 
     async def _close(self) -> None:
         running, self._running = self._running, None
@@ -334,14 +332,14 @@ class Broker:
                 await asyncio.sleep(0)
         return chunks
 
-    async def _wait_for(self, topic: str, n: int, timeout: float) -> None:
+    async def _wait_for(self, topic: str, n: int, seconds: float) -> None:
         partitions = self._found(topic, None)
 
         def held() -> int:
             return sum(one.high_watermark - one.log_start_offset for one in partitions)
 
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 while held() < n:
                     watch = Watch()
                     for one in partitions:
@@ -353,94 +351,8 @@ class Broker:
                             one.watches.discard(watch)
         except TimeoutError:
             raise TimeoutError(
-                f"{topic} holds {held()} records after {timeout} s, not {n}"
+                f"{topic} holds {held()} records after {seconds} s, not {n}"
             ) from None
-
-
-class _Running:
-    """What exists between start and stop, on the loop it was opened on."""
-
-    def __init__(self, node: Node, folder: tempfile.TemporaryDirectory[str] | None) -> None:
-        self.node = node
-        self.http_port: int | None = None
-        self._exit = contextlib.AsyncExitStack()
-        if folder is not None:
-            self._exit.callback(folder.cleanup)
-
-    @classmethod
-    async def open(cls, broker: Broker) -> _Running:
-        folder = None
-        data_dir, fs = broker._data_dir, broker._fs
-        if data_dir is None:
-            folder = tempfile.TemporaryDirectory(prefix="pyproducer-broker-")
-            data_dir = Path(folder.name)
-        if fs is None:
-            fs = RealFileSystem(sync=folder is None)
-        node = Node(
-            data_dir,
-            config=BrokerConfig(broker._config),
-            clock=broker._clock,
-            fs=fs,
-            routes=ROUTES,
-        )
-        running = cls(node, folder)
-        try:
-            await running._start(broker)
-        except BaseException:
-            await running.close()
-            raise
-        return running
-
-    async def _start(self, broker: Broker) -> None:
-        node = self.node
-        node.open()
-        self._exit.callback(node.close)
-        missing = [spec for spec in broker._topics if node.topics.get(spec.name) is None]
-        for spec in missing:
-            try:
-                node.topics.check_new(spec.name)
-            except Refused as refused:
-                raise ConfigError(str(refused.message), option="topics") from None
-        if missing:
-            node.create_topics(missing)
-        server = Server(node, Router(node))
-        self._exit.push_async_callback(server.close)
-        node.advertised_port = await server.start(broker._host, broker._port)
-        node.advertised_host = broker._advertised_host
-        if broker._http_port is not None:
-            from pyproducer.broker.admin_http import AdminHttp
-
-            http = AdminHttp(node)
-            self._exit.push_async_callback(http.close)
-            self.http_port = await http.start(broker._http_host, broker._http_port)
-        housekeeping = Housekeeping(node.clock)
-        node.add_chores(housekeeping)
-        idle = node.config.int("connections.max.idle.ms") / 1000
-        if idle >= 0:
-            housekeeping.add(
-                "closing idle connections",
-                min(idle / 4, 60.0),
-                lambda: _ignore(server.close_idle(node.clock.monotonic(), idle)),
-            )
-        chores = asyncio.create_task(housekeeping.run(), name="housekeeping")
-        self._exit.push_async_callback(_end, chores)
-
-    async def close(self) -> None:
-        await self._exit.aclose()
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-def _ignore(_: object) -> None:
-    return None
-
-
-def _reachable(host: str) -> str:
-    return "localhost" if host in {"", "0.0.0.0", "::"} else host  # noqa: S104
 
 
 def _decode(partition: int, data: bytes) -> list[BrokerRecord]:
@@ -452,49 +364,3 @@ def _decode(partition: int, data: bytes) -> list[BrokerRecord]:
         if not batch.header.is_control
         for record in batch.records()
     ]
-
-
-def _checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[TopicSpec]:
-    if isinstance(topics, Mapping):
-        specs = [TopicSpec(name, count) for name, count in topics.items()]
-    else:
-        specs = list(topics)
-    seen: set[str] = set()
-    for spec in specs:
-        if not isinstance(spec, TopicSpec):
-            raise ConfigError(
-                f"topics takes a mapping of names to partition counts, or TopicSpecs, not {spec!r}",
-                option="topics",
-            )
-        try:
-            check_name(spec.name)
-            check_topic_configs(spec.configs)
-        except Refused as refused:
-            raise ConfigError(f"topic {spec.name!r}: {refused.message}", option="topics") from None
-        if not 1 <= spec.partitions <= MAX_PARTITIONS:
-            raise ConfigError(
-                f"topic {spec.name!r} has 1 to {MAX_PARTITIONS} partitions, not {spec.partitions}",
-                option="topics",
-            )
-        if spec.name in seen or spec.name in INTERNAL_TOPICS:
-            raise ConfigError(
-                f"topic {spec.name!r} is "
-                + ("named twice" if spec.name in seen else "made by the broker itself"),
-                option="topics",
-            )
-        seen.add(spec.name)
-    return specs
-
-
-def _checked_config(config: Mapping[str, object], *, auto_create_topics: bool) -> dict[str, str]:
-    given = {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in config.items()
-    }
-    if auto_create_topics:
-        given["auto.create.topics.enable"] = "true"
-    try:
-        check_broker_configs(given)
-    except Refused as refused:
-        raise ConfigError(str(refused.message), option="config") from None
-    return given

@@ -1,4 +1,4 @@
-"""Every topic and broker configuration of Kafka 4: what it is, what it may be, and what it does here.
+"""Every topic and broker configuration of Kafka 4: what it is, may be, and does here.
 
 The table itself is `configs.tsv` beside this module. A configuration that has no effect in this
 broker is listed like all others, but setting it to anything other than its default is refused:

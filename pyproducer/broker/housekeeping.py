@@ -21,7 +21,7 @@ TICK = 0.5
 class _Chore:
     name: str
     every: float
-    action: Callable[[], Awaitable[None] | None]
+    action: Callable[[], object]
     due: float
 
 
@@ -37,7 +37,7 @@ class Housekeeping:
         self._clock = clock
         self._chores: list[_Chore] = []
 
-    def add(self, name: str, every: float, action: Callable[[], Awaitable[None] | None]) -> None:
+    def add(self, name: str, every: float, action: Callable[[], object]) -> None:
         """The action is done `every` so many seconds from now on."""
         self._chores.append(_Chore(name, every, action, self._clock.monotonic() + every))
 
@@ -50,7 +50,7 @@ class Housekeeping:
             chore.due = now + chore.every
             try:
                 pending = chore.action()
-                if pending is not None:
+                if isinstance(pending, Awaitable):
                     await pending
             except Exception:
                 log.exception("%s failed", chore.name)

@@ -34,6 +34,7 @@ from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.api_versions import ApiVersion
 
 if TYPE_CHECKING:
+    from pyproducer.broker.groups.coordinator import GroupCoordinator
     from pyproducer.broker.handlers.route import Route
     from pyproducer.broker.housekeeping import Housekeeping
     from pyproducer.broker.log.filesystem import FileSystem
@@ -66,10 +67,13 @@ class Node:
         advertised_port: Likewise.
         topics: Which topics there are; known after `open`.
         producer_ids: Ids for idempotent producers; known after `open`.
+        groups: Consumer groups; set by `open_groups`, which needs an open node.
+        on_topic_deleted: Called with the name of each topic that is gone.
     """
 
     topics: TopicRegistry
     producer_ids: ProducerIds
+    groups: GroupCoordinator
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Node:
         self.node_id = _node_id(config)
         self.advertised_host = ""
         self.advertised_port = -1
+        self.on_topic_deleted: list[Callable[[str], None]] = []
         self._data_dir = data_dir
         self._fs = fs
         self._new_uuid = new_uuid
@@ -179,6 +184,11 @@ class Node:
         found = (self._partitions.get((topic, index)) for index in range(known.partitions))
         return [partition for partition in found if partition is not None]
 
+    def offline_partitions(self) -> list[str]:
+        """The partitions whose files cannot be used, as `topic-number`."""
+        broken = {str(tp) for tp, one in self._logs.logs.items() if one.failure is not None}
+        return sorted(broken | {str(tp) for tp in self._logs.offline})
+
     def topic_configs(self, overrides: Mapping[str, str]) -> list[Resolved]:
         """Every topic configuration in effect, given a topic's own ones."""
         return [self.config.resolve_topic(name, overrides) for name in topic_specs()]
@@ -218,6 +228,8 @@ class Node:
                     # The topic is gone all the same: the next start sets these files aside.
                     log.warning("files of %s-%d are left on disk: %s", topic.name, index, error)
             self.metrics.topics.pop(topic.name, None)
+            for listener in self.on_topic_deleted:
+                listener(topic.name)
 
     def grow_topic(self, name: str, partitions: int) -> None:
         """The topic has that many partitions.
@@ -226,14 +238,13 @@ class Node:
             OSError: It has as many as before.
             Refused: KAFKA_STORAGE_ERROR: a log could not be made, and so likewise.
         """
-        before = self.topics.get(name)
-        assert before is not None
+        before = self.topics[name].partitions
         topic = self.topics.grow(name, partitions)
         try:
             self._lead(topic)
         except (OSError, Refused):
-            self.topics.grow(name, before.partitions)
-            for index in range(before.partitions, partitions):
+            self.topics.grow(name, before)
+            for index in range(before, partitions):
                 if self._partitions.pop((name, index), None) is not None:
                     self._logs.delete(TopicPartition(name, index))
             raise
@@ -268,18 +279,16 @@ class Node:
             self._checkpoint,
         )
         housekeeping.add("flushing logs", 1.0, self._flush_due)
-        housekeeping.add(
-            "removing deleted files", 1.0, lambda: _ignore(self._logs.remove_deleted())
-        )
+        housekeeping.add("removing deleted files", 1.0, self._logs.remove_deleted)
         housekeeping.add(
             "applying retention",
             config.int("log.retention.check.interval.ms") / 1000,
-            lambda: _ignore(self._logs.apply_retention()),
+            self._logs.apply_retention,
         )
         housekeeping.add(
             "expiring producers",
             config.int("producer.id.expiration.check.interval.ms") / 1000,
-            lambda: _ignore(self._logs.expire_producers()),
+            self._logs.expire_producers,
         )
 
     def checkpoint(self) -> None:
@@ -352,7 +361,3 @@ def _node_id(config: BrokerConfig) -> int:
         if config.int(name) >= 0:
             return config.int(name)
     return DEFAULT_NODE_ID
-
-
-def _ignore(_: object) -> None:
-    return None

@@ -9,7 +9,8 @@ from pyproducer.broker.errors import Refused
 from pyproducer.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
-    from pyproducer.broker.log.log import AppendResult, PartitionLog
+    from pyproducer.broker.log.append import AppendResult
+    from pyproducer.broker.log.log import PartitionLog
     from pyproducer.broker.metrics import TopicCounters
     from pyproducer.model import Buffer
 

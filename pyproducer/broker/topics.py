@@ -97,6 +97,9 @@ class TopicRegistry:
     def __len__(self) -> int:
         return len(self._by_name)
 
+    def __getitem__(self, name: str) -> Topic:
+        return self._by_name[name]
+
     def get(self, name: str) -> Topic | None:
         """The topic of that name, or None."""
         return self._by_name.get(name)

@@ -51,9 +51,9 @@ async def handle(
     if specs and not request.validate_only:
         try:
             node.create_topics(specs.values())
-        except OSError as error:
-            refused = Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"cannot be written: {error}")
-            results |= {name: _refusal(name, refused) for name in specs}
+        except (OSError, Refused) as error:
+            failure = Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"cannot be written: {error}")
+            results |= {name: _refusal(name, failure) for name in specs}
             specs = {}
     results |= {name: _made(node, spec) for name, spec in specs.items()}
     return CreateTopicsResponse(topics=[results[name] for name in names])

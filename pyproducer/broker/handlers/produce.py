@@ -8,7 +8,7 @@ though 0 to 2 are refused like in Kafka 4: librdkafka before 2.11.1 takes a mini
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pyproducer.broker.context import CloseConnection, RequestContext
 from pyproducer.broker.errors import Refused
@@ -73,7 +73,9 @@ def _append(
     if topic in INTERNAL_TOPICS:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is written by the broker alone")
     try:
-        result = partition.append(part.records, request_version=version)
+        # Decoded records are one view of the request's frame, which the log writes from.
+        records = cast("memoryview | None", part.records)
+        result = partition.append(records, request_version=version)
     except OSError as error:
         log.exception("cannot write to %s-%d", topic, part.index)
         raise Refused(

@@ -1,0 +1,153 @@
+"""The broker's HTTP side: health, topics, and metrics in Prometheus' text format.
+
+Read-only and without authentication, so it listens on loopback unless told otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pyproducer.broker.metrics import LATENCY_BOUNDS
+from pyproducer.errors import ConfigError
+from pyproducer.protocol.api import API
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from pyproducer.broker.node import Node
+
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+#: Seconds that open HTTP requests get when the broker stops.
+_SHUTDOWN = 1.0
+
+
+class AdminHttp:
+    """Serves `/health`, `/topics` and `/metrics` about a node, from `start` until `close`.
+
+    Raises:
+        ConfigError: aiohttp is not installed.
+    """
+
+    def __init__(self, node: Node) -> None:
+        try:
+            from aiohttp import web
+        except ImportError as error:
+            raise ConfigError(
+                "http_port needs aiohttp: pip install 'pyproducer[cli]'", option="http_port"
+            ) from error
+        self._node = node
+        self._web = web
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens at the address; returns the port, which the system picks for port 0.
+
+        Raises:
+            OSError: The address cannot be bound.
+        """
+        app = self._web.Application()
+        app.add_routes(
+            [
+                self._web.get("/health", self._health),
+                self._web.get("/topics", self._topics),
+                self._web.get("/metrics", self._metrics),
+            ]
+        )
+        self._runner = self._web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+        await self._runner.setup()
+        await self._web.TCPSite(self._runner, host, port).start()
+        return int(self._runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Nothing is listened at any more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _health(self, request: web.Request) -> web.Response:
+        offline = self._node.offline_partitions()
+        body = {
+            "status": "degraded" if offline else "ok",
+            "cluster_id": self._node.cluster_id,
+            "node_id": self._node.node_id,
+            "offline_partitions": offline,
+        }
+        return self._web.json_response(body, status=503 if offline else 200)
+
+    async def _topics(self, request: web.Request) -> web.Response:
+        node = self._node
+        return self._web.json_response(
+            [
+                {
+                    "name": topic.name,
+                    "id": str(topic.id),
+                    "internal": topic.internal,
+                    "configs": dict(topic.configs),
+                    "partitions": [
+                        {
+                            "partition": one.index,
+                            "start_offset": one.log_start_offset,
+                            "end_offset": one.high_watermark,
+                            "bytes": one.log.size,
+                        }
+                        for one in node.partitions(topic.name)
+                    ],
+                }
+                for topic in node.topics
+            ]
+        )
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        text = "".join(f"{line}\n" for line in metric_lines(self._node))
+        return self._web.Response(body=text.encode(), headers={"Content-Type": _TEXT})
+
+
+def metric_lines(node: Node) -> Iterator[str]:
+    """The node's counters and gauges, one line each, in Prometheus' text format."""
+    metrics = node.metrics
+    topics = sorted(metrics.topics.items())
+    for name, text, values in (
+        ("records_in", "Records appended.", [(t, c.records_in) for t, c in topics]),
+        ("bytes_in", "Bytes of batches appended.", [(t, c.bytes_in) for t, c in topics]),
+        ("bytes_out", "Bytes of batches fetched.", [(t, c.bytes_out) for t, c in topics]),
+    ):
+        yield from _head(f"{name}_total", "counter", text)
+        for topic, value in values:
+            yield f'pyproducer_broker_{name}_total{{topic="{topic}"}} {value}'
+    partitions = [one for topic in node.topics for one in node.partitions(topic.name)]
+    for name, text, ends in (
+        ("log_start_offset", "Oldest offset.", [one.log_start_offset for one in partitions]),
+        (
+            "log_end_offset",
+            "Offset of the next record.",
+            [one.log_end_offset for one in partitions],
+        ),
+        ("log_bytes", "Bytes on disk.", [one.log.size for one in partitions]),
+    ):
+        yield from _head(name, "gauge", text)
+        for one, value in zip(partitions, ends, strict=True):
+            yield (
+                f'pyproducer_broker_{name}{{topic="{one.topic}",partition="{one.index}"}} {value}'
+            )
+    yield from _head("connections", "gauge", "Open connections.")
+    yield f"pyproducer_broker_connections {metrics.connections_open}"
+    yield from _head("connections_total", "counter", "Connections since the start.")
+    yield f"pyproducer_broker_connections_total {metrics.connections_total}"
+    yield from _head("connections_rejected_total", "counter", "Connections beyond the limit.")
+    yield f"pyproducer_broker_connections_rejected_total {metrics.connections_rejected}"
+    yield from _head("request_seconds", "histogram", "Time to answer, waiting included.")
+    for key, counters in sorted(metrics.requests.items()):
+        api = API[key].name
+        below = 0
+        for bound, count in zip((*LATENCY_BOUNDS, "+Inf"), counters.buckets, strict=True):
+            below += count
+            yield f'pyproducer_broker_request_seconds_bucket{{api="{api}",le="{bound}"}} {below}'
+        yield f'pyproducer_broker_request_seconds_sum{{api="{api}"}} {counters.seconds:.6f}'
+        yield f'pyproducer_broker_request_seconds_count{{api="{api}"}} {counters.count}'
+
+
+def _head(name: str, kind: str, text: str) -> tuple[str, str]:
+    return (
+        f"# HELP pyproducer_broker_{name} {text}",
+        f"# TYPE pyproducer_broker_{name} {kind}",
+    )

@@ -1,0 +1,120 @@
+"""Everything that exists between a broker's start and its stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from pathlib import Path
+
+from pyproducer.broker.configs import BrokerConfig
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.groups.scheduler import LoopScheduler
+from pyproducer.broker.groups.wiring import add_group_chores, open_groups
+from pyproducer.broker.handlers.table import ROUTES
+from pyproducer.broker.housekeeping import Housekeeping
+from pyproducer.broker.log.filesystem import RealFileSystem
+from pyproducer.broker.node import Node
+from pyproducer.broker.router import Router
+from pyproducer.broker.server import Server
+from pyproducer.broker.settings import BrokerSettings
+from pyproducer.errors import ConfigError
+
+
+class RunningBroker:
+    """A broker at work, on the loop it was opened on. Made by `open`, ended by `close`.
+
+    Attributes:
+        node: What it serves.
+        http_port: Port of the HTTP side, or None if there is none.
+    """
+
+    def __init__(self, node: Node, folder: tempfile.TemporaryDirectory[str] | None) -> None:
+        self.node = node
+        self.http_port: int | None = None
+        # Unwound from the last entry to the first, also when opening fails half-way.
+        self._exit = contextlib.AsyncExitStack()
+        if folder is not None:
+            self._exit.callback(folder.cleanup)
+
+    @classmethod
+    async def open(cls, settings: BrokerSettings) -> RunningBroker:
+        """The data is loaded and connections are taken.
+
+        Raises:
+            OSError: The address or the data directory cannot be used.
+            DataDirectoryError: Another broker uses the data directory.
+            ConfigError: A topic to be made is not possible beside those there are.
+        """
+        folder = None
+        data_dir, fs = settings.data_dir, settings.fs
+        if data_dir is None:
+            folder = tempfile.TemporaryDirectory(prefix="pyproducer-broker-")
+            data_dir = Path(folder.name)
+        running = cls(
+            Node(
+                data_dir,
+                config=BrokerConfig(settings.config),
+                clock=settings.clock,
+                fs=fs or RealFileSystem(sync=folder is None),
+                routes=ROUTES,
+            ),
+            folder,
+        )
+        try:
+            await running._start(settings)
+        except BaseException:
+            await running.close()
+            raise
+        return running
+
+    async def close(self) -> None:
+        """Connections are closed, everything is on disk, a temporary folder is gone."""
+        await self._exit.aclose()
+
+    async def _start(self, settings: BrokerSettings) -> None:
+        node = self.node
+        node.open()
+        self._exit.callback(node.close)
+        open_groups(node, LoopScheduler(asyncio.get_running_loop(), node.clock))
+        self._exit.callback(node.groups.close)
+        _make_topics(node, settings)
+        server = Server(node, Router(node))
+        self._exit.push_async_callback(server.close)
+        node.advertised_port = await server.start(settings.host, settings.port)
+        node.advertised_host = settings.advertised_host
+        if settings.http_port is not None:
+            from pyproducer.broker.admin_http import AdminHttp
+
+            http = AdminHttp(node)
+            self._exit.push_async_callback(http.close)
+            self.http_port = await http.start(settings.http_host, settings.http_port)
+        housekeeping = Housekeeping(node.clock)
+        node.add_chores(housekeeping)
+        add_group_chores(node.groups, housekeeping)
+        idle = node.config.int("connections.max.idle.ms") / 1000
+        if idle >= 0:
+            housekeeping.add(
+                "closing idle connections",
+                min(idle / 4, 60.0),
+                lambda: server.close_idle(node.clock.monotonic(), idle),
+            )
+        chores = asyncio.create_task(housekeeping.run(), name="housekeeping")
+        self._exit.push_async_callback(_end, chores)
+
+
+def _make_topics(node: Node, settings: BrokerSettings) -> None:
+    missing = [spec for spec in settings.topics if node.topics.get(spec.name) is None]
+    for spec in missing:
+        try:
+            node.topics.check_new(spec.name)
+        except Refused as refused:
+            raise ConfigError(str(refused.message), option="topics") from None
+    if missing:
+        node.create_topics(missing)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
