@@ -167,7 +167,9 @@ def decode_request_header(frame: Buffer) -> RequestHeader:
 
 
 def decode_request(frame: Buffer) -> tuple[RequestHeader, Message]:
-    """The header and the message of a request.
+    """The header and the message of a request, as a broker reads it.
+
+    Bytes behind the message's last field are ignored, as Kafka's brokers do.
 
     Raises:
         UnknownApi: we do not know the API.
@@ -185,7 +187,7 @@ def decode_request(frame: Buffer) -> tuple[RequestHeader, Message]:
             f"{api.min_version} to {api.max_version}",
             header=header,
         )
-    return header, api.request.decode(header.body, header.api_version)
+    return header, api.request.decode(header.body, header.api_version, whole=False)
 
 
 def decode_response_header(frame: Buffer, api_key: int, version: int) -> tuple[int, memoryview]:

@@ -148,6 +148,13 @@ def test_request_that_cannot_be_parsed():
     assert not isinstance(caught.value, (UnknownApi, UnsupportedVersion))
 
 
+def test_bytes_behind_a_request_are_ignored():
+    """librdkafka 2.16's question for all topics, with its three bytes too many, is understood."""
+    frame = bytes.fromhex("0003 000d 00000003 0002 7264 00 00 00 00 00 01 00 00")
+    header, request = decode_request(frame)
+    assert (13, None) == (header.api_version, request.topics)
+
+
 def test_version_that_the_message_lacks_is_not_framed():
     """Encoding in an unknown version raises instead of writing a header for it."""
     with pytest.raises(UnsupportedVersion):
