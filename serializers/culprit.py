@@ -14,22 +14,23 @@ def find_culprit(value: object, encode: Callable[[object], object]) -> tuple[str
     """Return the path of the innermost part that ``encode`` refuses on its own, and that part.
 
     The path is written as in ``$.items[2].price``. Costs an encoding of every part on the way,
-    so this is for the moment after a failure.
+    so this is for the moment after a failure. A value that has no innermost part, since it
+    contains itself or is nested very deeply, is its own culprit.
 
     Args:
         value: what ``encode`` refused as a whole.
         encode: raises an exception for what it refuses.
     """
-    path = "$"
+    path, inner = "$", value
     for _ in range(_MAX_DEPTH):
-        for step, part in _parts(value):
+        for step, part in _parts(inner):
             if _refuses(encode, part):
                 path += step
-                value = part
+                inner = part
                 break
         else:
-            break
-    return path, value
+            return path, inner
+    return "$", value
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:
