@@ -196,10 +196,16 @@ def _varint(
     data: bytes, position: int, end: int, number: int = faults.BAD_FIELD
 ) -> tuple[int, int]:
     """A zigzag integer of 32 bits, and where the next field starts."""
+    # One or two bytes are the rule, and are read here without another call.
     if position < end:
-        byte = data[position]
-        if byte < 0x80:
-            return byte >> 1 ^ -(byte & 1), position + 1
+        raw = data[position]
+        if raw < 0x80:
+            return raw >> 1 ^ -(raw & 1), position + 1
+        if position + 1 < end:
+            byte = data[position + 1]
+            if byte < 0x80:
+                raw = raw & 0x7F | byte << 7
+                return raw >> 1 ^ -(raw & 1), position + 2
     raw, position = _unsigned(data, position, min(end, position + 5), number)
     if raw >= 1 << 32:
         raise _Fault(number)
@@ -208,6 +214,10 @@ def _varint(
 
 def _varlong(data: bytes, position: int, end: int) -> tuple[int, int]:
     """A zigzag integer of 64 bits, and where the next field starts."""
+    if position < end:
+        raw = data[position]
+        if raw < 0x80:
+            return raw >> 1 ^ -(raw & 1), position + 1
     raw, position = _unsigned(data, position, min(end, position + 10), faults.BAD_FIELD)
     if raw >= 1 << 64:
         raise _Fault(faults.BAD_FIELD)

@@ -35,11 +35,13 @@ def framed(fields: bytes) -> bytes:
 
 # attributes 0, timestamp delta 0, offset delta 0
 START = b"\x00\x00\x00"
+# null key, null value, no headers
+REST = b"\x01\x01\x00"
 
 BROKEN = {
     "missing": (b"", faults.MISSING),
     "length cut off": (b"\x80", faults.BAD_LENGTH),
-    "length of six bytes": (b"\x80\x80\x80\x80\x80\x00", faults.BAD_LENGTH),
+    "length of six bytes": (b"\x8e\x80\x80\x80\x80\x00" + START + REST, faults.BAD_LENGTH),
     "length over 32 bits": (b"\xff\xff\xff\xff\x1f", faults.BAD_LENGTH),
     "length of the largest int32": (b"\xfe\xff\xff\xff\x0f" + START, faults.BAD_LENGTH),
     "length of the smallest int32": (b"\xff\xff\xff\xff\x0f" + START, faults.BAD_LENGTH),
@@ -48,10 +50,19 @@ BROKEN = {
     "length zero": (b"\x00", faults.BAD_FIELD),
     "nothing but attributes": (framed(b"\x00"), faults.BAD_FIELD),
     "timestamp cut off": (framed(b"\x00\x80"), faults.BAD_FIELD),
-    "timestamp of eleven bytes": (framed(b"\x00" + b"\x80" * 10 + b"\x00"), faults.BAD_FIELD),
-    "timestamp over 64 bits": (framed(b"\x00" + b"\xff" * 9 + b"\x02"), faults.BAD_FIELD),
+    "timestamp of eleven bytes": (
+        framed(b"\x00" + b"\x80" * 10 + b"\x00\x00" + REST),
+        faults.BAD_FIELD,
+    ),
+    "timestamp over 64 bits": (
+        framed(b"\x00" + b"\xff" * 9 + b"\x02\x00" + REST),
+        faults.BAD_FIELD,
+    ),
     "offset cut off": (framed(b"\x00\x00\x80"), faults.BAD_FIELD),
-    "offset over 32 bits": (framed(b"\x00\x00\xff\xff\xff\xff\x10"), faults.BAD_FIELD),
+    "offset over 32 bits": (
+        framed(b"\x00\x00\xff\xff\xff\xff\x10" + REST),
+        faults.BAD_FIELD,
+    ),
     "no key length": (framed(START), faults.BAD_FIELD),
     "key length -2": (framed(START + b"\x03\x01\x00"), faults.BAD_KEY),
     "key past the end": (framed(START + b"\x08abc"), faults.BAD_KEY),
