@@ -21,6 +21,8 @@ TP = TopicPartition("orders", 0)
 #: What a new VirtualTime shows.
 NOW = VirtualTime().wall_ms()
 
+_opened: list[PartitionLog] = []
+
 
 def open_log(
     directory: Path,
@@ -34,7 +36,7 @@ def open_log(
     **settings: Any,
 ) -> PartitionLog:
     """The log in a directory, opened as after a crash unless told otherwise."""
-    return PartitionLog.open(
+    log = PartitionLog.open(
         TP,
         directory,
         LogConfig(**settings),
@@ -45,6 +47,14 @@ def open_log(
         log_start_offset=log_start_offset,
         high_watermark=high_watermark,
     )
+    _opened.append(log)
+    return log
+
+
+def release_logs() -> None:
+    """The files of every log opened so far are released, as the end of a process does."""
+    while _opened:
+        _opened.pop().abandon()
 
 
 def batch(

@@ -19,7 +19,7 @@ from pyproducer.broker.log.epochs import LeaderEpochs
 from pyproducer.broker.log.filesystem import FileSystem, read_file
 from pyproducer.broker.log.index import CorruptIndexError
 from pyproducer.broker.log.producer_state import CorruptSnapshotError, EndMarker, ProducerStates
-from pyproducer.broker.log.segment import Segment, file_name
+from pyproducer.broker.log.segment import MAX_RELATIVE_OFFSET, Segment, file_name
 from pyproducer.errors import CorruptRecord
 from pyproducer.records.batch import (
     ATTRIBUTES_POSITION,
@@ -81,15 +81,15 @@ def load_segments(
             segments.append(segment)
             following = bases[at + 1] if at + 1 < len(bases) else None
             if not clean and (following is None or following > recovery_point):
-                if _recover(segment, config, epochs):
+                if _recover(segment, config, epochs, following):
                     for later in bases[at + 1 :]:
                         _drop_segment(fs, directory, later)
                     break
                 if following is not None:
                     if segment.next_offset < following:
+                        # Lost, or compacted away: nothing tells which, so what follows stays.
                         _log.warning(
-                            "%s ends at offset %d and the next segment starts at %d: records "
-                            "between them are lost",
+                            "%s ends at offset %d and the next segment starts at %d",
                             segment.path(".log"),
                             segment.next_offset,
                             following,
@@ -103,7 +103,7 @@ def load_segments(
                     segment.load_sealed(following)
             except (CorruptIndexError, CorruptRecord) as error:
                 _log.warning("%s; the segment is recovered", error)
-                _recover(segment, config, epochs)
+                _recover(segment, config, epochs, following)
                 if following is not None:
                     segment.seal()
     except BaseException:
@@ -155,10 +155,12 @@ def _drop_segment(fs: FileSystem, directory: Path, base: int) -> None:
         fs.remove(directory / file_name(base, suffix))
 
 
-def _recover(segment: Segment, config: LogConfig, epochs: LeaderEpochs) -> bool:
+def _recover(
+    segment: Segment, config: LogConfig, epochs: LeaderEpochs, following: int | None
+) -> bool:
     """The segment ends before its first bad batch; says whether it was cut."""
     end = 0
-    for position, header in verified_headers(segment):
+    for position, header in verified_headers(segment, following):
         end = position + header.size
         epochs.note(header.leader_epoch, header.base_offset)
     cut = segment.log.size() - end
@@ -175,10 +177,13 @@ def _recover(segment: Segment, config: LogConfig, epochs: LeaderEpochs) -> bool:
     return bool(cut)
 
 
-def verified_headers(segment: Segment) -> Iterator[tuple[int, BatchHeader]]:
+def verified_headers(
+    segment: Segment, before: int | None = None
+) -> Iterator[tuple[int, BatchHeader]]:
     """(position, header) of each batch of a segment up to the first that is not sound.
 
-    Sound is: format 2, whole, CRC right, offsets that follow those before.
+    Sound is: format 2, whole, CRC right, offsets above those of the batches before and below
+    ``before``, the next segment's base. The offsets stand outside the CRC.
     """
     size = segment.log.size()
     expected = segment.base_offset
@@ -194,6 +199,8 @@ def verified_headers(segment: Segment) -> Iterator[tuple[int, BatchHeader]]:
             or position + header.size > size
             or header.base_offset < expected
             or header.last_offset_delta < 0
+            or header.last_offset - segment.base_offset > MAX_RELATIVE_OFFSET
+            or (before is not None and header.last_offset >= before)
         ):
             return
         if at + header.size > len(chunk):

@@ -6,6 +6,7 @@ import pytest
 
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.recompression import target_codec
+from pyproducer.model import TimestampType
 from pyproducer.records.batch import read_header
 from pyproducer.records.builder import build_batch
 from pyproducer.records.codec import CODEC_NAMES, Codec
@@ -93,8 +94,6 @@ def test_log_append_time_and_recompression_together(tmp_path):
     """
     A rebuilt batch carries the broker's time as one kept in place does.
     """
-    from pyproducer.model import TimestampType
-
     clock = VirtualTime()
     log = open_log(
         tmp_path, clock=clock, compression_type="gzip",

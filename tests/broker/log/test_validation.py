@@ -15,6 +15,7 @@ from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.records.batch import pack_header, read_header
 from pyproducer.records.builder import build_batch, encode_record, seal_batch
 from pyproducer.records.codec import Codec
+from pyproducer.records.compression import compress
 from pyproducer.records.crc import crc32c
 from pyproducer.records.reader import iter_batches
 from pyproducer.records.record import Record
@@ -55,8 +56,6 @@ def changed(data, **fields):
 
 def with_deltas(deltas, codec=Codec.NONE):
     """A batch whose records carry these offset deltas."""
-    from pyproducer.records.compression import compress
-
     body = bytearray()
     for delta in deltas:
         encode_record(body, Record(0, NOW, key=b"k", value=b"%d" % delta), delta, 0)
