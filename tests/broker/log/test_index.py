@@ -55,7 +55,9 @@ def test_time_entries_have_kafkas_layout(tmp_path):
     index.maybe_append(1_700_000_000_001, 1007)
     index.write_behind()
 
-    assert struct.pack(">qiqi", 1_700_000_000_000, 5, 1_700_000_000_001, 7) == index.path.read_bytes()
+    assert (
+        struct.pack(">qiqi", 1_700_000_000_000, 5, 1_700_000_000_001, 7) == index.path.read_bytes()
+    )
 
 
 @given(
@@ -81,7 +83,9 @@ def test_lookups_agree_with_a_list(tmp_path_factory, steps, target, sealed):
 
     assert entries == index.entries()
     assert (entries[by_offset - 1].position if by_offset else 0) == index.position_of(target)
-    assert (entries[by_position - 1].position if by_position else 0) == index.position_before(target)
+    assert (entries[by_position - 1].position if by_position else 0) == index.position_before(
+        target
+    )
 
 
 def test_time_lookup_never_skips_an_equal_timestamp(tmp_path):
@@ -126,8 +130,12 @@ def test_full_counts_entries_not_bytes(tmp_path):
 @pytest.mark.parametrize("growing", [True, False])
 @pytest.mark.parametrize(
     "content",
-    [b"1234567", struct.pack(">iiii", 5, 100, 4, 200), struct.pack(">iiii", 5, 200, 6, 100),
-     struct.pack(">ii", -1, 0)],
+    [
+        b"1234567",
+        struct.pack(">iiii", 5, 100, 4, 200),
+        struct.pack(">iiii", 5, 200, 6, 100),
+        struct.pack(">ii", -1, 0),
+    ],
     ids=["length", "offsets fall", "positions fall", "negative"],
 )
 def test_impossible_files_are_refused(tmp_path, content, growing):

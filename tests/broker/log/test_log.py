@@ -286,7 +286,7 @@ def test_truncation_leaves_what_was_there_before(tmp_path, offset):
     After truncation the log is as it was before the batches that went, restart included.
     """
     log = open_log(tmp_path, **SMALL)
-    put_all = [dict(count=2, producer=(1, 0, at * 2), leader_epoch=at) for at in range(5)]
+    put_all = [{"count": 2, "producer": (1, 0, at * 2), "leader_epoch": at} for at in range(5)]
     whole = []
     for kind in put_all:
         put(log, **kind)
@@ -330,7 +330,9 @@ def test_reads_agree_with_a_list(tmp_path_factory, kinds, segment, interval, dat
         limit = data.draw(st.integers(0, end))
         room = data.draw(st.integers(0, 3000))
         got = list(iter_batches(log.read(offset, room, max_offset=limit)))
-        could = [b for b in sent if b.header.last_offset >= offset and b.header.next_offset <= limit]
+        could = [
+            b for b in sent if b.header.last_offset >= offset and b.header.next_offset <= limit
+        ]
         if offset >= limit or not could:
             assert [] == got
             continue

@@ -295,10 +295,24 @@ def test_i7_snapshot_round_trip_keeps_the_whole_window():
     again.load(states.snapshot(), now_ms=50)
 
     assert [
-        (e.producer_id, e.epoch, e.batches, e.last_timestamp, e.coordinator_epoch, e.txn_first_offset)
+        (
+            e.producer_id,
+            e.epoch,
+            e.batches,
+            e.last_timestamp,
+            e.coordinator_epoch,
+            e.txn_first_offset,
+        )
         for e in states.entries()
     ] == [
-        (e.producer_id, e.epoch, e.batches, e.last_timestamp, e.coordinator_epoch, e.txn_first_offset)
+        (
+            e.producer_id,
+            e.epoch,
+            e.batches,
+            e.last_timestamp,
+            e.coordinator_epoch,
+            e.txn_first_offset,
+        )
         for e in again.entries()
     ]
     assert {50} == {entry.last_append_ms for entry in again.entries()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -145,7 +144,9 @@ def test_g5_the_log_ends_before_the_first_damage(tmp_path_factory, data):
         del raw[place:]
         if place == end:
             # Between two batches nothing shows that some are missing.
-            expected += [bytes(one.view) for one in whole if one.header.base_offset >= later(log, at)]
+            expected += [
+                bytes(one.view) for one in whole if one.header.base_offset >= later(log, at)
+            ]
     else:
         raw[place] ^= 1 << data.draw(st.integers(0, 7), "bit")
     file.write_bytes(raw)
@@ -157,7 +158,7 @@ def test_g5_the_log_ends_before_the_first_damage(tmp_path_factory, data):
     else:
         # Offset and epoch are outside the CRC: damage there may pass, in order and in bounds.
         assert expected == got[: len(expected)]
-        assert set(content[16:] for content in got) <= {bytes(one.view[16:]) for one in whole}
+        assert {content[16:] for content in got} <= {bytes(one.view[16:]) for one in whole}
     result = put(again, count=2, producer=(9, 0, 0))
 
     assert again.log_end_offset == result.last_offset + 1
@@ -233,13 +234,13 @@ def test_recovery_fails_cleanly_on_a_dead_disk(tmp_path):
     """
     fill(tmp_path)
     release_logs()
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     fs = FaultyFileSystem()
     fs.broken = {"pread"}
     with pytest.raises(OSError):
         open_log(tmp_path, fs=fs, **SMALL)
 
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before == len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_markers_end_transactions_in_a_scan(tmp_path):
@@ -255,7 +256,10 @@ def test_markers_end_transactions_in_a_scan(tmp_path):
     again = open_log(tmp_path)
 
     assert 2 == again.last_stable_offset
-    assert (6, None) == (again.producers()[0].coordinator_epoch, again.producers()[0].txn_first_offset)
+    assert (6, None) == (
+        again.producers()[0].coordinator_epoch,
+        again.producers()[0].txn_first_offset,
+    )
 
 
 def control(kind, coordinator_epoch):

@@ -65,7 +65,9 @@ def test_g3_only_below_the_high_watermark(tmp_path):
     assert 2 == log.log_start_offset
 
 
-@pytest.mark.parametrize("config", [{"retention_ms": -1}, {"cleanup_policy": frozenset({"compact"})}])
+@pytest.mark.parametrize(
+    "config", [{"retention_ms": -1}, {"cleanup_policy": frozenset({"compact"})}]
+)
 def test_g3_off(tmp_path, config):
     """
     retention.ms=-1 keeps everything, and so does a policy without delete.
