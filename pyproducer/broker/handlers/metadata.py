@@ -87,6 +87,7 @@ def _named(
 
 def _describe(node: Node, topic: Topic) -> MetadataResponseTopic:
     alone = [node.node_id]
+    led = {partition.index: partition for partition in node.partitions(topic.name)}
     return MetadataResponseTopic(
         error_code=ErrorCode.NONE,
         name=topic.name,
@@ -96,9 +97,19 @@ def _describe(node: Node, topic: Topic) -> MetadataResponseTopic:
             MetadataResponsePartition(
                 partition_index=index,
                 leader_id=node.node_id,
-                leader_epoch=0,
+                leader_epoch=led[index].leader_epoch,
                 replica_nodes=alone,
                 isr_nodes=alone,
+            )
+            if index in led
+            else MetadataResponsePartition(
+                # Its files cannot be used.
+                error_code=ErrorCode.LEADER_NOT_AVAILABLE,
+                partition_index=index,
+                leader_id=-1,
+                replica_nodes=alone,
+                isr_nodes=[],
+                offline_replicas=alone,
             )
             for index in range(topic.partitions)
         ],
