@@ -86,8 +86,12 @@ class AvroSerializer(Generic[T_contra]):
             SerializeError: the value is not what the schema describes.
         """
         datum: Any = value
-        if type(datum) is not dict and dataclasses.is_dataclass(datum):
-            datum = dataclasses.asdict(cast("Any", datum))
+        if (
+            type(datum) is not dict
+            and dataclasses.is_dataclass(datum)
+            and not isinstance(datum, type)
+        ):
+            datum = dataclasses.asdict(datum)
         out = io.BytesIO()
         try:
             if self._check is not None:
@@ -121,7 +125,7 @@ class AvroDeserializer(Generic[T_co]):
         ValueError: a schema is none, or there are too many of them.
     """
 
-    __slots__ = ("_framing", "_schema", "_writers", "fingerprint", "format")
+    __slots__ = ("_plain", "_read", "_schema", "_writers", "fingerprint", "format")
 
     def __init__(
         self,
@@ -131,12 +135,13 @@ class AvroDeserializer(Generic[T_co]):
         writer_schemas: Iterable[Schema] = (),
     ) -> None:
         self._schema = _parse(schema)
-        self._framing = framing
+        self._read = fastavro.schemaless_reader
         others = [_parse(other) for other in writer_schemas]
         self.fingerprint = _fingerprint(self._schema)
         self.format = _format(self.fingerprint, framing)
         # A reader's schema costs time at every value, so it is given only where it differs.
-        self._writers: dict[bytes, tuple[Any, Any]]
+        self._writers: dict[bytes, tuple[Any, Any]] = {}
+        self._plain: tuple[Any, Any] | None = None
         if framing == "single_object":
             self._writers = {_header(self.fingerprint, framing): (self._schema, None)}
             for other in others:
@@ -148,7 +153,7 @@ class AvroDeserializer(Generic[T_co]):
                     "plain framing does not tell which schema a value was written with: give at "
                     "most one in writer_schemas, or use framing='single_object'"
                 )
-            self._writers = {b"": (others[0], self._schema) if others else (self._schema, None)}
+            self._plain = (others[0], self._schema) if others else (self._schema, None)
 
     def __call__(self, data: Buffer, context: Context | None = None, /) -> T_co:
         """Return the value.
@@ -157,14 +162,10 @@ class AvroDeserializer(Generic[T_co]):
             DeserializeError: the bytes do not hold one value of the schema, hold more than it,
                 or are framed for a schema that is not known.
         """
-        start = 0
-        if self._framing == "single_object":
-            start = _HEADER_SIZE
-        writer, reader = self._writers_of(bytes(data[:start]))
         source = io.BytesIO(data)
-        source.seek(start)
+        writer, reader = self._plain or self._writers_of(source.read(_HEADER_SIZE))
         try:
-            value: T_co = cast("Any", fastavro.schemaless_reader(source, writer, reader))
+            value: Any = self._read(source, writer, reader)
         except Exception as error:
             raise DeserializeError(
                 f"the bytes are no value of the schema {_name(writer)}: "
@@ -175,7 +176,8 @@ class AvroDeserializer(Generic[T_co]):
                 f"{len(data) - source.tell()} of {len(data)} bytes follow the value of the "
                 f"schema {_name(writer)}"
             )
-        return value
+        found: T_co = value
+        return found
 
     def __repr__(self) -> str:
         return f"AvroDeserializer({_name(self._schema)}, format={self.format!r})"

@@ -197,7 +197,7 @@ class CsvSerializer(Generic[T_contra]):
                 text = "true" if value else "false"
             else:
                 return None
-            if text == null:
+            if text == null or not text:
                 return None
             fields.append(text)
         # One search through them all is cheaper than one each.
@@ -246,7 +246,10 @@ class CsvSerializer(Generic[T_contra]):
                 )
             return shape.null
         text = value if type(value) is str else self._text(at, value)
-        needed = text == shape.null or self._special(text) is not None
+        # A line of no characters is no row to many readers, so that one empty field is quoted.
+        needed = (
+            text == shape.null or (not text and self._width == 1) or self._special(text) is not None
+        )
         if shape.quoting == "none":
             if needed:
                 raise SerializeError(

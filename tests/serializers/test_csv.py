@@ -155,6 +155,15 @@ def test_quoting_is_chosen(quoting, line):
     assert line == write(["a", 1, None, True, "x,y"])
 
 
+def test_a_lone_empty_field_is_quoted():
+    """
+    A row is never a line of no characters, unless it is None that is written so.
+    """
+    assert CsvSerializer(["a"], null="NULL")([""]) == b'""'
+    assert CsvSerializer(["a", "b"], null="NULL")(["", ""]) == b","
+    assert CsvSerializer(["a"])([None]) == b""
+
+
 def test_numbers_that_hold_the_delimiter_are_quoted():
     """
     The delimiter is looked for in numbers too.
