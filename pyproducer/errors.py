@@ -159,9 +159,7 @@ class RecordTooLarge(ProducerError, ValueError):
         limit_name: the option or topic setting that holds the limit.
     """
 
-    def __init__(
-        self, message: str, *, topic: str, size: int, limit: int, limit_name: str
-    ) -> None:
+    def __init__(self, message: str, *, topic: str, size: int, limit: int, limit_name: str) -> None:
         super().__init__(message)
         self.topic = topic
         self.size = size

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Buffer", "FlushReport", "Headers", "RecordMetadata", "TimestampType", "TopicPartition"]
+__all__ = [
+    "Buffer",
+    "DeliveryFailure",
+    "FlushReport",
+    "Headers",
+    "RecordMetadata",
+    "TimestampType",
+    "TopicPartition",
+]
 
 #: Bytes in memory, owned by whoever handed them over until they are written.
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -64,3 +72,20 @@ class FlushReport:
 
     delivered: int
     failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryFailure:
+    """Records that failed while nobody was waiting for their outcome.
+
+    Attributes:
+        topic: their topic.
+        partition: their partition, or None where none had been chosen.
+        count: how many records of one batch.
+        error: why.
+    """
+
+    topic: str
+    partition: int | None
+    count: int
+    error: Exception

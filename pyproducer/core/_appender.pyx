@@ -25,6 +25,7 @@ from pyproducer.model import RecordMetadata, TimestampType
 from pyproducer.partitioner import PARTITIONERS, checked_partition
 
 cdef extern from "Python.h":
+    unsigned long PyThread_get_thread_ident()
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 logger = logging.getLogger("pyproducer.delivery")
@@ -44,9 +45,14 @@ cdef enum:
     _RECORD_OVERHEAD = 31
     _FIRST_SEGMENT = 1024
     _LARGEST_STEP = 65536
+    _TURN_BYTES = 262144
+    _TURN_MS = 2
 
-assert (_OVERHEAD, _RECORD_OVERHEAD, _FIRST_SEGMENT, _LARGEST_STEP) == (
-    rules.BATCH_OVERHEAD, rules.RECORD_OVERHEAD, rules.FIRST_SEGMENT, rules.LARGEST_STEP
+assert (
+    _OVERHEAD, _RECORD_OVERHEAD, _FIRST_SEGMENT, _LARGEST_STEP, _TURN_BYTES, _TURN_MS
+) == (
+    rules.BATCH_OVERHEAD, rules.RECORD_OVERHEAD, rules.FIRST_SEGMENT, rules.LARGEST_STEP,
+    rules.TURN_BYTES, rules.TURN_MS,
 )
 
 cdef object _CREATE_TIME = TimestampType.CREATE_TIME
@@ -355,6 +361,10 @@ cdef class Delivery:
         """True once the outcome is known."""
         return self.resolve().state > _CLOSED
 
+    def expect(self):
+        """Somebody waits for the batch as a whole: its failure is no news to anybody else."""
+        self.resolve().expected = True
+
     def result(self, timeout=None):
         """Where the record is.
 
@@ -476,8 +486,8 @@ cdef class TopicState:
     cdef public object function
     cdef public Batch shelf
     cdef public TopicAppender default
-    #: Set by the engine while the topic is known not to exist.
-    cdef public object refusal
+    #: How its batches are compressed; None for the producer's own way.
+    cdef public object codec
 
     def __init__(self, Appender appender not None, str name not None):
         self.appender = appender
@@ -501,7 +511,6 @@ cdef class TopicAppender:
     cdef object _bind
     cdef int _key_arity
     cdef int _value_arity
-    cdef public object codec
 
     def __init__(
         self,
@@ -569,6 +578,8 @@ cdef class TopicAppender:
         cdef Prepared made
         if appender.refusal is not None:
             raise appender.refusal()
+        if appender.owner and appender.owner != PyThread_get_thread_ident():
+            raise rules.wrong_thread()
         if self._bind is not None:
             self._bind()
             self._bind = None
@@ -578,6 +589,9 @@ cdef class TopicAppender:
             raise rules.callback_error(topic.name, on_delivery)
         if timestamp_ms is None:
             timestamp = <int64_t>appender.wall_ns() // 1_000_000
+            appender.last_ms = timestamp
+            if not appender.turn_ms:
+                appender.turn_ms = timestamp
         elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < 1 << 63:
             raise rules.timestamp_error(topic.name, timestamp_ms)
         else:
@@ -728,12 +742,20 @@ cdef class Appender:
     cdef public long waiting
     #: Bytes appended since the loop last had a turn.
     cdef public Py_ssize_t since_turn
+    #: Wall clock in milliseconds at the first append since then (0 for none) and the last.
+    cdef public int64_t turn_ms
+    cdef public int64_t last_ms
     cdef public long long records
     cdef public bint asleep
+    #: A record found no room; the engine takes this back.
+    cdef public bint starved
+    #: The thread that may call; 0 where a lock makes all of them welcome.
+    cdef public unsigned long owner
     #: A callable that makes the error every call gets, once the producer takes no more.
     cdef public object refusal
     cdef public object wall_ns
     cdef public object is_coroutine_function
+    cdef public object make_entry
     cdef public object host
     cdef public object lock
     cdef public object partitioner
@@ -745,6 +767,7 @@ cdef class Appender:
     cdef bint sticky_empty
     cdef list opened
     cdef list closed
+    cdef list hurried
     cdef long long serial
 
     def __init__(
@@ -759,6 +782,8 @@ cdef class Appender:
         choose,
         wall_ns,
         is_coroutine_function,
+        thread_ident,
+        make_entry,
         host,
         lock=None,
     ):
@@ -770,6 +795,7 @@ cdef class Appender:
         self.asleep = True
         self.wall_ns = wall_ns
         self.is_coroutine_function = is_coroutine_function
+        self.make_entry = make_entry
         self.host = host
         self.lock = lock
         self.partitioner = partitioner
@@ -785,6 +811,7 @@ cdef class Appender:
             self.hash = _HASH_CRC32
         self.opened = []
         self.closed = []
+        self.hurried = []
 
     cdef int acquire(self) except -1:
         if self.lock is not None:
@@ -797,6 +824,47 @@ cdef class Appender:
         return 0
 
     # Called for every record.
+
+    def enqueue_nowait(
+        self,
+        topic,
+        value,
+        *,
+        key=None,
+        headers=None,
+        partition=None,
+        timestamp_ms=None,
+        on_delivery=None,
+    ):
+        """Queue a record at once, or raise :class:`~pyproducer.errors.BufferFull`."""
+        made = self.entry(topic).take(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
+        )
+        if type(made) is not Delivery:
+            raise self.full(made)
+        return made
+
+    cpdef TopicAppender entry(self, name):
+        """The topic with the producer's own serializers."""
+        cdef TopicState state = self.topics.get(name)
+        if state is None:
+            if type(name) is not str:
+                raise rules.topic_error(name)
+            state = self.topic(name)
+        if state.default is None:
+            state.default = self.make_entry(state)
+        return state.default
+
+    @property
+    def turn_due(self):
+        """True where a caller that never sleeps should let the event loop run."""
+        if self.since_turn < _TURN_BYTES and (
+            not self.turn_ms or self.last_ms - self.turn_ms < _TURN_MS
+        ):
+            return False
+        self.since_turn = 0
+        self.turn_ms = 0
+        return True
 
     cpdef Delivery admit(self, Prepared made, bint in_line):
         """Append a prepared record, or return None where there is no room.
@@ -819,6 +887,25 @@ cdef class Appender:
             return self.append_prepared(topic, number, made, True)
         finally:
             self.unlock()
+
+    def reject(self, TopicState topic not None, error):
+        """The handle of a record that was refused, for a caller that must not be stopped by it."""
+        self.acquire()
+        try:
+            return _delivery(self.failed_alone(topic, -1, error), 0, 0)
+        finally:
+            self.unlock()
+
+    cdef Batch failed_alone(self, TopicState topic, long number, object error):
+        cdef Batch alone
+        self.serial += 1
+        alone = Batch.__new__(Batch, PartitionState(topic, number), self.serial)
+        alone.count = 1
+        alone.state = _CLOSED
+        alone.error = error
+        self.closed.append(alone)
+        self.wake()
+        return alone
 
     def full(self, Prepared made not None):
         """The error for a record that found no room."""
@@ -894,6 +981,7 @@ cdef class Appender:
             if charge and self.used + step > self.limit:
                 step = size - held
                 if self.used + step > self.limit:
+                    self.starve()
                     return None
             held += step
             if batch is None:
@@ -939,6 +1027,7 @@ cdef class Appender:
             batch.watchers.append((index, delivery, on_delivery))
         if urgent and not batch.urgent:
             batch.urgent = True
+            self.hurried.append(batch)
             self.wake()
         if batch.count >= self.batch_max_records or size + _OVERHEAD >= self.batch_size:
             self.close(state, batch)
@@ -949,11 +1038,10 @@ cdef class Appender:
         cdef Py_ssize_t charge = made.bound()
         self.acquire()
         try:
-            if topic.refusal is not None:
-                raise topic.refusal
             if self.waiting and not in_line:
                 return None
             if self.used + charge > self.limit:
+                self.starve()
                 return None
             shelf = topic.shelf
             if shelf is None:
@@ -1022,13 +1110,24 @@ cdef class Appender:
         return batch
 
     cdef int close(self, PartitionState state, Batch batch) except -1:
+        self.retire(state, batch)
+        return self.wake()
+
+    cdef int retire(self, PartitionState state, Batch batch) except -1:
         batch.state = _CLOSED
         state.open = None
         if state.topic.sticky == state.number:
             # Null keys move to another partition with each batch (KIP-480).
             state.topic.sticky = -1
         self.closed.append(batch)
-        return self.wake()
+        return 0
+
+    cdef int starve(self) except -1:
+        # The engine stops lingering: only what is sent makes room.
+        if not self.starved:
+            self.starved = True
+            self.wake()
+        return 0
 
     cdef int wake(self) except -1:
         if self.asleep:
@@ -1039,9 +1138,14 @@ cdef class Appender:
     # Called by the engine.
 
     def topic(self, str name not None):
-        """The state of a topic, made at its first use."""
+        """The state of a topic, made at its first use.
+
+        Raises:
+            UnknownTopic: no cluster can have a topic of this name.
+        """
         state = self.topics.get(name)
         if state is None:
+            rules.check_topic_name(name)
             self.acquire()
             try:
                 state = self.topics.setdefault(name, TopicState(self, name))
@@ -1050,29 +1154,27 @@ cdef class Appender:
         return state
 
     def take(self):
-        """The batches opened and the batches closed since the last call; wakes up again."""
+        """The batches opened, closed and hurried since the last call, each in that order.
+
+        After it the next append that the engine must know of wakes the host again.
+        """
         self.acquire()
         try:
-            opened, closed = self.opened, self.closed
-            self.opened, self.closed = [], []
+            news = self.opened, self.closed, self.hurried
+            self.opened, self.closed, self.hurried = [], [], []
             self.asleep = True
-            return opened, closed
+            return news
         finally:
             self.unlock()
 
     def close_open(self, PartitionState state not None):
-        """Close a partition's open batch and return it; nothing is left open."""
-        cdef Batch batch
+        """Leave nothing open in a partition; the batch comes with the next take()."""
+        # Through the same list as batches closed by an append: one closed by another thread
+        # a moment ago must stay ahead of this one.
         self.acquire()
         try:
-            batch = state.open
-            if batch is None:
-                return None
-            batch.state = _CLOSED
-            state.open = None
-            if state.topic.sticky == state.number:
-                state.topic.sticky = -1
-            return batch
+            if state.open is not None:
+                self.retire(state, state.open)
         finally:
             self.unlock()
 
@@ -1106,7 +1208,6 @@ cdef class Appender:
                 partitions = []
             partitions.extend([PartitionState(topic, n) for n in range(len(partitions), count)])
             topic.available = available or list(range(count))
-            topic.refusal = None
             if topic.sticky >= 0 and topic.sticky not in topic.available:
                 topic.sticky = -1
             topic.partitions = partitions
@@ -1127,14 +1228,8 @@ cdef class Appender:
             try:
                 self.append_prepared(topic, made.partition, made, False)
             except Exception as error:
-                self.serial += 1
-                batch = Batch(PartitionState(topic, made.partition), self.serial)
-                batch.count = 1
-                batch.state = _CLOSED
-                batch.error = error
-                delivery._b = batch
+                delivery._b = self.failed_alone(topic, made.partition, error)
                 delivery._i = 0
-                self.closed.append(batch)
             else:
                 self.records -= 1
             moved.append((delivery._b, delivery._i))

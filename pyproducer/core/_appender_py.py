@@ -10,22 +10,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from pyproducer.core.appender_rules import (
     BATCH_OVERHEAD,
     FIRST_SEGMENT,
     LARGEST_STEP,
     RECORD_OVERHEAD,
+    TURN_BYTES,
+    TURN_MS,
     buffer_full,
     callback_error,
+    check_topic_name,
     header_error,
     not_bytes,
     record_too_large,
     refused_by_serializer,
-    timestamp_error,
     partition_error,
+    timestamp_error,
+    topic_error,
     wrong_partition,
+    wrong_thread,
 )
 from pyproducer.errors import ProducerError
 from pyproducer.model import RecordMetadata, TimestampType
@@ -33,7 +38,11 @@ from pyproducer.partitioner import PartitionFunction, Partitioner, checked_parti
 
 logger = logging.getLogger("pyproducer.delivery")
 
-OPEN, CLOSED, ACKED, FAILED, SPLIT = range(5)
+OPEN: Final = 0
+CLOSED: Final = 1
+ACKED: Final = 2
+FAILED: Final = 3
+SPLIT: Final = 4
 
 
 def _varint(value: int) -> bytes:
@@ -266,6 +275,10 @@ class Delivery:
         """True once the outcome is known."""
         return self._resolve().state > CLOSED
 
+    def expect(self) -> None:
+        """Somebody waits for the batch as a whole: its failure is no news to anybody else."""
+        self._resolve().expected = True
+
     def result(self, timeout: float | None = None) -> RecordMetadata:
         """Where the record is.
 
@@ -362,11 +375,11 @@ class TopicState:
     __slots__ = (
         "appender",
         "available",
+        "codec",
         "default",
         "function",
         "name",
         "partitions",
-        "refusal",
         "shelf",
         "sticky",
     )
@@ -382,9 +395,9 @@ class TopicState:
         self.sticky = -1
         self.function: PartitionFunction = appender.partitioner.for_topic()
         self.shelf: Batch | None = None
+        #: How its batches are compressed; None for the producer's own way.
+        self.codec: Any = None
         self.default: TopicAppender | None = None
-        #: Set by the engine while the topic is known not to exist.
-        self.refusal: BaseException | None = None
 
 
 class TopicAppender:
@@ -400,7 +413,6 @@ class TopicAppender:
         "_value_arity",
         "_value_context",
         "_value_serializer",
-        "codec",
     )
 
     def __init__(
@@ -473,6 +485,8 @@ class TopicAppender:
         appender = self._appender
         if appender.refusal is not None:
             raise appender.refusal()
+        if appender.owner and appender.owner != appender.thread_ident():
+            raise wrong_thread()
         if self._bind is not None:
             self._bind()
             self._bind = None
@@ -482,7 +496,9 @@ class TopicAppender:
         ):
             raise callback_error(topic, on_delivery)
         if timestamp_ms is None:
-            timestamp_ms = appender.wall_ns() // 1_000_000
+            timestamp_ms = appender.last_ms = appender.wall_ns() // 1_000_000
+            if not appender.turn_ms:
+                appender.turn_ms = timestamp_ms
         elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < 1 << 63:
             raise timestamp_error(topic, timestamp_ms)
         if partition is None:
@@ -599,6 +615,8 @@ class Appender:
         choose: Callable[[int], int],
         wall_ns: Callable[[], int],
         is_coroutine_function: Callable[[Any], bool],
+        thread_ident: Callable[[], int],
+        make_entry: Callable[[TopicState], TopicAppender],
         host: Any,
         lock: AbstractContextManager[Any] | None = None,
     ) -> None:
@@ -611,13 +629,21 @@ class Appender:
         self.waiting = 0
         #: Bytes appended since the loop last had a turn.
         self.since_turn = 0
-        self.turn_started_ms = 0
+        #: Wall clock in milliseconds at the first append since then (0 for none) and the last.
+        self.turn_ms = 0
+        self.last_ms = 0
         self.records = 0
         self.asleep = True
+        #: A record found no room; the engine takes this back.
+        self.starved = False
+        #: The thread that may call; 0 where a lock makes all of them welcome.
+        self.owner = 0
         #: A callable that makes the error every call gets, once the producer takes no more.
         self.refusal: Callable[[], BaseException] | None = None
         self.wall_ns = wall_ns
         self.is_coroutine_function = is_coroutine_function
+        self.thread_ident = thread_ident
+        self.make_entry = make_entry
         self.host = host
         self.lock: AbstractContextManager[Any] = nullcontext() if lock is None else lock
         self.partitioner = partitioner
@@ -625,9 +651,54 @@ class Appender:
         self._choose = choose
         self._opened: list[Batch] = []
         self._closed: list[Batch] = []
+        self._hurried: list[Batch] = []
         self._serial = 0
 
     # Called for every record.
+
+    def enqueue_nowait(
+        self,
+        topic: str,
+        value: Any,
+        *,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record at once, or raise :class:`~pyproducer.errors.BufferFull`."""
+        return self.entry(topic).enqueue_nowait(
+            value,
+            key=key,
+            headers=headers,
+            partition=partition,
+            timestamp_ms=timestamp_ms,
+            on_delivery=on_delivery,
+        )
+
+    def entry(self, name: str) -> TopicAppender:
+        """The topic with the producer's own serializers."""
+        state = self.topics.get(name)
+        if state is None:
+            if type(name) is not str:
+                raise topic_error(name)
+            state = self.topic(name)
+        entry = state.default
+        if entry is None:
+            entry = state.default = self.make_entry(state)
+        return entry
+
+    @property
+    def turn_due(self) -> bool:
+        """True where a caller that never sleeps should let the event loop run."""
+        if self.since_turn < TURN_BYTES and (
+            not self.turn_ms or self.last_ms - self.turn_ms < TURN_MS
+        ):
+            return False
+        self.since_turn = 0
+        self.turn_ms = 0
+        return True
 
     def admit(self, made: Prepared, in_line: bool) -> Delivery | None:
         """Append a prepared record, or return None where there is no room.
@@ -647,6 +718,21 @@ class Appender:
             if self.waiting and not in_line:
                 return None
             return self._append(topic, number, made, True)
+
+    def reject(self, topic: TopicState, error: BaseException) -> Delivery:
+        """The handle of a record that was refused, for a caller that must not be stopped by it."""
+        with self.lock:
+            return Delivery(self._failed_alone(topic, -1, error), 0, 0)
+
+    def _failed_alone(self, topic: TopicState, number: int, error: BaseException) -> Batch:
+        self._serial += 1
+        alone = Batch(PartitionState(topic, number), self._serial)
+        alone.count = 1
+        alone.state = CLOSED
+        alone.error = error
+        self._closed.append(alone)
+        self._wake()
+        return alone
 
     def full(self, made: Prepared) -> BaseException:
         """The error for a record that found no room."""
@@ -681,6 +767,7 @@ class Appender:
             if charge and self.used + step > self.limit:
                 step = size - held
                 if self.used + step > self.limit:
+                    self._starve()
                     return None
             held += step
             self.used += step
@@ -705,21 +792,19 @@ class Appender:
         self.records += 1
         if made.urgent and not batch.urgent:
             batch.urgent = True
+            self._hurried.append(batch)
             self._wake()
         if batch.count >= self.batch_max_records or size + BATCH_OVERHEAD >= self.batch_size:
             self._close(state, batch)
         return delivery
 
-    def _admit_to_shelf(
-        self, topic: TopicState, made: Prepared, in_line: bool
-    ) -> Delivery | None:
+    def _admit_to_shelf(self, topic: TopicState, made: Prepared, in_line: bool) -> Delivery | None:
         with self.lock:
-            if topic.refusal is not None:
-                raise topic.refusal
             if self.waiting and not in_line:
                 return None
             charge = made.size_bound
             if self.used + charge > self.limit:
+                self._starve()
                 return None
             shelf = topic.shelf
             if shelf is None:
@@ -754,9 +839,7 @@ class Appender:
             return topic.sticky
         number = topic.function(key, count)
         if partitioner.custom:
-            return checked_partition(
-                number, count, partitioner=partitioner.name, topic=topic.name
-            )
+            return checked_partition(number, count, partitioner=partitioner.name, topic=topic.name)
         return number
 
     # Opening and closing.
@@ -771,13 +854,22 @@ class Appender:
         return batch
 
     def _close(self, state: PartitionState, batch: Batch) -> None:
+        self._retire(state, batch)
+        self._wake()
+
+    def _retire(self, state: PartitionState, batch: Batch) -> None:
         batch.state = CLOSED
         state.open = None
         if state.topic.sticky == state.number:
             # Null keys move to another partition with each batch (KIP-480).
             state.topic.sticky = -1
         self._closed.append(batch)
-        self._wake()
+
+    def _starve(self) -> None:
+        # The engine stops lingering: only what is sent makes room.
+        if not self.starved:
+            self.starved = True
+            self._wake()
 
     def _wake(self) -> None:
         if self.asleep:
@@ -787,32 +879,36 @@ class Appender:
     # Called by the engine.
 
     def topic(self, name: str) -> TopicState:
-        """The state of a topic, made at its first use."""
+        """The state of a topic, made at its first use.
+
+        Raises:
+            UnknownTopic: no cluster can have a topic of this name.
+        """
         state = self.topics.get(name)
         if state is None:
+            check_topic_name(name)
             with self.lock:
                 state = self.topics.setdefault(name, TopicState(self, name))
         return state
 
-    def take(self) -> tuple[list[Batch], list[Batch]]:
-        """The batches opened and the batches closed since the last call; wakes up again."""
-        with self.lock:
-            opened, closed = self._opened, self._closed
-            self._opened, self._closed = [], []
-            self.asleep = True
-            return opened, closed
+    def take(self) -> tuple[list[Batch], list[Batch], list[Batch]]:
+        """The batches opened, closed and hurried since the last call, each in that order.
 
-    def close_open(self, state: PartitionState) -> Batch | None:
-        """Close a partition's open batch and return it; nothing is left open."""
+        After it the next append that the engine must know of wakes the host again.
+        """
         with self.lock:
-            batch = state.open
-            if batch is None:
-                return None
-            batch.state = CLOSED
-            state.open = None
-            if state.topic.sticky == state.number:
-                state.topic.sticky = -1
-            return batch
+            news = self._opened, self._closed, self._hurried
+            self._opened, self._closed, self._hurried = [], [], []
+            self.asleep = True
+            return news
+
+    def close_open(self, state: PartitionState) -> None:
+        """Leave nothing open in a partition; the batch comes with the next take()."""
+        # Through the same list as batches closed by an append: one closed by another thread
+        # a moment ago must stay ahead of this one.
+        with self.lock:
+            if state.open is not None:
+                self._retire(state, state.open)
 
     def release(self, amount: int) -> None:
         """Give ``amount`` bytes back to the buffer."""
@@ -838,7 +934,6 @@ class Appender:
                 partitions = []
             partitions.extend(PartitionState(topic, n) for n in range(len(partitions), count))
             topic.available = available or list(range(count))
-            topic.refusal = None
             if topic.sticky >= 0 and topic.sticky not in topic.available:
                 topic.sticky = -1
             topic.partitions = partitions
@@ -856,14 +951,8 @@ class Appender:
             try:
                 self._append(topic, made.partition, made, False)
             except Exception as error:  # noqa: BLE001 - a record alone may fail here
-                self._serial += 1
-                alone = Batch(PartitionState(topic, made.partition), self._serial)
-                alone.count = 1
-                alone.state = CLOSED
-                alone.error = error
-                delivery._batch = alone
+                delivery._batch = self._failed_alone(topic, made.partition, error)
                 delivery._index = 0
-                self._closed.append(alone)
             else:
                 self.records -= 1
             moved.append((delivery._batch, delivery._index))
@@ -898,9 +987,7 @@ class Appender:
             batch = Batch(state, self._serial)
         batch.base_timestamp = records[0][0]
         for index, (timestamp, rest) in enumerate(records):
-            packed = (
-                b"\0" + _varint(timestamp - batch.base_timestamp) + _varint(index) + rest
-            )
+            packed = b"\0" + _varint(timestamp - batch.base_timestamp) + _varint(index) + rest
             record = _varint(len(packed)) + packed
             batch._chunks.append(record)
             batch.size += len(record)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from pyproducer.errors import (
     BufferFull,
     RecordTooLarge,
     SerializationError,
     UnknownTopic,
     UsageError,
+    WrongLoop,
 )
+
+_LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 #: Bytes of a batch before its first record: the v2 header.
 BATCH_OVERHEAD = 61
@@ -16,6 +21,10 @@ BATCH_OVERHEAD = 61
 #: The first segment of a batch's buffer, and the largest step in which it grows.
 FIRST_SEGMENT = 1024
 LARGEST_STEP = 65536
+
+#: A caller that never sleeps gives the event loop a turn after so much: bytes, milliseconds.
+TURN_BYTES = 262144
+TURN_MS = 2
 
 #: The most that a record's fields other than key, value and headers take: length 5,
 #: attributes 1, timestamp delta 10, offset delta 5, key length 5, value length 5.
@@ -123,3 +132,30 @@ def wrong_partition(topic: str, number: int, count: int) -> UnknownTopic:
         topic=topic,
         partition=number,
     )
+
+
+def check_topic_name(name: str) -> None:
+    """Refuse a name that no Kafka cluster can have as a topic.
+
+    Raises:
+        UnknownTopic: it is not 1 to 249 of ``a-z A-Z 0-9 . _ -``, or is "." or "..".
+    """
+    if _LEGAL_NAME.fullmatch(name) is None or name in {".", ".."}:
+        raise UnknownTopic(
+            f"{_brief(name)} is no legal topic name: use 1 to 249 of the characters "
+            "a-z A-Z 0-9 . _ -, and not '.' or '..' alone",
+            topic=name,
+        )
+
+
+def wrong_thread() -> WrongLoop:
+    """An asyncio producer was called from a thread other than its loop's."""
+    return WrongLoop(
+        "an AsyncProducer may be called only on the thread of its event loop; "
+        "use loop.call_soon_threadsafe, or a SyncProducer, which any thread may call"
+    )
+
+
+def topic_error(value: object) -> UsageError:
+    """The topic is not named by a str."""
+    return UsageError(f"topic must be a str, not {_brief(value)} of type {type(value).__name__}")

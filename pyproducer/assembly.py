@@ -1,0 +1,249 @@
+"""The parts of one producer, put together once; both producers are faces of this."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from pyproducer.clock import Clock, SystemClock
+from pyproducer.config import ProducerConfig, parse_bootstrap
+from pyproducer.core.appender import Appender, TopicAppender, TopicState
+from pyproducer.core.delivery import Ledger
+from pyproducer.core.engine import Engine, EngineOptions
+from pyproducer.errors import ConfigError, ForkedProducer, NotStarted, ProducerError
+from pyproducer.formats import Formats, SerializerContext, arity
+from pyproducer.interceptors import InterceptedAppender, Interceptor
+from pyproducer.model import DeliveryFailure
+from pyproducer.net.runner import Runner
+from pyproducer.partitioner import resolve
+from pyproducer.records.codec import CODECS_BY_NAME
+
+__all__ = ["Assembly", "Entry"]
+
+#: What a topic handle calls for every record.
+Entry = TopicAppender | InterceptedAppender
+
+_assemblies: weakref.WeakSet[Assembly] = weakref.WeakSet()
+
+
+class Assembly:
+    """Configuration, appender, engine and runner of one producer.
+
+    Attributes:
+        config: the producer's options.
+        bootstrap: addresses to ask first.
+        appender: stations 1 to 4 of a record's path.
+        engine: what decides.
+        runner: what performs.
+        started: True once the producer was started in this process.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str | Sequence[str] | None,
+        config: ProducerConfig | None,
+        options: dict[str, Any],
+        *,
+        key_serializer: Callable[..., bytes] | None,
+        value_serializer: Callable[..., bytes] | None,
+        interceptors: Sequence[Interceptor],
+        on_delivery_failure: Callable[[DeliveryFailure], object] | None,
+        clock: Clock | None,
+        lock: AbstractContextManager[Any] | None,
+    ) -> None:
+        if config is None:
+            config = ProducerConfig(**options)
+        elif options:
+            config = config.replace(**options)
+        servers = config.bootstrap_servers if bootstrap_servers is None else bootstrap_servers
+        if servers is None:
+            raise ConfigError(
+                "no bootstrap_servers given; name a broker or two as 'host:port,host:port'",
+                option="bootstrap_servers",
+            )
+        self.config = config
+        self.bootstrap = parse_bootstrap(servers)
+        self.started = False
+        self.formats = Formats()
+        self._key_serializer = key_serializer
+        self._value_serializer = value_serializer
+        self._arities = (arity(key_serializer, "key"), arity(value_serializer, "value"))
+        self._interceptors = tuple(interceptors)
+        self._entries: dict[str, InterceptedAppender] = {}
+        clock = SystemClock() if clock is None else clock
+        chance = random.Random()  # noqa: S311 - spreads load and retries, guards nothing
+        self.runner = Runner(
+            clock,
+            client_id=config.client_id,
+            setup_timeout=config.socket_connection_setup_timeout_ms / 1000,
+            compression_level=config.compression_level,
+            shared=lock is not None,
+        )
+        largest = min(config.max_request_size, config.buffer_memory)
+        self.appender = Appender(
+            batch_size=min(config.batch_limit_bytes, config.max_request_size),
+            batch_max_records=config.batch_max_records or 2**31 - 1,
+            largest_record=largest,
+            largest_record_name=(
+                "max_request_size" if largest == config.max_request_size else "buffer_memory"
+            ),
+            buffer_memory=config.buffer_memory,
+            partitioner=resolve(config.partitioner),
+            choose=chance.randrange,
+            wall_ns=_wall_ns(clock),
+            is_coroutine_function=inspect.iscoroutinefunction,
+            thread_ident=threading.get_ident,
+            make_entry=self._make_default,
+            host=self.runner,
+            lock=lock,
+        )
+        self.appender.refusal = _not_started
+        self.engine = Engine(
+            _engine_options(config, self.bootstrap),
+            self.appender,
+            Ledger(on_delivery_failure),
+            chance.random,
+        )
+        self.runner.bind(self.engine)
+        _assemblies.add(self)
+
+    def entry(self, topic: str) -> Entry:
+        """What takes records for a topic by the producer's own serializers."""
+        if not self._interceptors:
+            return self.appender.entry(topic)
+        entry = self._entries.get(topic)
+        if entry is None:
+            entry = InterceptedAppender(self.appender.entry(topic), self._interceptors)
+            self._entries[topic] = entry
+        return entry
+
+    def topic_entry(
+        self,
+        name: str,
+        *,
+        key_serializer: Callable[..., bytes] | None,
+        value_serializer: Callable[..., bytes] | None,
+        compression_type: str | None,
+        allow_formats: Collection[str],
+    ) -> Entry:
+        """What takes records for a topic by serializers of its own.
+
+        Raises:
+            ConfigError: a serializer or the codec cannot be used, or the topic has another codec.
+            UnknownTopic: no cluster can have a topic of this name.
+        """
+        state = self.appender.topic(name)
+        if compression_type is not None:
+            self._set_codec(state, compression_type)
+        if allow_formats:
+            self.formats.allow(name, allow_formats)
+        inner = self._make(
+            state,
+            self._key_serializer if key_serializer is None else key_serializer,
+            self._value_serializer if value_serializer is None else value_serializer,
+        )
+        return InterceptedAppender(inner, self._interceptors) if self._interceptors else inner
+
+    @property
+    def direct(self) -> bool:
+        """True where the appender's own methods may be handed to the user."""
+        return not self._interceptors
+
+    def refuse(self, make: Callable[[], BaseException] | None) -> None:
+        """Make every further call fail with this; None takes records again."""
+        self.appender.refusal = make
+
+    def _make_default(self, state: TopicState) -> TopicAppender:
+        return self._make(state, self._key_serializer, self._value_serializer)
+
+    def _make(
+        self,
+        state: TopicState,
+        key_serializer: Callable[..., bytes] | None,
+        value_serializer: Callable[..., bytes] | None,
+    ) -> TopicAppender:
+        return TopicAppender(
+            state,
+            key_serializer,
+            arity(key_serializer, "key"),
+            value_serializer,
+            arity(value_serializer, "value"),
+            SerializerContext,
+            lambda: self.formats.bind(state.name, key_serializer, value_serializer),
+        )
+
+    def _set_codec(self, state: TopicState, name: str) -> None:
+        codec = CODECS_BY_NAME.get(name)
+        if codec is None:
+            raise ConfigError(
+                f"compression_type={name!r} is not known; use one of "
+                f"{', '.join(map(repr, CODECS_BY_NAME))}",
+                option="compression_type",
+            )
+        if state.codec is not None and state.codec is not codec:
+            raise ConfigError(
+                f"topic {state.name!r} is compressed by {state.codec.name.lower()} already; "
+                "its batches cannot be compressed in two ways",
+                option="compression_type",
+            )
+        state.codec = codec
+
+
+def _engine_options(config: ProducerConfig, bootstrap: Sequence[tuple[str, int]]) -> EngineOptions:
+    return EngineOptions(
+        bootstrap=bootstrap,
+        acks=config.required_acks,
+        idempotent=config.effective_idempotence,
+        linger=None if config.linger_ms is None else config.linger_ms / 1000,
+        codec=CODECS_BY_NAME[config.compression_type],
+        delivery_timeout=config.delivery_timeout_ms / 1000,
+        request_timeout=config.request_timeout_ms / 1000,
+        max_request_size=config.max_request_size,
+        max_in_flight=config.max_in_flight_requests_per_connection,
+        retries=config.retries,
+        retry_backoff=(config.retry_backoff_ms / 1000, config.retry_backoff_max_ms / 1000),
+        reconnect_backoff=(
+            config.reconnect_backoff_ms / 1000,
+            config.reconnect_backoff_max_ms / 1000,
+        ),
+        metadata_max_age=config.metadata_max_age_ms / 1000,
+        auto_create=config.allow_auto_create_topics,
+    )
+
+
+def _wall_ns(clock: Clock) -> Callable[[], int]:
+    # The machine's clock is read once per record: no frame of Python for it.
+    if type(clock) is SystemClock:
+        return time.time_ns
+    return lambda: clock.wall_ms() * 1_000_000
+
+
+def _not_started() -> ProducerError:
+    return NotStarted(
+        "the producer is not started; use 'async with producer:' or 'await producer.start()'"
+    )
+
+
+def forked() -> ProducerError:
+    """The error of every call in a process that inherited a started producer."""
+    return ForkedProducer(
+        "this producer was started by the parent process and its connections belong there; "
+        "make or start one after the fork"
+    )
+
+
+def _after_fork() -> None:
+    for assembly in list(_assemblies):
+        if assembly.started:
+            assembly.refuse(forked)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

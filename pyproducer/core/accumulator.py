@@ -1,0 +1,180 @@
+"""Closed batches by partition, and the partitions of each broker that have something to send.
+
+Readiness is pushed: whatever makes a partition sendable (a batch closed, a pause over, an answer
+come, a leader known) puts it into its leader's line once. Taking a request's worth of batches
+costs as many steps as it takes partitions, however many partitions there are.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from typing import Final
+
+from pyproducer.core.appender import PartitionState
+from pyproducer.core.batch import SealedBatch
+
+__all__ = ["MAX_UNRESOLVED", "NO_LEADER", "Node", "PartitionQueue"]
+
+NO_LEADER: Final = -1
+
+#: A broker remembers this many batches of a producer per partition: one more unresolved, and it
+#: could not tell a duplicate any more.
+MAX_UNRESOLVED: Final = 5
+
+
+class PartitionQueue:
+    """The batches of one partition, in order, from closed to settled.
+
+    Attributes:
+        state: the append end.
+        leader: the broker that takes its batches, or NO_LEADER.
+        leader_epoch: of the metadata that said so; older news is ignored.
+        waiting: closed, not under way; retried batches come back to their place.
+        in_flight: written, unanswered, in order.
+        line: True while it stands in its leader's line.
+        due: serial of the open batch whose time is over; 0 for none.
+        muted_until: monotonic seconds before which nothing is sent, after a refusal.
+        producer_id, epoch, next_sequence: the identity its next batch is stamped with.
+        stamped: batches with a sequence number that are not settled.
+        recovering: no new batch is stamped until the unresolved ones are settled; then the
+            next epoch begins.
+    """
+
+    __slots__ = (
+        "due",
+        "epoch",
+        "in_flight",
+        "leader",
+        "leader_epoch",
+        "line",
+        "muted_until",
+        "next_order",
+        "next_sequence",
+        "producer_id",
+        "recovering",
+        "stamped",
+        "state",
+        "waiting",
+    )
+
+    def __init__(self, state: PartitionState) -> None:
+        self.state = state
+        self.leader = NO_LEADER
+        self.leader_epoch = -1
+        self.waiting: list[SealedBatch] = []
+        self.in_flight: list[SealedBatch] = []
+        self.line = False
+        self.due = 0
+        self.muted_until = 0.0
+        self.producer_id = -1
+        self.epoch = -1
+        self.next_sequence = 0
+        self.next_order = 0
+        self.stamped = 0
+        self.recovering = False
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return self.state.topic.name
+
+    @property
+    def number(self) -> int:
+        """The partition's number."""
+        return self.state.number
+
+    @property
+    def open_is_due(self) -> bool:
+        """True where the open batch should be closed as soon as it can be sent."""
+        batch = self.state.open
+        if batch is None:
+            return False
+        if batch.serial == self.due:
+            return True
+        # A caller waits for it, and it has nobody to wait for: lingering would only delay him.
+        return batch.urgent and not self.in_flight and not self.waiting
+
+    def place(self) -> tuple[int, ...]:
+        """The place of the next closed batch."""
+        self.next_order += 1
+        return (self.next_order,)
+
+    def put_back(self, sealed: SealedBatch) -> None:
+        """Put a batch that has to be sent again where it belongs."""
+        insort(self.waiting, sealed)
+
+    def next(self, now: float, *, idempotent: bool) -> SealedBatch | None:
+        """The batch that may be sent now, or None. It stays where it is."""
+        if now < self.muted_until or not self.waiting:
+            return None
+        head = self.waiting[0]
+        if head.body is None:
+            return None
+        if not idempotent:
+            # Two under way, and a refusal of the first would reorder them.
+            return None if self.in_flight else head
+        if self.recovering:
+            # Only what the log may have is sent again, under its old identity, to learn its fate.
+            return next((sealed for sealed in self.waiting if sealed.in_doubt), None)
+        if not head.stamped and self.stamped >= MAX_UNRESOLVED:
+            return None
+        if self.in_flight and head.order < self.in_flight[-1].order:
+            # It came back while later ones are still out: their answers decide.
+            return None
+        return head
+
+
+class Node:
+    """One broker, as far as sending to it goes.
+
+    Attributes:
+        connected: a connection is up and its versions are known.
+        connecting: one was asked for.
+        retry_at: monotonic seconds before which no new one is asked for.
+        failures: connections lost or refused in a row.
+        produce_version: newest Produce version that both sides know.
+        line: partitions with something to send, each once.
+        in_flight: requests by tag, in the order of writing.
+        throttled_until: monotonic seconds before which the broker wants nothing (KIP-219).
+    """
+
+    __slots__ = (
+        "connected",
+        "connecting",
+        "failures",
+        "host",
+        "in_flight",
+        "last_error",
+        "line",
+        "node_id",
+        "port",
+        "produce_version",
+        "retry_at",
+        "throttled_until",
+    )
+
+    def __init__(self, node_id: int, host: str, port: int) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.port = port
+        self.connected = False
+        self.connecting = False
+        self.retry_at = 0.0
+        self.failures = 0
+        self.produce_version = 0
+        self.line: deque[PartitionQueue] = deque()
+        self.in_flight: dict[int, tuple[float, list[SealedBatch]]] = {}
+        self.throttled_until = 0.0
+        self.last_error = ""
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return f"{self.host}:{self.port}"
+
+    def join(self, queue: PartitionQueue) -> None:
+        """Put a partition into the line, unless it stands there."""
+        if not queue.line:
+            queue.line = True
+            self.line.append(queue)

@@ -1,0 +1,64 @@
+"""The appender: stations 1 to 4 of a record's path, in Cython where it is built, else in Python.
+
+What a producer's method is called with goes in; a record in the open batch of its partition and
+a :class:`Delivery` come out. Both twins promise the rest of the engine the same:
+
+* A call either queues its record whole, or raises and leaves no trace of it.
+* Records of one partition are in their batches in the order of the calls.
+* ``take()`` tells which batches were opened, closed and hurried since the last call; between two
+  calls the host is woken once, by the first append that the engine must know of.
+* A batch's bytes never change once it is closed.
+* Where there is a lock, every method may be called from any thread; the user's own functions
+  (serializers, partitioner) run outside it.
+
+``PYPRODUCER_PURE=1`` in the environment takes the Python twin even where the other is built.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+__all__ = [
+    "ACCELERATED",
+    "ACKED",
+    "CLOSED",
+    "FAILED",
+    "OPEN",
+    "SPLIT",
+    "Appender",
+    "Batch",
+    "Delivery",
+    "PartitionState",
+    "Prepared",
+    "TopicAppender",
+    "TopicState",
+    "run_watchers",
+]
+
+#: True where the Cython twin is in use.
+ACCELERATED = False
+
+if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE") == "1":
+    from pyproducer.core import _appender_py as _twin
+else:
+    try:
+        from pyproducer.core import _appender as _twin
+    except ImportError:
+        from pyproducer.core import _appender_py as _twin
+    else:
+        ACCELERATED = True
+
+ACKED = _twin.ACKED
+CLOSED = _twin.CLOSED
+FAILED = _twin.FAILED
+OPEN = _twin.OPEN
+SPLIT = _twin.SPLIT
+Appender = _twin.Appender
+Batch = _twin.Batch
+Delivery = _twin.Delivery
+PartitionState = _twin.PartitionState
+Prepared = _twin.Prepared
+TopicAppender = _twin.TopicAppender
+TopicState = _twin.TopicState
+run_watchers = _twin.run_watchers

@@ -1,0 +1,166 @@
+"""A closed batch on its way to the broker: its header, its attempts, its halves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pyproducer.core.appender import Appender, Batch
+from pyproducer.model import Buffer
+from pyproducer.records.batch import (
+    ATTRIBUTES_POSITION,
+    HEADER_SIZE,
+    MIN_BATCH_LENGTH,
+    SEQUENCE_MODULUS,
+    pack_header,
+)
+from pyproducer.records.codec import Codec
+from pyproducer.records.crc import crc32c
+
+if TYPE_CHECKING:
+    from pyproducer.core.accumulator import PartitionQueue
+
+__all__ = ["NO_SEQUENCE", "SealedBatch", "halve"]
+
+NO_SEQUENCE: Final = -1
+
+
+class SealedBatch:
+    """A batch that takes no more records.
+
+    Attributes:
+        batch: the records' handles and outcome.
+        queue: its partition.
+        order: place among the partition's batches; the halves of a split stay in between.
+        body: the records as they go on the wire; None while they are being compressed.
+        codec: how the body is compressed.
+        deadline: monotonic seconds at which the records have failed at the latest.
+        attempts: how often it was written to a socket.
+        in_doubt: an attempt went unanswered, or was answered by an error that leaves open
+            whether the log has it.
+        last_error: the last refusal, in words.
+        last_code: its error code, or None where no broker answered.
+        producer_id, epoch, sequence: its identity; sequence -1 while it has none.
+    """
+
+    __slots__ = (
+        "attempts",
+        "batch",
+        "body",
+        "codec",
+        "deadline",
+        "epoch",
+        "in_doubt",
+        "last_code",
+        "last_error",
+        "order",
+        "producer_id",
+        "queue",
+        "sequence",
+    )
+
+    def __init__(
+        self, batch: Batch, queue: PartitionQueue, order: tuple[int, ...], deadline: float
+    ) -> None:
+        self.batch = batch
+        self.queue = queue
+        self.order = order
+        self.deadline = deadline
+        self.body: Buffer | None = batch.body()
+        self.codec = Codec.NONE
+        self.attempts = 0
+        self.in_doubt = False
+        self.last_error = ""
+        self.last_code: int | None = None
+        self.producer_id = -1
+        self.epoch = -1
+        self.sequence = NO_SEQUENCE
+
+    def __lt__(self, other: SealedBatch) -> bool:
+        return self.order < other.order
+
+    @property
+    def stamped(self) -> bool:
+        """True once it has a sequence number."""
+        return self.sequence != NO_SEQUENCE
+
+    @property
+    def size(self) -> int:
+        """Bytes on the wire, header included."""
+        assert self.body is not None
+        return HEADER_SIZE + len(self.body)
+
+    def stamp(self, producer_id: int, epoch: int, sequence: int) -> int:
+        """Give it an identity; the sequence number after its last record is returned."""
+        self.producer_id = producer_id
+        self.epoch = epoch
+        self.sequence = sequence
+        return (sequence + self.batch.count) % SEQUENCE_MODULUS
+
+    def unstamp(self) -> None:
+        """Take its identity back, which is safe only where no log can have the batch."""
+        self.producer_id = self.epoch = -1
+        self.sequence = NO_SEQUENCE
+
+    def wire(self) -> list[Buffer]:
+        """The batch as the broker gets it: a new header, and the body uncopied."""
+        body, batch = self.body, self.batch
+        assert body is not None
+
+        def header(crc: int) -> bytes:
+            return pack_header(
+                batch_length=MIN_BATCH_LENGTH + len(body),
+                crc=crc,
+                attributes=int(self.codec),
+                last_offset_delta=batch.count - 1,
+                base_timestamp=batch.base_timestamp,
+                max_timestamp=batch.max_timestamp,
+                record_count=batch.count,
+                producer_id=self.producer_id,
+                producer_epoch=self.epoch,
+                base_sequence=self.sequence,
+            )
+
+        summed = header(0)[ATTRIBUTES_POSITION:]
+        return [header(crc32c(summed, body)), body]
+
+
+def _varint_at(view: memoryview, position: int) -> tuple[int, int]:
+    """A zigzag number in bytes of our own making, and the position behind it."""
+    number = shift = 0
+    while True:
+        byte = view[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (number >> 1) ^ -(number & 1), position
+        shift += 7
+
+
+def halve(appender: Appender, sealed: SealedBatch, plain: Buffer) -> list[tuple[int, SealedBatch]]:
+    """Two batches of the same records in the same order, each with the index of its first.
+
+    Args:
+        appender: whose batches they are.
+        sealed: a batch of two or more records; its handles follow into the halves.
+        plain: its records, uncompressed.
+    """
+    batch = sealed.batch
+    records: list[tuple[int, bytes]] = []
+    view = memoryview(plain)
+    position = 0
+    while position < len(view):
+        length, start = _varint_at(view, position)
+        position = start + length
+        delta, at = _varint_at(view, start + 1)
+        _, at = _varint_at(view, at)
+        records.append((batch.base_timestamp + delta, bytes(view[at:position])))
+    middle = len(records) // 2
+    halves: list[tuple[int, SealedBatch]] = []
+    for number, (first, part) in enumerate(((0, records[:middle]), (middle, records[middle:]))):
+        half = appender.make_batch(batch.home, part)
+        half.created = batch.created
+        halves.append(
+            (first, SealedBatch(half, sealed.queue, (*sealed.order, number), sealed.deadline))
+        )
+    batch.split([(first, half.batch) for first, half in halves])
+    return halves

@@ -1,0 +1,157 @@
+"""From a settled batch to its callers: callbacks, futures, and the count of what nobody saw."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Final
+
+from pyproducer.core.appender import Batch, run_watchers
+from pyproducer.model import DeliveryFailure, FlushReport
+
+__all__ = ["Deliveries", "Flush", "Ledger"]
+
+logger = logging.getLogger("pyproducer.delivery")
+
+#: Callbacks between two looks at the clock.
+_STRIDE: Final = 32
+
+#: Seconds between two log lines about failures that nobody waits for.
+_LOG_PAUSE: Final = 1.0
+
+
+class Deliveries:
+    """Settled batches whose watchers have to be told, in the order of settling."""
+
+    __slots__ = ("_at", "_line")
+
+    def __init__(self) -> None:
+        self._line: deque[Batch] = deque()
+        self._at = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._line)
+
+    def add(self, batch: Batch) -> None:
+        """Tell the batch's watchers, after those of batches added before."""
+        if batch.watchers:
+            self._line.append(batch)
+
+    def run(self, clock: Callable[[], float], slice_s: float) -> None:
+        """Tell watchers for about ``slice_s`` seconds; what is left waits for the next call."""
+        end = clock() + slice_s
+        while self._line:
+            batch = self._line[0]
+            self._at = run_watchers(batch, self._at, self._at + _STRIDE)
+            if not batch.watchers:
+                self._line.popleft()
+                self._at = 0
+            if clock() >= end:
+                return
+
+
+class Ledger:
+    """Failed records whose outcome nobody has looked at.
+
+    Attributes:
+        by_topic: how many of each topic.
+        first_error: the error of the first.
+    """
+
+    def __init__(self, on_failure: Callable[[DeliveryFailure], object] | None) -> None:
+        self.by_topic: Counter[str] = Counter()
+        self.first_error: BaseException | None = None
+        self._on_failure = on_failure
+        self._logged_at = -_LOG_PAUSE
+        self._unlogged = 0
+
+    @property
+    def count(self) -> int:
+        """How many."""
+        return self.by_topic.total()
+
+    def add(self, batch: Batch, unseen: int, error: Exception, now: float) -> None:
+        """``unseen`` records of a batch that failed have no callback and nobody waiting."""
+        if not unseen:
+            return
+        if self.first_error is None:
+            self.first_error = error
+        self.by_topic[batch.topic] += unseen
+        if batch.expected:
+            return
+        partition = batch.partition if batch.partition >= 0 else None
+        if self._on_failure is None:
+            self._log(batch.topic, partition, unseen, error, now)
+            return
+        try:
+            self._on_failure(DeliveryFailure(batch.topic, partition, unseen, error))
+        except Exception:
+            logger.exception("on_delivery_failure %r failed", self._on_failure)
+        self.by_topic[batch.topic] -= unseen
+        batch.seen = None
+
+    def _log(
+        self, topic: str, partition: int | None, count: int, error: Exception, now: float
+    ) -> None:
+        if now - self._logged_at < _LOG_PAUSE:
+            self._unlogged += count
+            return
+        logger.error(
+            "%d record(s) to %s-%s failed and nobody waits for them: %s%s",
+            count,
+            topic,
+            "?" if partition is None else partition,
+            error,
+            f" ({self._unlogged} more since the last such line)" if self._unlogged else "",
+        )
+        self._logged_at = now
+        self._unlogged = 0
+
+    def saw(self, topic: str) -> None:
+        """Somebody looked at one of them."""
+        self.by_topic[topic] -= 1
+
+
+class Flush:
+    """What one call of flush() waits for, and what became of it.
+
+    Attributes:
+        waiting: the batches and shelves accepted before it and not settled.
+        done: called once, when none is left.
+    """
+
+    def __init__(self, waiting: set[Batch], done: Callable[[], object]) -> None:
+        self.waiting = waiting
+        self.done = done
+        self._delivered = 0
+        self._failed = 0
+
+    @property
+    def remaining(self) -> int:
+        """Records without an outcome."""
+        return sum(batch.count for batch in self.waiting)
+
+    @property
+    def report(self) -> FlushReport:
+        """What became of those that have one."""
+        return FlushReport(self._delivered, self._failed)
+
+    def settled(self, batch: Batch, failed: int) -> None:
+        """A batch is settled; ``failed`` of its records are not delivered."""
+        if batch in self.waiting:
+            self.waiting.discard(batch)
+            self._delivered += batch.count - failed
+            self._failed += failed
+            self._check()
+
+    def replaced(self, batch: Batch, parts: list[Batch]) -> None:
+        """A batch's records have moved into others."""
+        if batch in self.waiting:
+            self.waiting.discard(batch)
+            self.waiting.update(parts)
+            self._check()
+
+    def _check(self) -> None:
+        if not self.waiting:
+            self.done()

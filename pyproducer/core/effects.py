@@ -1,0 +1,54 @@
+"""What the engine asks of the world. The net layer performs them, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from pyproducer.protocol.schema import Message
+
+if TYPE_CHECKING:
+    from pyproducer.core.batch import SealedBatch
+
+__all__ = ["METADATA_NODE", "Compress", "Connect", "Disconnect", "Effect", "Send"]
+
+#: The connection for metadata and producer ids: a slow produce request never delays them.
+METADATA_NODE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a connection; ``on_connected`` or ``on_disconnected`` answers."""
+
+    node: int
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """Drop a connection and what was not written yet; nothing answers."""
+
+    node: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write a request; ``on_answer(tag)`` answers, with None where no response is expected."""
+
+    node: int
+    message: Message
+    tag: int
+    expect_response: bool = True
+    max_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compress:
+    """Compress a batch's body, maybe on another thread; ``on_compressed`` answers."""
+
+    sealed: SealedBatch
+
+
+Effect: TypeAlias = Connect | Disconnect | Send | Compress

@@ -1,0 +1,470 @@
+"""From closed batches to Produce requests, and from their answers to outcomes.
+
+``fill`` is stations 6 and 7 of a record's path, ``on_answer`` station 8. What an error code means
+stands in ``verdict.py``; what a partition may send next stands in ``accumulator.py``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final, Protocol
+
+from pyproducer.core.accumulator import MAX_UNRESOLVED, Node, PartitionQueue
+from pyproducer.core.appender import CLOSED, Appender
+from pyproducer.core.backoff import Backoff
+from pyproducer.core.batch import SealedBatch, halve
+from pyproducer.core.identity import Identity
+from pyproducer.core.settler import Settler
+from pyproducer.core.stats import Stats
+from pyproducer.core.verdict import Action, Verdict, judge
+from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
+from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.protocol.messages.produce import (
+    PartitionProduceData,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from pyproducer.records.compression import decompress
+
+__all__ = ["NEWEST_PRODUCE", "Sender", "SenderHost"]
+
+logger = logging.getLogger("pyproducer.sender")
+
+#: Version 13 names topics by id, which asks for a topic's identity to be kept across requests.
+NEWEST_PRODUCE: Final = 12
+
+#: Bytes that a request, a topic and a partition take around their batches, at most.
+_REQUEST_OVERHEAD: Final = 512
+
+
+class SenderHost(Protocol):
+    """What the sender asks of the engine around it."""
+
+    def seal_open(self, queue: PartitionQueue, now: float) -> None:
+        """Close the partition's open batch and put it behind those waiting."""
+
+    def compress(self, sealed: SealedBatch) -> None:
+        """Have a batch's body compressed, where its topic wants that."""
+
+    def again_at(self, queue: PartitionQueue, at: float) -> None:
+        """Look at the partition again at this time."""
+
+    def ready(self, queue: PartitionQueue) -> None:
+        """The partition may have something to send."""
+
+    def stale(self, now: float) -> None:
+        """A leader is not where metadata says."""
+
+    def hint(
+        self, queue: PartitionQueue, response: ProduceResponse, leader: int, epoch: int
+    ) -> None:
+        """A broker says who leads the partition now (KIP-951)."""
+
+    def fatal(self, error: Exception, now: float) -> None:
+        """The producer as a whole is refused."""
+
+
+class Sender:
+    """Produce requests of one producer, whichever broker they go to."""
+
+    def __init__(
+        self,
+        *,
+        acks: int,
+        idempotent: bool,
+        request_timeout: float,
+        delivery_timeout_ms: int,
+        max_request_size: int,
+        retries: int | None,
+        backoff: Backoff,
+        appender: Appender,
+        settler: Settler,
+        identity: Identity,
+        stats: Stats,
+        host: SenderHost,
+    ) -> None:
+        self._acks = acks
+        self._idempotent = idempotent
+        self._timeout_ms = int(request_timeout * 1000)
+        self._delivery_timeout_ms = delivery_timeout_ms
+        self._max_request_size = max_request_size
+        self._retries = retries
+        self._backoff = backoff
+        self._appender = appender
+        self._settler = settler
+        self._identity = identity
+        self._stats = stats
+        self._host = host
+
+    # Out.
+
+    def fill(self, node: Node, now: float) -> tuple[ProduceRequest, list[SealedBatch]] | None:
+        """The next request for a broker, from the head of its line, or None."""
+        chosen: list[SealedBatch] = []
+        room = self._max_request_size - _REQUEST_OVERHEAD
+        passed: list[PartitionQueue] = []
+        taken: set[PartitionQueue] = set()
+        while node.line:
+            queue = node.line.popleft()
+            if queue in taken:
+                # One batch of a partition per request; the next one goes with the next request.
+                passed.append(queue)
+                break
+            sealed = self._choose(queue, now)
+            if sealed is None:
+                queue.line = False
+                continue
+            size = sealed.size
+            if chosen and size > room:
+                passed.append(queue)
+                break
+            if not sealed.stamped and self._idempotent and not self._identity.stamp(queue, sealed):
+                queue.line = False
+                continue
+            room -= size
+            queue.waiting.remove(sealed)
+            queue.in_flight.append(sealed)
+            chosen.append(sealed)
+            taken.add(queue)
+            node.line.append(queue)
+        node.line.extendleft(reversed(passed))
+        if not chosen:
+            return None
+        topics: dict[str, TopicProduceData] = {}
+        for sealed in chosen:
+            sealed.attempts += 1
+            if sealed.attempts > 1:
+                self._stats.retries += 1
+            self._stats.batches += 1
+            self._stats.batch_records += sealed.batch.count
+            self._stats.bytes_plain += sealed.batch.size
+            self._stats.bytes_sent += sealed.size
+            name = sealed.queue.topic
+            topic = topics.get(name)
+            if topic is None:
+                topic = topics[name] = TopicProduceData(name=name, partition_data=[])
+            topic.partition_data.append(
+                PartitionProduceData(index=sealed.queue.number, records=sealed.wire())
+            )
+        self._stats.requests += 1
+        request = ProduceRequest(
+            acks=self._acks, timeout_ms=self._timeout_ms, topic_data=list(topics.values())
+        )
+        return request, chosen
+
+    def _choose(self, queue: PartitionQueue, now: float) -> SealedBatch | None:
+        if queue.recovering and not queue.in_flight and self._identity.recovered(queue):
+            self._stats.epoch_bumps += 1
+        if len(queue.in_flight) >= MAX_UNRESOLVED and self._idempotent:
+            return None
+        if now < queue.muted_until:
+            return None
+        if not queue.waiting and queue.open_is_due and (self._idempotent or not queue.in_flight):
+            self._host.seal_open(queue, now)
+        return queue.next(now, idempotent=self._idempotent)
+
+    # Back.
+
+    def on_answer(
+        self, node: Node, batches: list[SealedBatch], response: ProduceResponse | None, now: float
+    ) -> None:
+        """A request was answered; with None it was written and wants no answer (acks=0)."""
+        if response is None:
+            for sealed in batches:
+                self._leave(sealed)
+                if sealed.batch.state <= CLOSED:
+                    self._settler.acknowledge(sealed.batch, -1, -1)
+                self._host.ready(sealed.queue)
+            return
+        if response.throttle_time_ms > 0:
+            pause = response.throttle_time_ms / 1000
+            node.throttled_until = max(node.throttled_until, now + pause)
+            self._stats.throttled_s += pause
+        parts = {
+            (topic.name, part.index): part
+            for topic in response.responses
+            for part in topic.partition_responses
+        }
+        for sealed in batches:
+            part = parts.get((sealed.queue.topic, sealed.queue.number))
+            if part is None:
+                self._back(sealed, "the broker's answer leaves the partition out", None, now)
+                self._host.stale(now)
+            else:
+                self._judge(sealed, part, response, now)
+            self._host.ready(sealed.queue)
+
+    def on_lost(self, batches: list[SealedBatch], reason: str, now: float) -> None:
+        """A connection went before the request was answered: the log may have the batches."""
+        for sealed in batches:
+            self._back(sealed, reason, None, now)
+            self._host.ready(sealed.queue)
+
+    def expire(self, sealed: SealedBatch, now: float) -> None:
+        """The records have waited for as long as they may."""
+        queue = sealed.queue
+        under_way = sealed in queue.in_flight
+        error = DeliveryTimeout(
+            f"not acknowledged within delivery_timeout_ms={self._delivery_timeout_ms}: "
+            f"{self._history(sealed, now)}",
+            **self._details(sealed, now, maybe=under_way or sealed.in_doubt),
+        )
+        self.give_up(sealed, error, now)
+
+    def give_up(self, sealed: SealedBatch, error: Exception, now: float) -> None:
+        """Fail a batch wherever it stands; an answer that still comes for it is ignored."""
+        queue = sealed.queue
+        if sealed in queue.in_flight:
+            # It stays there until its connection says what became of it.
+            queue.recovering = queue.recovering or sealed.stamped
+        elif sealed in queue.waiting:
+            queue.waiting.remove(sealed)
+            self._gap(sealed)
+        self._settler.fail(sealed.batch, error, now)
+        self._host.ready(queue)
+
+    # Judging.
+
+    def _judge(
+        self,
+        sealed: SealedBatch,
+        part: PartitionProduceResponse,
+        response: ProduceResponse,
+        now: float,
+    ) -> None:
+        queue = sealed.queue
+        if sealed.batch.state > CLOSED:
+            self._leave(sealed)
+            return
+        code = part.error_code
+        verdict = judge(code)
+        if verdict.action is Action.ACK:
+            self._leave(sealed)
+            if code:
+                self._settler.acknowledge(sealed.batch, -1, -1)
+            else:
+                self._settler.acknowledge(sealed.batch, part.base_offset, part.log_append_time_ms)
+            return
+        text = part.error_message
+        reason = f"{error_name(code)}: {text}" if text else _reason(code)
+        logger.debug("%s-%s: %s, %s", queue.topic, queue.number, reason, verdict.action.value)
+        leader = part.current_leader
+        if leader is not None and leader.leader_id >= 0:
+            self._host.hint(queue, response, leader.leader_id, leader.leader_epoch)
+        match verdict.action:
+            case Action.RETRY | Action.REFRESH:
+                self._back(sealed, reason, code, now, maybe=verdict.maybe_written)
+                if verdict.action is Action.REFRESH:
+                    self._host.stale(now)
+            case Action.RECOVER if sealed.stamped:
+                self._recover(sealed, code, reason, now)
+            case Action.SPLIT if sealed.batch.count > 1:
+                self._split(sealed)
+            case Action.FATAL:
+                error = self._rejected(sealed, verdict, part, reason, now)
+                self._host.fatal(error, now)
+            case _:
+                self._fail(sealed, verdict, part, reason, now)
+
+    def _back(
+        self,
+        sealed: SealedBatch,
+        reason: str,
+        code: int | None,
+        now: float,
+        *,
+        maybe: bool = True,
+    ) -> None:
+        """Send the batch again after a pause, if it may have another attempt."""
+        queue = sealed.queue
+        if sealed.batch.state > CLOSED:
+            self._leave(sealed)
+            return
+        queue.in_flight.remove(sealed)
+        queue.put_back(sealed)
+        sealed.last_error, sealed.last_code = reason, code
+        sealed.in_doubt = sealed.in_doubt or maybe
+        if self._retries is not None and sealed.attempts > self._retries:
+            text = f"retries={self._retries} used up: {self._history(sealed, now)}"
+            details = self._details(sealed, now, maybe=sealed.in_doubt)
+            if code is None:
+                self.give_up(sealed, DeliveryError(text, **details), now)
+            else:
+                self.give_up(sealed, BrokerRejected(text, code=code, **details), now)
+            return
+        queue.muted_until = now + self._backoff.delay(sealed.attempts)
+        self._host.again_at(queue, queue.muted_until)
+
+    def _recover(self, sealed: SealedBatch, code: int, reason: str, now: float) -> None:
+        queue = sealed.queue
+        sealed.last_error, sealed.last_code = reason, code
+        if sealed.in_doubt:
+            # An earlier attempt may be in the log under the old numbers. Under new ones it
+            # could be there twice.
+            queue.in_flight.remove(sealed)
+            queue.put_back(sealed)
+            queue.recovering = True
+            self.give_up(
+                sealed,
+                BrokerRejected(
+                    f"{reason} after an attempt whose fate nobody can tell: "
+                    f"{self._history(sealed, now)}",
+                    code=code,
+                    **self._details(sealed, now, maybe=True),
+                ),
+                now,
+            )
+            return
+        queue.in_flight.remove(sealed)
+        queue.put_back(sealed)
+        ahead = any(other.order < sealed.order for other in queue.in_flight) or any(
+            other.stamped and other.order < sealed.order for other in queue.waiting
+        )
+        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and ahead:
+            # One ahead of it was not appended, so this one could not be: it waits for that one.
+            return
+        queue.recovering = True
+
+    def _split(self, sealed: SealedBatch) -> None:
+        queue, batch = sealed.queue, sealed.batch
+        queue.in_flight.remove(sealed)
+        body = sealed.body
+        assert body is not None
+        plain = decompress(sealed.codec, body, limit=batch.size) if sealed.codec else body
+        parts = halve(self._appender, sealed, plain)
+        following = sealed.sequence
+        for _, half in parts:
+            self._appender.recharge(half.batch, half.batch.size)
+            half.batch.sealed = half
+            half.attempts = sealed.attempts
+            if sealed.stamped:
+                # The numbers were never used, and followers under way go on from them.
+                following = half.stamp(sealed.producer_id, sealed.epoch, following)
+                queue.stamped += 1
+            queue.put_back(half)
+        if sealed.stamped:
+            queue.stamped -= 1
+        self._settler.replace(batch, [half.batch for _, half in parts])
+        self._stats.splits += 1
+        for _, half in parts:
+            self._host.compress(half)
+
+    def _fail(
+        self,
+        sealed: SealedBatch,
+        verdict: Verdict,
+        part: PartitionProduceResponse,
+        reason: str,
+        now: float,
+    ) -> None:
+        queue = sealed.queue
+        queue.in_flight.remove(sealed)
+        sealed.in_doubt = sealed.in_doubt or verdict.maybe_written
+        self._gap(sealed)
+        error = self._rejected(sealed, verdict, part, reason, now)
+        guilty: dict[int, BaseException] = {}
+        for found in part.record_errors:
+            if 0 <= found.batch_index < sealed.batch.count:
+                text = found.batch_index_error_message
+                guilty[found.batch_index] = BrokerRejected(
+                    f"{error_name(part.error_code)}: the broker refused this record"
+                    f"{': ' + text if text else ''} ({queue.topic}-{queue.number})",
+                    code=part.error_code,
+                    reason=text,
+                    **self._details(sealed, now, maybe=sealed.in_doubt),
+                )
+        if guilty:
+            error = BrokerRejected(
+                f"{error_name(part.error_code)}: the broker refused the batch because of "
+                f"{len(guilty)} other record(s) in it; sending this one again may succeed "
+                f"({queue.topic}-{queue.number})",
+                code=part.error_code,
+                reason=part.error_message,
+                **(self._details(sealed, now, maybe=sealed.in_doubt) | {"retriable": True}),
+            )
+        self._settler.fail(sealed.batch, error, now, guilty or None)
+
+    def _gap(self, sealed: SealedBatch) -> None:
+        """A batch goes for good; its sequence numbers must not be missing."""
+        queue = sealed.queue
+        if not sealed.stamped:
+            return
+        queue.stamped -= 1
+        if queue.stamped or sealed.in_doubt:
+            queue.recovering = True
+        elif not queue.recovering:
+            # It was the last, and no log has it: the next batch takes its numbers.
+            queue.next_sequence = sealed.sequence
+
+    def _leave(self, sealed: SealedBatch) -> None:
+        """A written batch is resolved: its place among the unresolved is free."""
+        queue = sealed.queue
+        queue.in_flight.remove(sealed)
+        if sealed.stamped:
+            queue.stamped -= 1
+
+    # Words.
+
+    def _rejected(
+        self,
+        sealed: SealedBatch,
+        verdict: Verdict,
+        part: PartitionProduceResponse,
+        reason: str,
+        now: float,
+    ) -> BrokerRejected:
+        sealed.last_error, sealed.last_code = reason, part.error_code
+        return BrokerRejected(
+            f"the broker refused it: {self._history(sealed, now)}",
+            code=part.error_code,
+            reason=part.error_message,
+            **self._details(sealed, now, maybe=sealed.in_doubt or verdict.maybe_written),
+        )
+
+    def _details(self, sealed: SealedBatch, now: float, *, maybe: bool) -> dict[str, Any]:
+        code = sealed.last_code
+        return {
+            "topic": sealed.queue.topic,
+            "partition": sealed.queue.number,
+            "attempts": sealed.attempts,
+            "elapsed": now - sealed.batch.created,
+            "broker_error": None if code is None else _name(code),
+            "retriable": code is None or _retriable(code),
+            "maybe_written": maybe,
+        }
+
+    @staticmethod
+    def _history(sealed: SealedBatch, now: float) -> str:
+        queue = sealed.queue
+        where = f"{queue.topic}-{queue.number}"
+        seconds = now - sealed.batch.created
+        if not sealed.attempts:
+            why = "no leader is known" if queue.leader < 0 else f"broker {queue.leader} not ready"
+            return f"{where}, never sent in {seconds:.1f} s ({sealed.last_error or why})"
+        return (
+            f"{where}, {sealed.attempts} attempt(s) in {seconds:.1f} s"
+            f"{', last: ' + sealed.last_error if sealed.last_error else ', unanswered'}"
+        )
+
+
+def _name(code: int) -> str:
+    try:
+        return ErrorCode(code).name
+    except ValueError:
+        return error_name(code)
+
+
+def _reason(code: int) -> str:
+    try:
+        return f"{error_name(code)}, {ErrorCode(code).text}"
+    except ValueError:
+        return error_name(code)
+
+
+def _retriable(code: int) -> bool:
+    try:
+        return ErrorCode(code).retriable
+    except ValueError:
+        return False

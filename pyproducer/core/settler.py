@@ -1,0 +1,84 @@
+"""The end of a batch: its outcome set, its bytes given back, its callers told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyproducer.core.appender import Appender, Batch
+from pyproducer.core.delivery import Deliveries, Flush, Ledger
+from pyproducer.core.stats import Stats
+
+__all__ = ["Settler"]
+
+
+class Settler:
+    """All batches that are not settled, and the one place where they become so.
+
+    Attributes:
+        live: every batch and shelf without an outcome, by serial, oldest first.
+        deliveries: settled batches whose watchers are still to be told.
+        ledger: failures that nobody has seen.
+    """
+
+    def __init__(self, appender: Appender, ledger: Ledger, stats: Stats) -> None:
+        self.live: dict[int, Batch] = {}
+        self.deliveries = Deliveries()
+        self.ledger = ledger
+        self._appender = appender
+        self._stats = stats
+        self._flushes: list[Flush] = []
+
+    def add(self, batch: Batch) -> None:
+        """A batch was opened."""
+        self.live[batch.serial] = batch
+
+    def acknowledge(self, batch: Batch, base_offset: int, log_append_time: int) -> None:
+        """Every record of the batch is where the caller's acks wanted it."""
+        batch.acknowledge(base_offset, log_append_time)
+        self._stats.delivered += batch.count
+        self._settled(batch, 0)
+
+    def fail(
+        self,
+        batch: Batch,
+        error: Exception,
+        now: float,
+        record_errors: dict[int, BaseException] | None = None,
+    ) -> None:
+        """No record of the batch is acknowledged, nor ever will be."""
+        unseen = batch.fail(error, record_errors)
+        self.ledger.add(batch, unseen, error, now)
+        self._stats.failed += batch.count
+        self._settled(batch, batch.count)
+
+    def replace(self, batch: Batch, parts: list[Batch]) -> None:
+        """The records of a batch (or shelf) have moved into others."""
+        self.live.pop(batch.serial, None)
+        self._appender.recharge(batch, 0)
+        for part in parts:
+            self.live.setdefault(part.serial, part)
+        for flush in list(self._flushes):
+            flush.replaced(batch, parts)
+
+    def flush(self, done: Callable[[], object]) -> Flush:
+        """Wait for all that is live now; ``done`` may be called before this returns."""
+        flush = Flush(set(self.live.values()), done)
+        if flush.waiting:
+            self._flushes.append(flush)
+        else:
+            done()
+        return flush
+
+    def abandon(self, flush: Flush) -> None:
+        """Nobody waits for this flush any more."""
+        if flush in self._flushes:
+            self._flushes.remove(flush)
+
+    def _settled(self, batch: Batch, failed: int) -> None:
+        self.live.pop(batch.serial, None)
+        self._appender.recharge(batch, 0)
+        self.deliveries.add(batch)
+        for flush in list(self._flushes):
+            flush.settled(batch, failed)
+            if not flush.waiting:
+                self.abandon(flush)

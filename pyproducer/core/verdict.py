@@ -1,0 +1,94 @@
+"""What an error code in a Produce response means for the batch: one table.
+
+An action says what happens to the batch, ``written`` whether the broker may hold it all the
+same. The second decides whether sending again without idempotence can double records, and
+whether a batch may be stamped with a new sequence number.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+from pyproducer.protocol.error_codes import ErrorCode
+
+__all__ = ["TABLE", "Action", "Verdict", "judge"]
+
+
+class Action(Enum):
+    """What becomes of a batch after one answer."""
+
+    ACK = "acknowledged"
+    RETRY = "sent again after a pause"
+    REFRESH = "sent again once the leader is known anew"
+    SPLIT = "split in two and sent again; a single record fails"
+    RECOVER = "sent again under a new producer epoch, in order"
+    FAIL = "failed"
+    FATAL = "failed, and the producer takes no more"
+
+
+class Verdict(NamedTuple):
+    """One row: the action, and whether the batch may be in the log although an error came."""
+
+    action: Action
+    maybe_written: bool
+
+
+_E = ErrorCode
+_NO, _MAYBE = False, True
+
+#: Every code that a broker may give a batch. What is not here fails, and may be written.
+TABLE: Final[dict[int, Verdict]] = {
+    _E.NONE: Verdict(Action.ACK, _MAYBE),
+    # The broker recognises the batch and does not say where it is.
+    _E.DUPLICATE_SEQUENCE_NUMBER: Verdict(Action.ACK, _MAYBE),
+    # The broker is not, or no longer, the leader. 6 and 74 may come after the append.
+    _E.UNKNOWN_TOPIC_OR_PARTITION: Verdict(Action.REFRESH, _NO),
+    _E.LEADER_NOT_AVAILABLE: Verdict(Action.REFRESH, _NO),
+    _E.NOT_LEADER_OR_FOLLOWER: Verdict(Action.REFRESH, _MAYBE),
+    _E.REPLICA_NOT_AVAILABLE: Verdict(Action.REFRESH, _NO),
+    _E.KAFKA_STORAGE_ERROR: Verdict(Action.REFRESH, _MAYBE),
+    _E.FENCED_LEADER_EPOCH: Verdict(Action.REFRESH, _MAYBE),
+    _E.UNKNOWN_LEADER_EPOCH: Verdict(Action.REFRESH, _NO),
+    _E.UNKNOWN_TOPIC_ID: Verdict(Action.REFRESH, _NO),
+    _E.INCONSISTENT_TOPIC_ID: Verdict(Action.REFRESH, _NO),
+    _E.NETWORK_EXCEPTION: Verdict(Action.REFRESH, _MAYBE),
+    # The leader cannot do it now.
+    _E.CORRUPT_MESSAGE: Verdict(Action.RETRY, _NO),
+    _E.REQUEST_TIMED_OUT: Verdict(Action.RETRY, _MAYBE),
+    _E.NOT_ENOUGH_REPLICAS: Verdict(Action.RETRY, _NO),
+    _E.NOT_ENOUGH_REPLICAS_AFTER_APPEND: Verdict(Action.RETRY, _MAYBE),
+    _E.THROTTLING_QUOTA_EXCEEDED: Verdict(Action.RETRY, _NO),
+    # The broker would take it in smaller pieces (KIP-126).
+    _E.MESSAGE_TOO_LARGE: Verdict(Action.SPLIT, _NO),
+    # The broker's idea of this producer's sequence differs from ours (KIP-360).
+    _E.OUT_OF_ORDER_SEQUENCE_NUMBER: Verdict(Action.RECOVER, _NO),
+    _E.UNKNOWN_PRODUCER_ID: Verdict(Action.RECOVER, _NO),
+    _E.INVALID_PRODUCER_EPOCH: Verdict(Action.RECOVER, _NO),
+    # The broker will never take it.
+    _E.INVALID_TOPIC_EXCEPTION: Verdict(Action.FAIL, _NO),
+    _E.RECORD_LIST_TOO_LARGE: Verdict(Action.FAIL, _NO),
+    _E.INVALID_REQUIRED_ACKS: Verdict(Action.FAIL, _NO),
+    _E.TOPIC_AUTHORIZATION_FAILED: Verdict(Action.FAIL, _NO),
+    _E.INVALID_TIMESTAMP: Verdict(Action.FAIL, _NO),
+    _E.UNSUPPORTED_VERSION: Verdict(Action.FAIL, _NO),
+    _E.INVALID_REQUEST: Verdict(Action.FAIL, _NO),
+    _E.UNSUPPORTED_FOR_MESSAGE_FORMAT: Verdict(Action.FAIL, _NO),
+    _E.POLICY_VIOLATION: Verdict(Action.FAIL, _NO),
+    _E.UNSUPPORTED_COMPRESSION_TYPE: Verdict(Action.FAIL, _NO),
+    _E.INVALID_RECORD: Verdict(Action.FAIL, _NO),
+    _E.UNKNOWN_SERVER_ERROR: Verdict(Action.FAIL, _MAYBE),
+    # The producer as a whole is refused.
+    _E.CLUSTER_AUTHORIZATION_FAILED: Verdict(Action.FATAL, _NO),
+    _E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Verdict(Action.FATAL, _NO),
+    _E.PRODUCER_FENCED: Verdict(Action.FATAL, _NO),
+    _E.INVALID_TXN_STATE: Verdict(Action.FATAL, _NO),
+    _E.INVALID_PRODUCER_ID_MAPPING: Verdict(Action.FATAL, _NO),
+}
+
+_UNKNOWN: Final = Verdict(Action.FAIL, _MAYBE)
+
+
+def judge(code: int) -> Verdict:
+    """The row of an error code; a code that is not in the table fails the batch."""
+    return TABLE.get(code, _UNKNOWN)

@@ -1,0 +1,151 @@
+"""The connections of one producer: at most one to each broker, and one for metadata."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from pyproducer.net.transport import BrokerTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyproducer.core.effects import Connect, Send
+    from pyproducer.protocol.connection import Answer
+    from pyproducer.protocol.schema import Message
+
+__all__ = ["Pool", "PoolOwner"]
+
+
+class PoolOwner(Protocol):
+    """Who is told of what happens on the connections, by the engine's number of the broker."""
+
+    def node_connected(self, node: int, versions: Mapping[int, tuple[int, int]]) -> None:
+        """A connection can be used."""
+
+    def node_disconnected(self, node: int, reason: str) -> None:
+        """A connection is gone, or could not be made."""
+
+    def node_answered(self, node: int, tag: int, message: Message | None) -> None:
+        """A response came; None where the request was written and wants none."""
+
+
+class Pool:
+    """Opens, keeps and closes connections as it is told."""
+
+    def __init__(
+        self,
+        owner: PoolOwner,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        client_id: str,
+        setup_timeout: float,
+    ) -> None:
+        self._owner = owner
+        self._loop = loop
+        self._client_id = client_id
+        self._setup_timeout = setup_timeout
+        self._transports: dict[int, BrokerTransport] = {}
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+
+    def connect(self, effect: Connect) -> None:
+        """Begin to open a connection."""
+        self.disconnect(effect.node)
+        task = self._loop.create_task(self._open(effect))
+        self._opening[effect.node] = task
+        self._timers[effect.node] = self._loop.call_later(
+            self._setup_timeout, self._too_slow, effect.node, f"{effect.host}:{effect.port}"
+        )
+
+    def disconnect(self, node: int) -> None:
+        """Drop a connection, or the attempt to open one."""
+        self._settle(node)
+        transport = self._transports.pop(node, None)
+        if transport is not None:
+            transport.abort()
+
+    def send(self, effect: Send) -> None:
+        """Write a request on an open connection.
+
+        Raises:
+            ProducerError: the broker knows no version of it.
+        """
+        transport = self._transports.get(effect.node)
+        if transport is not None:
+            transport.send(effect)
+
+    async def close(self) -> None:
+        """Close all connections; nothing is told any more."""
+        tasks = list(self._opening.values())
+        for node in list(self._timers):
+            self._settle(node)
+        for transport in self._transports.values():
+            transport.close()
+        self._transports.clear()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        # Transports close in the loop's next turns; a caller who ends the loop now would leave
+        # sockets behind.
+        for _ in range(2):
+            await asyncio.sleep(0)
+
+    def _settle(self, node: int) -> None:
+        timer = self._timers.pop(node, None)
+        if timer is not None:
+            timer.cancel()
+        task = self._opening.pop(node, None)
+        if task is not None and not task.done():
+            task.cancel()
+
+    async def _open(self, effect: Connect) -> None:
+        transport = BrokerTransport(self, effect.node, self._client_id)
+        try:
+            await self._loop.create_connection(lambda: transport, effect.host, effect.port)
+        except OSError as error:
+            # Taken out first: settling would cancel this very task.
+            self._opening.pop(effect.node, None)
+            self._settle(effect.node)
+            self._owner.node_disconnected(effect.node, _reason(error))
+            return
+        except BaseException:
+            transport.abort()
+            raise
+        self._transports[effect.node] = transport
+        self._opening.pop(effect.node, None)
+
+    def _too_slow(self, node: int, address: str) -> None:
+        self.disconnect(node)
+        self._owner.node_disconnected(
+            node, f"{address} did not answer within {self._setup_timeout:g} s"
+        )
+
+    # The transports' side.
+
+    def connected(self, transport: BrokerTransport) -> None:
+        """The broker has told its versions."""
+        self._transports[transport.node] = transport
+        timer = self._timers.pop(transport.node, None)
+        if timer is not None:
+            timer.cancel()
+        self._owner.node_connected(transport.node, transport.versions)
+
+    def answered(self, transport: BrokerTransport, answer: Answer) -> None:
+        """A response came."""
+        assert isinstance(answer.tag, int)
+        self._owner.node_answered(transport.node, answer.tag, answer.message)
+
+    def written(self, transport: BrokerTransport, tag: int) -> None:
+        """A request that wants no response was written."""
+        self._owner.node_answered(transport.node, tag, None)
+
+    def disconnected(self, transport: BrokerTransport, reason: str) -> None:
+        """The connection is gone."""
+        self._settle(transport.node)
+        self._transports.pop(transport.node, None)
+        self._owner.node_disconnected(transport.node, reason)
+
+
+def _reason(error: OSError) -> str:
+    """What a failed attempt to connect says, in one line."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

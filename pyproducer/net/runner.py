@@ -1,0 +1,369 @@
+"""Runs one engine on one event loop: performs its effects, brings it news, tells the callers.
+
+There is no task that loops: whatever happens asks for one step at the end of the loop's turn, so
+that all news of a turn are handled together, and a timer asks for one when the engine wants it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from pyproducer.core.appender import CLOSED, Batch, Delivery, Prepared
+from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
+from pyproducer.errors import NotDone, ProducerError, WouldDeadlock, WrongLoop
+from pyproducer.net.pool import Pool
+from pyproducer.records.compression import compress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pyproducer.clock import Clock
+    from pyproducer.core.batch import SealedBatch
+    from pyproducer.core.engine import Engine
+    from pyproducer.protocol.schema import Message
+
+__all__ = ["Runner"]
+
+logger = logging.getLogger("pyproducer.net")
+
+#: Bodies below this many bytes are compressed on the loop: a thread would cost more.
+_SMALL_BODY: Final = 16 * 1024
+
+#: Seconds that callbacks and wake-ups may take of one turn of the loop.
+_SLICE: Final = 0.002
+
+
+class Runner:
+    """The net side of a producer, from its start to its end.
+
+    It is the appender's host (``wake``, ``future``, ``block``, ``soon``, ``saw``) too.
+
+    Args:
+        clock: for monotonic seconds.
+        client_id: told to brokers.
+        setup_timeout: seconds to connect.
+        compression_level: of the codec, None for its default.
+        shared: True where other threads than the loop's use the producer.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        client_id: str,
+        setup_timeout: float,
+        compression_level: int | None,
+        shared: bool,
+    ) -> None:
+        self._clock = clock
+        self._client_id = client_id
+        self._setup_timeout = setup_timeout
+        self._level = compression_level
+        self._shared = shared
+        self._engine: Engine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self._pool: Pool | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._asked = False
+        self._executor: ThreadPoolExecutor | None = None
+        self._watchers: list[Callable[[], bool]] = []
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that it runs."""
+        assert self._engine is not None
+        return self._engine
+
+    @property
+    def running(self) -> bool:
+        """True between start and end."""
+        return self._pool is not None
+
+    @property
+    def thread(self) -> int:
+        """The loop's thread; 0 before the start."""
+        return self._thread
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._clock.monotonic()
+
+    def bind(self, engine: Engine) -> None:
+        """Set the engine, once."""
+        self._engine = engine
+
+    def start(self) -> None:
+        """Begin to run on the current loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._pool = Pool(
+            self, self._loop, client_id=self._client_id, setup_timeout=self._setup_timeout
+        )
+        self.ask()
+
+    async def stop(self) -> None:
+        """End: nothing is sent or received any more, and no thread, timer or socket is left."""
+        pool, self._pool = self._pool, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if pool is not None:
+            await pool.close()
+        # Outcomes set by the closing itself are still owed to their callers.
+        deliveries = self.engine.settler.deliveries
+        while deliveries:
+            deliveries.run(self._clock.monotonic, _SLICE)
+            await asyncio.sleep(0)
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True)
+
+    async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
+        """Wait until something holds, looked at after each step.
+
+        Raises:
+            TimeoutError: it does not after ``timeout`` seconds.
+        """
+        if condition():
+            return
+        loop = self.check_loop()
+        future = loop.create_future()
+
+        def look() -> bool:
+            if not future.done() and condition():
+                future.set_result(None)
+            return future.done()
+
+        self._watchers.append(look)
+        self.ask()
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        finally:
+            if look in self._watchers:
+                self._watchers.remove(look)
+
+    def check_loop(self) -> asyncio.AbstractEventLoop:
+        """The running loop, which must be the producer's own.
+
+        Raises:
+            WrongLoop: it is another one.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            raise WrongLoop(
+                "the producer was started on another event loop; make one in each loop, "
+                "or a SyncProducer for all of them"
+            )
+        return loop
+
+    def ask(self) -> None:
+        """Have a step made at the end of this turn; from the loop's thread."""
+        if not self._asked and self._pool is not None:
+            self._asked = True
+            assert self._loop is not None
+            self._loop.call_soon(self._step)
+
+    # The appender's host.
+
+    def wake(self) -> None:
+        """Something was appended that the engine must know of; from any thread."""
+        if not self._shared or threading.get_ident() == self._thread:
+            self.ask()
+            return
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self.ask)
+
+    def future(self) -> asyncio.Future[None]:
+        """A future for one who awaits a delivery."""
+        return self.check_loop().create_future()
+
+    def block(self, delivery: Delivery, timeout: float | None) -> None:
+        """Wait on this thread until the delivery is done.
+
+        Raises:
+            NotDone: this thread runs the event loop that has to complete it.
+            WouldDeadlock: the same, in a callback of a blocking producer.
+            TimeoutError: ``timeout`` passed.
+        """
+        if not self._shared:
+            raise NotDone(
+                f"the outcome of this record to {delivery.topic!r} is not known yet; "
+                "await the delivery, or ask after done() is true"
+            )
+        if threading.get_ident() == self._thread:
+            raise WouldDeadlock(
+                "result() would block the thread that has to complete this delivery; in a "
+                "callback ask only deliveries that are done"
+            )
+        done = threading.Event()
+        delivery.add_done_callback(lambda _: done.set())
+        if not done.wait(timeout):
+            raise TimeoutError(
+                f"no outcome of the record to {delivery.topic!r} after {timeout:g} s"
+            )
+
+    def soon(self, callback: Callable[[Delivery], object], delivery: Delivery) -> None:
+        """Call back at the loop's next turn; from any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._call, callback, delivery)
+
+    def saw(self, batch: Batch) -> None:
+        """Somebody looked at the outcome of a failed record."""
+        self.engine.settler.ledger.saw(batch.topic)
+
+    @staticmethod
+    def _call(callback: Callable[[Delivery], object], delivery: Delivery) -> None:
+        try:
+            callback(delivery)
+        except Exception:
+            logger.exception("on_delivery callback %r failed", callback)
+
+    # Room in the buffer.
+
+    async def wait_for_room(self, made: Prepared, timeout: float) -> Delivery:
+        """Append a prepared record as soon as there is room for it and those before it.
+
+        Raises:
+            BufferFull: there was none for ``timeout`` seconds.
+            ProducerError: whatever else keeps the record out.
+        """
+        loop = self.check_loop()
+        future: asyncio.Future[Delivery] = loop.create_future()
+
+        def tell(outcome: Delivery | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        engine = self.engine
+        ticket = engine.waiters.join(made, tell)
+        self.ask()
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        except TimeoutError:
+            raise made.source.topic.appender.full(made) from None
+        finally:
+            engine.waiters.leave(ticket)
+
+    # Steps.
+
+    def _step(self) -> None:
+        self._asked = False
+        if self._pool is None:
+            return
+        engine = self.engine
+        engine.begin_turn()
+        effects = engine.poll(self._clock.monotonic())
+        for effect in effects:
+            self._perform(effect)
+        deliveries = engine.settler.deliveries
+        if deliveries:
+            deliveries.run(self._clock.monotonic, _SLICE)
+            if deliveries:
+                self.ask()
+        if self._watchers:
+            self._watchers = [look for look in self._watchers if not look()]
+        self._arm()
+
+    def _arm(self) -> None:
+        at = self.engine.deadline()
+        if self._timer is not None:
+            if at == self._timer_at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            assert self._loop is not None
+            self._timer_at = at
+            delay = max(0.0, at - self._clock.monotonic())
+            self._timer = self._loop.call_later(delay, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if not self._asked:
+            self._step()
+
+    def _perform(self, effect: Effect) -> None:
+        pool = self._pool
+        assert pool is not None
+        match effect:
+            case Send():
+                try:
+                    pool.send(effect)
+                except (ProducerError, ValueError) as error:
+                    # The connection may be sound, but it is of no use to us.
+                    reason = f"{type(error).__name__}: {error}"
+                    pool.disconnect(effect.node)
+                    self.engine.on_disconnected(effect.node, reason, self.now)
+                    self.ask()
+            case Compress():
+                self._compress(effect.sealed)
+            case Connect():
+                pool.connect(effect)
+            case Disconnect():
+                pool.disconnect(effect.node)
+
+    def _compress(self, sealed: SealedBatch) -> None:
+        batch = sealed.batch
+        if batch.size < _SMALL_BODY:
+            self._compressed(sealed, self._squeeze(sealed))
+            return
+        assert self._loop is not None
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(2, thread_name_prefix="pyproducer-compress")
+        try:
+            future = self._loop.run_in_executor(self._executor, self._squeeze, sealed)
+        except RuntimeError:
+            # The interpreter is ending and starts no thread any more.
+            self._compressed(sealed, self._squeeze(sealed))
+            return
+        future.add_done_callback(lambda done: self._squeezed(sealed, done))
+
+    def _squeeze(self, sealed: SealedBatch) -> bytes | None:
+        body = sealed.batch.body()
+        level = self._level if sealed.batch.home.topic.codec is None else None
+        made = compress(sealed.codec, body, level)
+        # What compression does not shrink is sent as it is.
+        return made if len(made) < len(body) else None
+
+    def _squeezed(self, sealed: SealedBatch, done: asyncio.Future[bytes | None]) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is not None and sealed.batch.state <= CLOSED:
+            logger.error("compression failed, the batch is sent uncompressed: %s", error)
+        self._compressed(sealed, None if error is not None else done.result())
+
+    def _compressed(self, sealed: SealedBatch, body: bytes | None) -> None:
+        self.engine.on_compressed(sealed, body)
+        self.ask()
+
+    # The pool's owner.
+
+    def node_connected(self, node: int, versions: Mapping[int, tuple[int, int]]) -> None:
+        """A connection can be used."""
+        self.engine.on_connected(node, versions)
+        self.ask()
+
+    def node_disconnected(self, node: int, reason: str) -> None:
+        """A connection is gone, or could not be made."""
+        self.engine.on_disconnected(node, reason, self.now)
+        self.ask()
+
+    def node_answered(self, node: int, tag: int, message: Message | None) -> None:
+        """A response came; None where the request was written and wants none."""
+        self.engine.on_answer(node, tag, message, self.now)
+        self.ask()

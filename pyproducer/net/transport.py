@@ -1,0 +1,154 @@
+"""One TCP connection to a broker, as asyncio sees it.
+
+It feeds the sans-IO :class:`~pyproducer.protocol.connection.ClientConnection` and passes on what
+comes of it; it decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from pyproducer._version import VERSION
+from pyproducer.protocol.connection import Answer, ClientConnection
+
+if TYPE_CHECKING:
+    from pyproducer.core.effects import Send
+
+__all__ = ["BrokerTransport", "TransportOwner"]
+
+#: Bytes that asyncio may hold for a slow broker before requests without an answer wait.
+_HIGH_WATER: Final = 1024 * 1024
+
+
+class TransportOwner(Protocol):
+    """Who is told of what happens on a connection."""
+
+    def connected(self, transport: BrokerTransport) -> None:
+        """The broker has told its versions."""
+
+    def answered(self, transport: BrokerTransport, answer: Answer) -> None:
+        """A response came."""
+
+    def written(self, transport: BrokerTransport, tag: int) -> None:
+        """A request that wants no response has left our memory, or soon will."""
+
+    def disconnected(self, transport: BrokerTransport, reason: str) -> None:
+        """The connection is gone; told once, and not after :meth:`BrokerTransport.abort`."""
+
+
+class BrokerTransport(asyncio.BufferedProtocol):
+    """Drives one wire connection. Knows sockets; knows nothing of records.
+
+    Attributes:
+        node: the engine's number for the broker.
+    """
+
+    def __init__(self, owner: TransportOwner, node: int, client_id: str) -> None:
+        self.node = node
+        self._owner = owner
+        self._wire = ClientConnection(client_id, software_version=VERSION)
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+        self._unanswerable: deque[int] = deque()
+        self._over = False
+
+    @property
+    def versions(self) -> dict[int, tuple[int, int]]:
+        """The broker's API versions."""
+        return self._wire.versions
+
+    def send(self, request: Send) -> None:
+        """Write a request, behind those written before.
+
+        Raises:
+            ProducerError: it cannot be written in any version that the broker knows.
+        """
+        self._wire.send(
+            request.message,
+            tag=request.tag,
+            expect_response=request.expect_response,
+            versions=None if request.max_version is None else range(request.max_version + 1),
+        )
+        self._write()
+        if not request.expect_response:
+            self._unanswerable.append(request.tag)
+            self._report_written()
+
+    def abort(self) -> None:
+        """Drop the connection and what was not written; the owner hears nothing more."""
+        self._over = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connection once what was written has left; the owner hears nothing more."""
+        self._over = True
+        if self._transport is not None:
+            self._transport.close()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        if self._over:
+            self._transport.abort()
+            return
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._transport.set_write_buffer_limits(high=_HIGH_WATER)
+        self._wire.start()
+        self._write()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._wire.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        ready = self._wire.ready
+        self._wire.buffer_updated(nbytes)
+        self._write()
+        if self._wire.ready and not ready and not self._over:
+            self._owner.connected(self)
+        for answer in self._wire.answers():
+            if not self._over:
+                self._owner.answered(self, answer)
+        if self._wire.error is not None:
+            self._gone(str(self._wire.error))
+
+    def eof_received(self) -> bool:
+        self._wire.receive_eof()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            reason = f"{type(exc).__name__}: {exc}"
+        elif self._wire.error is not None:
+            reason = str(self._wire.error)
+        else:
+            reason = "the broker closed the connection"
+        self._gone(reason)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self._report_written()
+
+    def _write(self) -> None:
+        buffers = self._wire.data_to_send()
+        if buffers and self._transport is not None and not self._transport.is_closing():
+            self._transport.writelines(buffers)
+
+    def _report_written(self) -> None:
+        while self._unanswerable and not self._paused and not self._over:
+            self._owner.written(self, self._unanswerable.popleft())
+
+    def _gone(self, reason: str) -> None:
+        if self._over:
+            return
+        self.abort()
+        self._owner.disconnected(self, reason)

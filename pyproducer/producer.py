@@ -1,0 +1,587 @@
+"""The asyncio producer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from pyproducer.assembly import Assembly, forked
+from pyproducer.bulk import DeliveryGroup
+from pyproducer.closing import close_verdict, closed_error, fail_remaining
+from pyproducer.core.appender import Delivery, Prepared
+from pyproducer.errors import (
+    ConnectionFailed,
+    FlushTimeout,
+    ProducerError,
+    UnknownTopic,
+)
+from pyproducer.interceptors import Interceptor
+from pyproducer.metrics import ProducerMetrics, snapshot
+from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetadata
+from pyproducer.topic import Topic
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from typing import Unpack
+
+    from pyproducer.clock import Clock
+    from pyproducer.config import CompressionType, ProducerConfig, ProducerOptions
+
+__all__ = ["AsyncProducer"]
+
+logger = logging.getLogger("pyproducer.producer")
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class AsyncProducer(Generic[K, V]):
+    """Writes records to Kafka from asyncio.
+
+    Making one opens nothing and needs no event loop; it belongs to the loop that starts it::
+
+        async with AsyncProducer("localhost:9092") as producer:
+            meta = await producer.send("orders", b"tea", key="table-7")
+
+    Leaving the block flushes and closes. A record that failed while nobody looked at its outcome
+    (no await, no result(), no callback) is then raised as
+    :class:`~pyproducer.errors.UndeliveredError`.
+
+    Args:
+        bootstrap_servers: brokers to ask first, ``"host:port,host:port"`` or a sequence.
+        config: the options as one object; ``options`` are applied on top of it.
+        key_serializer: makes bytes of keys, called with (value) or (value, context); None takes
+            bytes and str.
+        value_serializer: the same for values.
+        interceptors: see every record before it is serialized and after its outcome.
+        on_delivery_failure: is told of failed records that nobody waits for; without it they
+            are logged, and counted for the error at closing.
+        clock: where time comes from; None for the machine's.
+        options: see :class:`~pyproducer.ProducerConfig`.
+
+    Raises:
+        ConfigError: an option or an address cannot be used.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str | Sequence[str] | None = None,
+        *,
+        config: ProducerConfig | None = None,
+        key_serializer: Callable[..., bytes] | None = None,
+        value_serializer: Callable[..., bytes] | None = None,
+        interceptors: Sequence[Interceptor] = (),
+        on_delivery_failure: Callable[[DeliveryFailure], object] | None = None,
+        clock: Clock | None = None,
+        **options: Unpack[ProducerOptions],
+    ) -> None:
+        self._build(
+            Assembly(
+                bootstrap_servers,
+                config,
+                dict(options),
+                key_serializer=key_serializer,
+                value_serializer=value_serializer,
+                interceptors=interceptors,
+                on_delivery_failure=on_delivery_failure,
+                clock=clock,
+                lock=None,
+            ),
+            lock=None,
+        )
+
+    def _build(self, parts: Assembly, lock: AbstractContextManager[Any] | None) -> None:
+        self._parts = parts
+        self._appender = parts.appender
+        self._runner = parts.runner
+        self._engine = parts.engine
+        self._owned = lock is None
+        self._starting: asyncio.Future[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
+        if parts.direct:
+            # Straight into the appender: nothing stands between the caller and the batch.
+            self.enqueue_nowait = parts.appender.enqueue_nowait  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        servers = ",".join(f"{host}:{port}" for host, port in self._parts.bootstrap)
+        return f"<{type(self).__name__} {servers} {self._state}>"
+
+    @property
+    def _state(self) -> str:
+        if self._closing is not None:
+            return "closed" if self._closing.done() else "closing"
+        return "started" if self._parts.started else "not started"
+
+    @property
+    def config(self) -> ProducerConfig:
+        """The options in force."""
+        return self._parts.config
+
+    # Lifecycle.
+
+    async def start(self) -> None:
+        """Connect to the cluster; records can be sent when this returns. Twice does nothing.
+
+        Raises:
+            ConnectionFailed: no bootstrap server could be used; nothing is left open.
+            ProducerClosed: the producer was closed before.
+            ForkedProducer: it was started before a fork, by the parent process.
+            WrongLoop: it was started on another event loop.
+        """
+        if self._closing is not None:
+            raise closed_error()
+        if self._appender.refusal is forked:
+            raise forked()
+        if self._starting is None:
+            self._starting = asyncio.get_running_loop().create_future()
+            try:
+                await self._start()
+            except BaseException:
+                starting, self._starting = self._starting, None
+                starting.cancel()
+                raise
+            self._starting.set_result(None)
+        else:
+            self._runner.check_loop()
+            await asyncio.shield(self._starting)
+
+    async def _start(self) -> None:
+        runner, engine = self._runner, self._engine
+        wanted = {f"{host}:{port}" for host, port in self._parts.bootstrap}
+        runner.start()
+        try:
+            await runner.until(
+                lambda: (
+                    engine.contacted
+                    or wanted <= {address for address, _ in engine.failed_addresses}
+                )
+            )
+            if not engine.contacted:
+                address, _ = engine.failed_addresses[-1]
+                tried = "; ".join(
+                    f"{address}: {reason}"
+                    for address, reason in dict(engine.failed_addresses).items()
+                )
+                raise ConnectionFailed(
+                    f"no bootstrap server can be used ({tried}); check that a broker runs there "
+                    "and that this is its listener for plain connections",
+                    address=address,
+                )
+        except BaseException:
+            await runner.stop()
+            engine.failed_addresses.clear()
+            raise
+        if self._owned:
+            self._appender.owner = runner.thread
+        self._parts.started = True
+        self._parts.refuse(None)
+
+    async def close(self, timeout: float | None = None) -> None:
+        """Flush, settle every record, and close all connections; a second call does nothing.
+
+        Records that have no outcome after ``timeout`` fail. Whoever waits for buffer room is
+        refused at once.
+
+        Args:
+            timeout: seconds; None for ``close_timeout_ms``.
+
+        Raises:
+            UndeliveredError: records failed, then or before, and nobody looked at their outcome.
+            CloseTimeout: records failed by this close, all of them seen by somebody.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+            return
+        if not self._parts.started:
+            self._parts.refuse(closed_error)
+            self._closing = asyncio.get_running_loop().create_future()
+            self._closing.set_result(None)
+            return
+        if self._appender.refusal is forked:
+            raise forked()
+        loop = self._runner.check_loop()
+        closing = self._closing = loop.create_future()
+        seconds = self.config.close_timeout_ms / 1000 if timeout is None else timeout
+        self._parts.refuse(closed_error)
+        self._engine.waiters.dismiss(closed_error)
+        remaining = 0
+        try:
+            try:
+                await self._flush(seconds)
+            except FlushTimeout:
+                pass
+            finally:
+                # Also where the wait was cancelled: no record stays without an outcome.
+                remaining = fail_remaining(self._engine, self._runner.now)
+                await self._runner.stop()
+        finally:
+            closing.set_result(None)
+        error = close_verdict(self._engine.settler.ledger, remaining, seconds)
+        if error is not None:
+            raise error
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.close()
+        except ProducerError as trouble:
+            if error is None:
+                raise
+            # The block's own exception is what the caller must see.
+            logger.error("while closing after %s: %s", type(error).__name__, trouble)
+
+    def __del__(self) -> None:
+        if getattr(self, "_parts", None) is None or not self._parts.started:
+            return
+        if self._closing is None and self._owned and self._appender.refusal is not forked:
+            count = self._appender.records - self._engine.stats.delivered
+            warnings.warn(
+                f"{self!r} was never closed; up to {count} records have no outcome. "
+                "Use 'async with', or await close().",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+    # Records.
+
+    async def send(
+        self,
+        topic: str,
+        value: V | None,
+        *,
+        key: K | None = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> RecordMetadata:
+        """Queue a record and wait until it is acknowledged.
+
+        It leaves at the end of this turn of the loop if nothing of its partition is under way,
+        and lingers with others otherwise. A send that is cancelled may still be delivered.
+
+        Args:
+            topic: where to.
+            value: for the value serializer; None is a tombstone (a null value).
+            key: for the key serializer; None for no key.
+            headers: a mapping, or pairs where a name may come twice.
+            partition: where exactly; None leaves it to the partitioner.
+            timestamp_ms: milliseconds since the epoch; None for now.
+
+        Raises:
+            SerializationError: key, value or headers cannot be written as bytes.
+            RecordTooLarge: the record alone exceeds a limit.
+            UnknownTopic: the topic, or the partition named, does not exist.
+            FormatConflict: the topic is bound to another serialization format.
+            BufferFull: there was no room in the buffer for ``max_block_ms``.
+            DeliveryError: it was queued, and not acknowledged.
+            ProducerClosed: the producer was closed.
+            ForkedProducer: the producer was started before a fork, by the parent process.
+            NotStarted: the producer was not started.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        made = self._parts.entry(topic).accept(
+            value, key, headers, partition, timestamp_ms, None, True
+        )
+        if not isinstance(made, Delivery):
+            made = await self._room(made)
+        return await made
+
+    async def enqueue(
+        self,
+        topic: str,
+        value: V | None,
+        *,
+        key: K | None = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record, and wait only where the buffer has no room for it.
+
+        Args:
+            topic: where to.
+            value: for the value serializer; None is a tombstone.
+            key: for the key serializer; None for no key.
+            headers: a mapping, or pairs where a name may come twice.
+            partition: where exactly; None leaves it to the partitioner.
+            timestamp_ms: milliseconds since the epoch; None for now.
+            on_delivery: called with the Delivery once its outcome is known, on the producer's
+                thread, in the order of the partition's records.
+
+        Returns:
+            A handle: await it, ask it later, or drop it.
+
+        Raises:
+            SerializationError: key, value or headers cannot be written as bytes.
+            RecordTooLarge: the record alone exceeds a limit.
+            UnknownTopic: the topic, or the partition named, does not exist.
+            FormatConflict: the topic is bound to another serialization format.
+            BufferFull: there was no room in the buffer for ``max_block_ms``.
+            ProducerClosed: the producer was closed.
+            ForkedProducer: the producer was started before a fork, by the parent process.
+            NotStarted: the producer was not started.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        made = self._parts.entry(topic).accept(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
+        )
+        if isinstance(made, Delivery):
+            if self._appender.turn_due:
+                await self._turn()
+            return made
+        return await self._room(made)
+
+    def enqueue_nowait(
+        self,
+        topic: str,
+        value: V | None,
+        *,
+        key: K | None = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record at once, or not at all; parameters as for :meth:`enqueue`.
+
+        Raises:
+            BufferFull: the buffer has no room, or others wait for it already.
+            SerializationError: key, value or headers cannot be written as bytes.
+            RecordTooLarge: the record alone exceeds a limit.
+            UnknownTopic: the topic, or the partition named, does not exist.
+            FormatConflict: the topic is bound to another serialization format.
+            ProducerClosed: the producer was closed.
+            ForkedProducer: the producer was started before a fork, by the parent process.
+            NotStarted: the producer was not started.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        made = self._parts.entry(topic).accept(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
+        )
+        if not isinstance(made, Delivery):
+            raise self._appender.full(made)
+        return made
+
+    async def send_many(
+        self,
+        topic: str,
+        values: Iterable[V | None],
+        *,
+        keys: Sequence[K | None] | None = None,
+        partitions: Sequence[int | None] | None = None,
+        timestamps_ms: Sequence[int | None] | None = None,
+        headers_each: Sequence[Headers | None] | None = None,
+        headers: Headers | None = None,
+    ) -> list[RecordMetadata]:
+        """Queue many records and wait for all; parameters as for :meth:`enqueue_many`.
+
+        Raises:
+            BulkError: some records failed; it has the results of all.
+            UsageError: the columns do not fit together.
+            ProducerClosed: the producer was closed.
+            ForkedProducer: the producer was started before a fork, by the parent process.
+            NotStarted: the producer was not started.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        return await self._default(topic).send_many(
+            values,
+            keys=keys,
+            partitions=partitions,
+            timestamps_ms=timestamps_ms,
+            headers_each=headers_each,
+            headers=headers,
+        )
+
+    async def enqueue_many(
+        self,
+        topic: str,
+        values: Iterable[V | None],
+        *,
+        keys: Sequence[K | None] | None = None,
+        partitions: Sequence[int | None] | None = None,
+        timestamps_ms: Sequence[int | None] | None = None,
+        headers_each: Sequence[Headers | None] | None = None,
+        headers: Headers | None = None,
+    ) -> DeliveryGroup:
+        """Queue many records in one call.
+
+        A record that is refused becomes a failed entry of the group and stops none of the
+        others.
+
+        Args:
+            topic: where to.
+            values: one for each record.
+            keys: one for each record, or None for no keys.
+            partitions: one for each record, or None for the partitioner's choice.
+            timestamps_ms: one for each record, or None for now.
+            headers_each: headers of each record.
+            headers: one set of headers for all records.
+
+        Raises:
+            UsageError: the columns do not fit together; nothing was queued.
+            ProducerClosed: the producer was closed.
+            ForkedProducer: the producer was started before a fork, by the parent process.
+            NotStarted: the producer was not started.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        return await self._default(topic).enqueue_many(
+            values,
+            keys=keys,
+            partitions=partitions,
+            timestamps_ms=timestamps_ms,
+            headers_each=headers_each,
+            headers=headers,
+        )
+
+    async def flush(self, timeout: float | None = None) -> FlushReport:
+        """Send what is queued now without lingering, and wait until all of it has an outcome.
+
+        Args:
+            timeout: seconds; None for as long as the delivery timeout allows.
+
+        Raises:
+            FlushTimeout: records accepted before the call have no outcome yet; they stay queued.
+            ProducerClosed: the producer was closed.
+            ForkedProducer: the producer was started before a fork, by the parent process.
+            NotStarted: the producer was not started.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        if self._appender.refusal is not None:
+            raise self._appender.refusal()
+        return await self._flush(timeout)
+
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: Callable[..., bytes] | None = None,
+        value_serializer: Callable[..., bytes] | None = None,
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> Topic[Any, Any]:
+        """A topic's handle, with serializers and a codec of its own.
+
+        The first record binds the topic to its serializer's format, for this producer.
+
+        Args:
+            name: the topic.
+            key_serializer: None for the producer's.
+            value_serializer: None for the producer's.
+            compression_type: None for the producer's.
+            allow_formats: names of formats that the topic's values may have side by side.
+
+        Raises:
+            ConfigError: a serializer or the codec cannot be used, or the topic has another codec.
+            UnknownTopic: no cluster can have a topic of this name.
+        """
+        return Topic(
+            self,
+            self._parts.topic_entry(
+                name,
+                key_serializer=key_serializer,
+                value_serializer=value_serializer,
+                compression_type=compression_type,
+                allow_formats=allow_formats,
+            ),
+        )
+
+    async def partitions_for(self, topic: str) -> int:
+        """How many partitions the topic has; asks the cluster if it is not known yet.
+
+        Raises:
+            UnknownTopic: there is no such topic, or nothing was heard of it for ``max_block_ms``.
+            ProducerClosed: the producer was closed.
+            ForkedProducer: the producer was started before a fork, by the parent process.
+            NotStarted: the producer was not started.
+            WrongLoop: the producer belongs to another event loop.
+        """
+        if self._appender.refusal is not None:
+            raise self._appender.refusal()
+        state = self._appender.topic(topic)
+        engine = self._engine
+        engine.want(topic, self._runner.now)
+        try:
+            await self._runner.until(
+                lambda: state.partitions is not None or engine.is_unknown(topic),
+                self.config.max_block_ms / 1000,
+            )
+        except TimeoutError:
+            raise UnknownTopic(
+                f"nothing was heard of topic {topic!r} for max_block_ms="
+                f"{self.config.max_block_ms}; is the cluster reachable?",
+                topic=topic,
+            ) from None
+        if state.partitions is None:
+            raise UnknownTopic(f"topic {topic!r} does not exist", topic=topic)
+        return len(state.partitions)
+
+    def metrics(self) -> ProducerMetrics:
+        """The producer's numbers at this moment."""
+        return snapshot(self._engine, self._appender)
+
+    # Shared with topic handles.
+
+    def _default(self, topic: str) -> Topic[K, V]:
+        return Topic(self, self._parts.entry(topic))
+
+    async def _turn(self) -> None:
+        """Let the event loop do everything else once."""
+        await asyncio.sleep(0)
+
+    async def _room(self, made: Prepared) -> Delivery:
+        """Wait for room for a record."""
+        return await self._runner.wait_for_room(made, self.config.max_block_ms / 1000)
+
+    async def _drive(
+        self, steps: Generator[Prepared | None, Delivery | ProducerError | None, DeliveryGroup]
+    ) -> DeliveryGroup:
+        """Run a bulk call, waiting where it has to."""
+        answer: Delivery | ProducerError | None = None
+        while True:
+            try:
+                made = steps.send(answer)
+            except StopIteration as end:
+                group: DeliveryGroup = end.value
+                return group
+            answer = None
+            if made is None:
+                await self._turn()
+                continue
+            try:
+                answer = await self._room(made)
+            except ProducerError as error:
+                answer = error
+
+    async def _flush(self, timeout: float | None) -> FlushReport:
+        runner, engine = self._runner, self._engine
+        loop = runner.check_loop()
+        done = loop.create_future()
+        flush = engine.flush(runner.now, lambda: None if done.done() else done.set_result(None))
+        runner.ask()
+        try:
+            async with asyncio.timeout(timeout):
+                await done
+        except TimeoutError:
+            raise FlushTimeout(
+                f"{flush.remaining} records have no outcome after {timeout:g} s; they stay "
+                "queued until delivery_timeout_ms",
+                remaining=flush.remaining,
+            ) from None
+        finally:
+            engine.settler.abandon(flush)
+        return flush.report
