@@ -1,15 +1,13 @@
 """Serializers for record keys and values, each with its deserializer.
 
-==================================================  =========================  ==================
-serializer                                          values                     format
-==================================================  =========================  ==================
-:class:`BytesSerializer`                            bytes, bytearray, view     ``bytes``
-:class:`StringSerializer`                           str                        ``string``
-:class:`JsonSerializer`                             what JSON has, and more    ``json``
-:class:`CsvSerializer`                              one row                    ``csv:id,name``
-:class:`AvroSerializer`                             what its schema describes  ``avro:FINGERPRINT``
-:class:`MsgpackSerializer`                          what MessagePack has       ``msgpack``
-==================================================  =========================  ==================
+| serializer | values | format |
+|---|---|---|
+| :class:`BytesSerializer` | bytes, bytearray, memoryview | ``bytes`` |
+| :class:`StringSerializer` | str | ``string`` |
+| :class:`JsonSerializer` | what JSON has, and dataclasses, dates, UUIDs | ``json`` |
+| :class:`CsvSerializer` | one row | ``csv:id,name`` |
+| :class:`AvroSerializer` | what its schema describes | ``avro:FINGERPRINT`` |
+| :class:`MsgpackSerializer` | what MessagePack has, and dataclasses | ``msgpack`` |
 
 Each is called with a value and a context; see :mod:`serializers.contract`. Importing this
 package loads none of the libraries behind them: that happens with the first use of a name.
