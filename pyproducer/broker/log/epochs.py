@@ -67,7 +67,7 @@ class LeaderEpochs:
         except (CorruptCheckpointError, ValueError):
             return
         for epoch, start in rows:
-            self._put(epoch, start)
+            self._entries = _with(self._entries, epoch, start)
 
     def assign(self, epoch: int, start_offset: int) -> bool:
         """The epoch starts at that offset and the checkpoint says so.
@@ -77,24 +77,19 @@ class LeaderEpochs:
 
         Returns:
             Whether this was news.
+
+        Raises:
+            OSError: the checkpoint could not be written; nothing has changed.
         """
         if epoch < 0 or epoch == self.latest:
             return False
-        self._put(epoch, start_offset)
-        self.save()
+        self._store(_with(self._entries, epoch, start_offset))
         return True
 
     def note(self, epoch: int, start_offset: int) -> None:
         """As :meth:`assign` for a scan of the log: nothing is written until :meth:`save`."""
         if epoch > self.latest:
-            self._put(epoch, start_offset)
-
-    def _put(self, epoch: int, start_offset: int) -> None:
-        while self._entries and (
-            self._entries[-1].epoch >= epoch or self._entries[-1].start_offset >= start_offset
-        ):
-            self._entries.pop()
-        self._entries.append(EpochEntry(epoch, start_offset))
+            self._entries = _with(self._entries, epoch, start_offset)
 
     def end_offset_for(self, epoch: int, log_end_offset: int) -> EpochEnd:
         """The epoch at or before ``epoch`` that this log knows, and where it ended."""
@@ -113,8 +108,7 @@ class LeaderEpochs:
         """No epoch starts at or past ``end_offset``, where the log now ends."""
         kept = [entry for entry in self._entries if entry.start_offset < end_offset]
         if len(kept) != len(self._entries):
-            self._entries = kept
-            self.save()
+            self._store(kept)
 
     def truncate_from_start(self, start_offset: int) -> None:
         """The first epoch starts at ``start_offset`` or later, where the log now starts."""
@@ -122,13 +116,19 @@ class LeaderEpochs:
         if not before or before == [EpochEntry(before[-1].epoch, start_offset)]:
             return
         later = self._entries[len(before) :]
-        self._entries = [EpochEntry(before[-1].epoch, start_offset), *later]
-        self.save()
-
-    def clear(self) -> None:
-        """No epoch is known; the file is left until the next save."""
-        self._entries = []
+        self._store([EpochEntry(before[-1].epoch, start_offset), *later])
 
     def save(self) -> None:
         """The checkpoint file holds the present epochs."""
-        replace_file(self._fs, self._path, render_lines(self._entries))
+        self._store(self._entries)
+
+    def _store(self, entries: list[EpochEntry]) -> None:
+        # The disk first: an epoch in memory only would be taken for recorded the next time.
+        replace_file(self._fs, self._path, render_lines(entries))
+        self._entries = entries
+
+
+def _with(entries: list[EpochEntry], epoch: int, start_offset: int) -> list[EpochEntry]:
+    """The entries without those that contradict the new one, and the new one."""
+    kept = [one for one in entries if one.epoch < epoch and one.start_offset < start_offset]
+    return [*kept, EpochEntry(epoch, start_offset)]

@@ -28,6 +28,8 @@ __all__ = [
 
 # writev takes at most this many buffers on Linux; POSIX promises 16, everybody has 1024.
 _IOV_MAX = 1024
+# Where there is no fdatasync, as on macOS, fsync forces the times of the file as well.
+_force = getattr(os, "fdatasync", os.fsync)
 
 
 class TornWriteError(OSError):
@@ -126,7 +128,7 @@ class _RealFile:
 
     def fsync(self) -> None:
         if self._sync:
-            os.fdatasync(self._fd)
+            _force(self._fd)
 
     def close(self) -> None:
         fd, self._fd = self._fd, -1

@@ -41,6 +41,7 @@ _SIZE: Final = struct.Struct(">qi")
 #: The smallest record of the oldest format; a length below it cannot be any batch's.
 _MIN_LENGTH: Final = 14
 _NO_TIMESTAMP: Final = -1
+_LAST_CODEC: Final = max(Codec)
 #: Produce versions below this one may not carry zstd: their consumers may not know it.
 _ZSTD_SINCE: Final = 7
 
@@ -93,7 +94,7 @@ def check_shape(records: Buffer | None, request_version: int) -> memoryview:
         )
     if size > ATTRIBUTES_POSITION + 1:
         codec = view[ATTRIBUTES_POSITION + 1] & CODEC_MASK
-        if codec > max(Codec):
+        if codec > _LAST_CODEC:
             raise Refused(
                 ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, f"no compression codec has number {codec}"
             )
@@ -148,9 +149,10 @@ def validate(
             max_timestamp=now_ms, attributes=header.attributes | TIMESTAMP_TYPE_BIT
         )
     block: Buffer = view[HEADER_SIZE:]
-    codec = target_codec(config, header.codec)
-    renumber = not summary.sequential and header.codec is not Codec.NONE
-    if codec is not header.codec or renumber:
+    received = header.codec
+    codec = target_codec(config, received)
+    renumber = not summary.sequential and received is not Codec.NONE
+    if codec is not received or renumber:
         if renumber:
             plain = _renumbered(header, plain)
         final, block = stored_form(final, plain, codec, config)
@@ -213,13 +215,14 @@ def _check_counts(header: BatchHeader) -> None:
 
 def _plain_records(header: BatchHeader, view: memoryview, config: LogConfig) -> Buffer:
     block = view[HEADER_SIZE:]
-    if header.codec is Codec.NONE:
+    codec = header.codec
+    if codec is Codec.NONE:
         return block
     try:
         # Kafka's readers refuse linked lz4 blocks: what none of them can read must not enter.
-        if has_linked_blocks(header.codec, block):
+        if has_linked_blocks(codec, block):
             raise Refused(ErrorCode.CORRUPT_MESSAGE, "lz4: the frame has linked blocks")
-        return decompress(header.codec, block, limit=config.decompressed_limit)
+        return decompress(codec, block, limit=config.decompressed_limit)
     except CorruptRecord as error:
         # Kafka answers UNKNOWN_SERVER_ERROR here, which says nothing.
         raise Refused(ErrorCode.CORRUPT_MESSAGE, str(error)) from error

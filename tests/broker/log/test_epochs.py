@@ -6,6 +6,7 @@ import pytest
 
 from pyproducer.broker.log.epochs import EpochEnd, EpochEntry, LeaderEpochs
 from pyproducer.broker.log.filesystem import RealFileSystem
+from tests.helpers.faulty_disk import FaultyFileSystem
 
 FS = RealFileSystem(sync=False)
 
@@ -53,6 +54,23 @@ def test_l6_epoch_is_on_disk_before_its_first_batch(epochs, tmp_path):
     text = (tmp_path / "leader-epoch-checkpoint").read_text()
 
     assert "0\n3\n2 10\n4 30\n7 50\n" == text
+
+
+def test_l6_epoch_that_could_not_be_recorded_is_not_known(tmp_path):
+    """
+    After a failed write the epoch is assigned anew, not taken for recorded.
+    """
+    fs = FaultyFileSystem()
+    epochs = LeaderEpochs(fs, tmp_path / "c")
+    fs.broken = {"fsync"}
+    with pytest.raises(OSError):
+        epochs.assign(1, 0)
+
+    assert () == epochs.entries
+    fs.broken = set()
+
+    assert epochs.assign(1, 0)
+    assert "0\n1\n1 0\n" == (tmp_path / "c").read_text()
 
 
 def test_checkpoint_is_read_back(epochs, tmp_path):
