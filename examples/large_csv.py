@@ -50,7 +50,7 @@ async def load(path: Path, place: Cluster) -> int:
     """Send every row, keyed by its first column; return how many were delivered."""
     with path.open(newline="", encoding="utf-8") as file:
         columns = next(csv.reader(file))
-    delivered = 0
+    delivered = most = 0
     failures: list[str] = []
 
     def count(delivery: Delivery) -> None:
@@ -69,10 +69,13 @@ async def load(path: Path, place: Cluster) -> int:
                 await topic.enqueue(row, key=row[columns[0]], on_delivery=count)
             except (SerializationError, RecordTooLarge) as error:
                 failures.append(f"line {line}: {error}")
+            most = max(most, producer.metrics().buffer_bytes)
         await producer.flush()
     for failure in failures[:10]:
         print(failure, file=sys.stderr)
     assert not failures, f"{len(failures)} rows were not delivered"
+    print(f"at most {most} of {BUFFER} bytes of the buffer were in use")
+    assert most <= BUFFER
     return delivered
 
 
@@ -82,7 +85,7 @@ def main(path: Path, place: Cluster) -> None:
     delivered = asyncio.run(load(path, place))
     seconds = time.perf_counter() - began
     size = path.stat().st_size
-    print(f"{delivered} rows, {size / 1e6:.1f} MB in {seconds:.1f} s, buffer {BUFFER / 1e6:.0f} MB")
+    print(f"{delivered} rows, {size / 1e6:.1f} MB in {seconds:.1f} s")
     assert delivered == sum(1 for _ in rows(path))
     if place.broker:
         assert len(place.arrived(TOPIC)) == delivered

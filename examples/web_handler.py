@@ -41,10 +41,14 @@ def application(bootstrap_servers: str) -> web.Application:
     """Return the service; its producer lives exactly as long as it serves."""
 
     async def producer_of(app: web.Application) -> AsyncIterator[None]:
-        # A small buffer, so that the example can fill it. 64 MiB is the default. The long
+        # A small buffer, so that the example can fill it: 64 MiB is the default. The long
         # linger keeps the records in it.
         async with AsyncProducer(
-            bootstrap_servers, buffer_memory=200_000, linger_ms=2_000, batch_size=None
+            bootstrap_servers,
+            buffer_memory=200_000,
+            max_request_size=100_000,
+            linger_ms=2_000,
+            batch_size=None,
         ) as producer:
             try:
                 # Ask for the topic before the first request does, so that a wrong name stops
