@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from pyproducer import errors
-from pyproducer._version import VERSION as __version__
+from pyproducer._version import VERSION
 from pyproducer.bulk import DeliveryGroup
 from pyproducer.config import ProducerConfig, ProducerOptions
 from pyproducer.core.appender import Delivery
@@ -25,7 +25,11 @@ from pyproducer.model import (
     TopicPartition,
 )
 from pyproducer.producer import AsyncProducer
+from pyproducer.sync import SyncProducer
+from pyproducer.sync_topic import SyncTopic
 from pyproducer.topic import Topic
+
+__version__ = VERSION
 
 __all__ = [
     "AsyncProducer",
@@ -40,6 +44,8 @@ __all__ = [
     "ProducerOptions",
     "ProducerRecord",
     "RecordMetadata",
+    "SyncProducer",
+    "SyncTopic",
     "TimestampType",
     "Topic",
     "TopicPartition",

@@ -25,7 +25,6 @@ from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetada
 from pyproducer.topic import Topic
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from typing import Unpack
 
     from pyproducer.clock import Clock
@@ -91,15 +90,16 @@ class AsyncProducer(Generic[K, V]):
                 clock=clock,
                 lock=None,
             ),
-            lock=None,
+            owned=True,
         )
 
-    def _build(self, parts: Assembly, lock: AbstractContextManager[Any] | None) -> None:
+    def _build(self, parts: Assembly, *, owned: bool) -> None:
+        """Take the parts; with ``owned`` False a blocking producer stands in front."""
         self._parts = parts
         self._appender = parts.appender
         self._runner = parts.runner
         self._engine = parts.engine
-        self._owned = lock is None
+        self._owned = owned
         self._starting: asyncio.Future[None] | None = None
         self._closing: asyncio.Future[None] | None = None
         if parts.direct:

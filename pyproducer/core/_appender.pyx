@@ -890,9 +890,13 @@ cdef class Appender:
 
     def reject(self, TopicState topic not None, error):
         """The handle of a record that was refused, for a caller that must not be stopped by it."""
+        cdef Batch alone
         self.acquire()
         try:
-            return _delivery(self.failed_alone(topic, -1, error), 0, 0)
+            alone = self.failed_alone(topic, -1, error)
+            # Whoever gets the handle looks at it.
+            alone.expected = True
+            return _delivery(alone, 0, 0)
         finally:
             self.unlock()
 

@@ -1,603 +1,56 @@
 """The appender in pure Python: from a call's arguments to record bytes in an open batch.
 
-The twin of ``_appender.pyx``: same classes, same bytes, same errors, held together by
-``tests/core/test_appender.py``, which runs every test against both. See ``appender.py`` for what
-is promised to the rest of the engine.
+With ``_topic_py``, ``_handle_py`` and ``_packing_py`` it is the twin of ``_appender.pyx``: same
+classes, same bytes, same errors, held together by ``tests/core/test_appender.py``, which runs every
+test against both. See ``appender.py`` for what is promised to the rest of the engine.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any
 
+from pyproducer.core._handle_py import (
+    ACKED,
+    CLOSED,
+    FAILED,
+    OPEN,
+    SPLIT,
+    Batch,
+    Delivery,
+    run_watchers,
+)
+from pyproducer.core._packing_py import pack_record, varint
+from pyproducer.core._topic_py import PartitionState, Prepared, TopicAppender, TopicState
 from pyproducer.core.appender_rules import (
     BATCH_OVERHEAD,
     FIRST_SEGMENT,
     LARGEST_STEP,
-    RECORD_OVERHEAD,
     TURN_BYTES,
     TURN_MS,
     buffer_full,
-    callback_error,
     check_topic_name,
-    header_error,
-    not_bytes,
-    record_too_large,
-    refused_by_serializer,
-    partition_error,
-    timestamp_error,
     topic_error,
     wrong_partition,
-    wrong_thread,
 )
-from pyproducer.errors import ProducerError
-from pyproducer.model import RecordMetadata, TimestampType
-from pyproducer.partitioner import PartitionFunction, Partitioner, checked_partition
+from pyproducer.partitioner import Partitioner, checked_partition
 
-logger = logging.getLogger("pyproducer.delivery")
-
-OPEN: Final = 0
-CLOSED: Final = 1
-ACKED: Final = 2
-FAILED: Final = 3
-SPLIT: Final = 4
-
-
-def _varint(value: int) -> bytes:
-    """Zigzag-encode a signed number (protocol guide, VARINT and VARLONG)."""
-    number = (value << 1) ^ (value >> 63)
-    if number < 0x80:
-        return bytes((number,))
-    out = bytearray()
-    while number >= 0x80:
-        out.append((number & 0x7F) | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-class Batch:
-    """Records of one partition on their way, and later their outcome.
-
-    The outcome is kept here once for all records; a :class:`Delivery` works out its own share
-    when it is asked.
-    """
-
-    __slots__ = (
-        "_chunks",
-        "base_offset",
-        "base_timestamp",
-        "charged",
-        "count",
-        "created",
-        "error",
-        "expected",
-        "home",
-        "log_append_time",
-        "max_timestamp",
-        "parts",
-        "record_errors",
-        "sealed",
-        "seen",
-        "serial",
-        "shelved",
-        "size",
-        "state",
-        "urgent",
-        "watchers",
-    )
-
-    def __init__(self, home: PartitionState, serial: int) -> None:
-        self.home = home
-        self.serial = serial
-        self.state = OPEN
-        self.count = 0
-        self.size = 0
-        self.charged = 0
-        self.created = 0.0
-        self.urgent = False
-        self.base_timestamp = 0
-        self.max_timestamp = -1
-        self.base_offset = -1
-        self.log_append_time = -1
-        self.error: BaseException | None = None
-        self.record_errors: dict[int, BaseException] | None = None
-        self.seen: bytearray | None = None
-        self.parts: list[tuple[int, Batch]] | None = None
-        #: (index, delivery, callback or future), told in order once the outcome is known.
-        self.watchers: list[tuple[int, Delivery, Any]] = []
-        #: A group waits for the batch as a whole, so that its failure is no news to anybody.
-        self.expected = False
-        self.shelved: list[Prepared] | None = None
-        self.sealed: Any = None
-        self._chunks: list[bytes] = []
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-        return self.home.topic.name
-
-    @property
-    def partition(self) -> int:
-        """The partition's number; -1 while it waits for one on the shelf."""
-        return self.home.number
-
-    def body(self) -> bytes:
-        """The records' bytes as they go on the wire, without the batch header."""
-        if len(self._chunks) != 1:
-            self._chunks = [b"".join(self._chunks)]
-        return self._chunks[0]
-
-    def drop_body(self) -> None:
-        """Let go of the records' bytes; the outcome stays."""
-        self._chunks = []
-
-    # Outcome. Set once; called by the engine on its own thread.
-
-    def acknowledge(self, base_offset: int, log_append_time: int) -> None:
-        """Every record of the batch is in the log."""
-        with self.home.topic.appender.lock:
-            if self.state > CLOSED:
-                return
-            self.base_offset = base_offset
-            self.log_append_time = log_append_time
-            self.state = ACKED
-            self._chunks = []
-
-    def fail(
-        self, error: BaseException, record_errors: dict[int, BaseException] | None = None
-    ) -> int:
-        """No record of the batch is acknowledged; the number that nobody watches is returned."""
-        with self.home.topic.appender.lock:
-            if self.state > CLOSED:
-                return 0
-            self.error = error
-            self.record_errors = record_errors
-            self.state = FAILED
-            self._chunks = []
-            seen = bytearray(self.count)
-            for index, _, watcher in self.watchers:
-                if not (hasattr(watcher, "cancelled") and watcher.cancelled()):
-                    seen[index] = 1
-            self.seen = seen
-            return self.count - sum(seen)
-
-    def split(self, parts: list[tuple[int, Batch]]) -> None:
-        """Hand the records over to smaller batches: (first index, batch), ascending."""
-        self.parts = parts
-        self.state = SPLIT
-        self._chunks = []
-        for index, delivery, watcher in self.watchers:
-            first, part = self._part(index)
-            part.watchers.append((index - first, delivery, watcher))
-        for _, part in parts:
-            part.expected = self.expected
-        self.watchers = []
-
-    def _part(self, index: int) -> tuple[int, Batch]:
-        assert self.parts is not None
-        found = self.parts[0]
-        for first, part in self.parts:
-            if first > index:
-                break
-            found = (first, part)
-        return found
-
-
-class Prepared:
-    """A record that is serialized and checked, and still needs room or a partition."""
-
-    __slots__ = (
-        "delivery",
-        "headers",
-        "key",
-        "on_delivery",
-        "partition",
-        "source",
-        "timestamp_ms",
-        "urgent",
-        "value",
-    )
-
-    def __init__(
-        self,
-        source: TopicAppender,
-        key: bytes | None,
-        value: bytes | None,
-        headers: bytes,
-        partition: int,
-        timestamp_ms: int,
-        on_delivery: Callable[[Delivery], object] | None,
-        urgent: bool,
-    ) -> None:
-        self.source = source
-        self.key = key
-        self.value = value
-        self.headers = headers
-        self.partition = partition
-        self.timestamp_ms = timestamp_ms
-        self.on_delivery = on_delivery
-        self.urgent = urgent
-        self.delivery: Delivery | None = None
-
-    @property
-    def size_bound(self) -> int:
-        """At most this many bytes in a batch."""
-        key = 0 if self.key is None else len(self.key)
-        value = 0 if self.value is None else len(self.value)
-        return key + value + len(self.headers) + RECORD_OVERHEAD
-
-
-class Delivery:
-    """The handle of one accepted record: await it, ask it, or give it a callback.
-
-    Cancelling the task that awaits it never cancels the delivery itself.
-    """
-
-    __slots__ = ("_batch", "_index", "_timestamp")
-
-    def __init__(self, batch: Batch, index: int, timestamp: int) -> None:
-        self._batch = batch
-        self._index = index
-        self._timestamp = timestamp
-
-    def __repr__(self) -> str:
-        batch = self._resolve()
-        state = "pending"
-        if batch.state == ACKED:
-            state = "delivered"
-        elif batch.state == FAILED:
-            state = "failed"
-        return f"<Delivery {batch.topic}-{batch.partition} {state}>"
-
-    def _resolve(self) -> Batch:
-        batch = self._batch
-        while batch.state == SPLIT:
-            first, part = batch._part(self._index)
-            self._batch = batch = part
-            self._index -= first
-        return batch
-
-    @property
-    def topic(self) -> str:
-        """The topic's name."""
-        return self._batch.home.topic.name
-
-    @property
-    def partition(self) -> int | None:
-        """The partition's number, or None while none is chosen because no metadata came yet."""
-        number = self._batch.home.number
-        return None if number < 0 else number
-
-    def done(self) -> bool:
-        """True once the outcome is known."""
-        return self._resolve().state > CLOSED
-
-    def expect(self) -> None:
-        """Somebody waits for the batch as a whole: its failure is no news to anybody else."""
-        self._resolve().expected = True
-
-    def result(self, timeout: float | None = None) -> RecordMetadata:
-        """Where the record is.
-
-        On an event loop's thread this never blocks; elsewhere it waits for the outcome.
-
-        Args:
-            timeout: seconds to wait, None for as long as the delivery timeout allows.
-
-        Raises:
-            NotDone: the outcome is not known and this thread must not wait for it.
-            TimeoutError: ``timeout`` passed first.
-            DeliveryError: or whatever else the record ended in.
-        """
-        batch = self._resolve()
-        if batch.state <= CLOSED:
-            batch.home.topic.appender.host.block(self, timeout)
-        return self._outcome()
-
-    def exception(self, timeout: float | None = None) -> BaseException | None:
-        """What the record failed with, or None if it was delivered; waits as result() does."""
-        batch = self._resolve()
-        if batch.state <= CLOSED:
-            batch.home.topic.appender.host.block(self, timeout)
-        try:
-            self._outcome()
-        except ProducerError as error:
-            return error
-        return None
-
-    def add_done_callback(self, callback: Callable[[Delivery], object]) -> None:
-        """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
-        batch = self._resolve()
-        host = batch.home.topic.appender.host
-        with batch.home.topic.appender.lock:
-            batch = self._resolve()
-            if batch.state <= CLOSED:
-                batch.watchers.append((self._index, self, callback))
-                return
-        self._mark_seen(batch)
-        host.soon(callback, self)
-
-    def __await__(self) -> Generator[Any, None, RecordMetadata]:
-        batch = self._resolve()
-        if batch.state <= CLOSED:
-            future = batch.home.topic.appender.host.future()
-            batch.watchers.append((self._index, self, future))
-            yield from future
-        return self._outcome()
-
-    def _outcome(self) -> RecordMetadata:
-        batch = self._resolve()
-        if batch.state == FAILED:
-            self._mark_seen(batch)
-            error = batch.error
-            if batch.record_errors is not None:
-                error = batch.record_errors.get(self._index, error)
-            assert error is not None
-            # One exception object serves all records of the batch: without this each raise
-            # would lengthen the traceback that the last one left.
-            raise error.with_traceback(None)
-        offset = batch.base_offset
-        stamped = batch.log_append_time
-        return RecordMetadata(
-            batch.home.topic.name,
-            batch.home.number,
-            offset + self._index if offset >= 0 else -1,
-            stamped if stamped >= 0 else self._timestamp,
-            TimestampType.LOG_APPEND_TIME if stamped >= 0 else TimestampType.CREATE_TIME,
-        )
-
-    def _mark_seen(self, batch: Batch) -> None:
-        seen = batch.seen
-        if seen is not None and not seen[self._index]:
-            seen[self._index] = 1
-            batch.home.topic.appender.host.saw(batch)
-
-
-class PartitionState:
-    """The append end of one partition."""
-
-    __slots__ = ("number", "open", "queue", "topic")
-
-    def __init__(self, topic: TopicState, number: int) -> None:
-        self.topic = topic
-        self.number = number
-        self.open: Batch | None = None
-        #: The engine's own object for this partition.
-        self.queue: Any = None
-
-
-class TopicState:
-    """What the appender knows of one topic."""
-
-    __slots__ = (
-        "appender",
-        "available",
-        "codec",
-        "default",
-        "function",
-        "name",
-        "partitions",
-        "shelf",
-        "sticky",
-    )
-
-    def __init__(self, appender: Appender, name: str) -> None:
-        self.appender = appender
-        self.name = name
-        #: None until metadata came.
-        self.partitions: list[PartitionState] | None = None
-        #: Numbers of the partitions that have a leader; all, where none has.
-        self.available: list[int] = []
-        #: The partition that records with nothing to hash go to until its batch closes.
-        self.sticky = -1
-        self.function: PartitionFunction = appender.partitioner.for_topic()
-        self.shelf: Batch | None = None
-        #: How its batches are compressed; None for the producer's own way.
-        self.codec: Any = None
-        self.default: TopicAppender | None = None
-
-
-class TopicAppender:
-    """One topic with its serializers: what a topic handle calls for every record."""
-
-    __slots__ = (
-        "_appender",
-        "_bind",
-        "_key_arity",
-        "_key_context",
-        "_key_serializer",
-        "_topic",
-        "_value_arity",
-        "_value_context",
-        "_value_serializer",
-    )
-
-    def __init__(
-        self,
-        topic: TopicState,
-        key_serializer: Callable[..., bytes] | None,
-        key_arity: int,
-        value_serializer: Callable[..., bytes] | None,
-        value_arity: int,
-        context: Callable[[str, str, Any], Any],
-        bind: Callable[[], None] | None,
-    ) -> None:
-        self._topic = topic
-        self._appender = topic.appender
-        self._key_serializer = key_serializer
-        self._key_arity = key_arity
-        self._value_serializer = value_serializer
-        self._value_arity = value_arity
-        self._key_context = (context, context(topic.name, "key", None))
-        self._value_context = (context, context(topic.name, "value", None))
-        self._bind = bind
-
-    @property
-    def topic(self) -> TopicState:
-        """The topic's state, shared by all its handles."""
-        return self._topic
-
-    def enqueue_nowait(
-        self,
-        value: Any,
-        *,
-        key: Any = None,
-        headers: Any = None,
-        partition: int | None = None,
-        timestamp_ms: int | None = None,
-        on_delivery: Callable[[Delivery], object] | None = None,
-    ) -> Delivery:
-        """Queue a record at once, or raise :class:`~pyproducer.errors.BufferFull`."""
-        made = self.prepare(value, key, headers, partition, timestamp_ms, on_delivery, False)
-        result = self._appender.admit(made, False)
-        if result is None:
-            raise self._appender.full(made)
-        return result
-
-    def accept(
-        self,
-        value: Any,
-        key: Any,
-        headers: Any,
-        partition: int | None,
-        timestamp_ms: int | None,
-        on_delivery: Callable[[Delivery], object] | None,
-        urgent: bool,
-    ) -> Delivery | Prepared:
-        """Queue a record, or return it prepared where it has to wait for room."""
-        made = self.prepare(value, key, headers, partition, timestamp_ms, on_delivery, urgent)
-        return self._appender.admit(made, False) or made
-
-    def prepare(
-        self,
-        value: Any,
-        key: Any,
-        headers: Any,
-        partition: int | None,
-        timestamp_ms: int | None,
-        on_delivery: Callable[[Delivery], object] | None,
-        urgent: bool,
-    ) -> Prepared:
-        """Check and serialize one record."""
-        appender = self._appender
-        if appender.refusal is not None:
-            raise appender.refusal()
-        if appender.owner and appender.owner != appender.thread_ident():
-            raise wrong_thread()
-        if self._bind is not None:
-            self._bind()
-            self._bind = None
-        topic = self._topic.name
-        if on_delivery is not None and (
-            not callable(on_delivery) or appender.is_coroutine_function(on_delivery)
-        ):
-            raise callback_error(topic, on_delivery)
-        if timestamp_ms is None:
-            timestamp_ms = appender.last_ms = appender.wall_ns() // 1_000_000
-            if not appender.turn_ms:
-                appender.turn_ms = timestamp_ms
-        elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < 1 << 63:
-            raise timestamp_error(topic, timestamp_ms)
-        if partition is None:
-            number = -1
-        elif type(partition) is not int or not 0 <= partition < 1 << 31:
-            raise partition_error(topic, partition)
-        else:
-            number = partition
-        key_bytes = value_bytes = None
-        if key is not None:
-            key_bytes = self._serialize(
-                "key", key, headers, self._key_serializer, self._key_arity, self._key_context
-            )
-        if value is not None:
-            value_bytes = self._serialize(
-                "value",
-                value,
-                headers,
-                self._value_serializer,
-                self._value_arity,
-                self._value_context,
-            )
-        packed = b"\0" if headers is None else _pack_headers(topic, headers)
-        made = Prepared(
-            self, key_bytes, value_bytes, packed, number, timestamp_ms, on_delivery, urgent
-        )
-        bound = made.size_bound + BATCH_OVERHEAD
-        if bound > appender.largest_record:
-            raise record_too_large(
-                topic, bound, appender.largest_record, appender.largest_record_name
-            )
-        return made
-
-    def _serialize(
-        self,
-        field: str,
-        value: Any,
-        headers: Any,
-        serializer: Callable[..., bytes] | None,
-        arity: int,
-        context: tuple[Callable[[str, str, Any], Any], Any],
-    ) -> bytes:
-        topic = self._topic.name
-        if serializer is not None:
-            try:
-                if arity == 1:
-                    made: Any = serializer(value)
-                elif headers is None:
-                    made = serializer(value, context[1])
-                else:
-                    made = serializer(value, context[0](topic, field, headers))
-            except Exception as cause:
-                raise refused_by_serializer(topic, field, value, cause) from cause
-        else:
-            made = value
-        if type(made) is bytes:
-            return made
-        if isinstance(made, str):
-            try:
-                return made.encode()
-            except UnicodeEncodeError as cause:
-                raise refused_by_serializer(topic, field, value, cause) from cause
-        if isinstance(made, (bytes, bytearray, memoryview)):
-            return bytes(made)
-        raise not_bytes(topic, field, value, made, serializer is not None)
-
-
-def _pack_headers(topic: str, headers: Any) -> bytes:
-    """Encode a record's headers: their count, then name and value of each."""
-    if isinstance(headers, Mapping):
-        pairs: Iterable[Any] = headers.items()
-    elif isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
-        raise header_error(topic, headers)
-    else:
-        pairs = headers
-    out: list[bytes] = []
-    count = 0
-    for pair in pairs:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise header_error(topic, pair)
-        name, value = pair
-        if type(name) is not str:
-            raise header_error(topic, pair)
-        try:
-            encoded = name.encode()
-            if isinstance(value, str):
-                value = value.encode()
-        except UnicodeEncodeError as cause:
-            raise header_error(topic, pair) from cause
-        out += (_varint(len(encoded)), encoded)
-        if value is None:
-            out.append(b"\x01")
-        elif isinstance(value, (bytes, bytearray, memoryview)):
-            value = bytes(value)
-            out += (_varint(len(value)), value)
-        else:
-            raise header_error(topic, pair)
-        count += 1
-    return _varint(count) + b"".join(out)
+__all__ = [
+    "ACKED",
+    "CLOSED",
+    "FAILED",
+    "OPEN",
+    "SPLIT",
+    "Appender",
+    "Batch",
+    "Delivery",
+    "PartitionState",
+    "Prepared",
+    "TopicAppender",
+    "TopicState",
+    "run_watchers",
+]
 
 
 class Appender:
@@ -722,7 +175,10 @@ class Appender:
     def reject(self, topic: TopicState, error: BaseException) -> Delivery:
         """The handle of a record that was refused, for a caller that must not be stopped by it."""
         with self.lock:
-            return Delivery(self._failed_alone(topic, -1, error), 0, 0)
+            alone = self._failed_alone(topic, -1, error)
+            # Whoever gets the handle looks at it.
+            alone.expected = True
+            return Delivery(alone, 0, 0)
 
     def _failed_alone(self, topic: TopicState, number: int, error: BaseException) -> Batch:
         self._serial += 1
@@ -751,7 +207,13 @@ class Appender:
         batch = state.open
         timestamp = made.timestamp_ms
         if batch is not None:
-            record = _pack_record(made, timestamp - batch.base_timestamp, batch.count)
+            record = pack_record(
+                made.key,
+                made.value,
+                made.headers,
+                timestamp - batch.base_timestamp,
+                batch.count,
+            )
             if BATCH_OVERHEAD + batch.size + len(record) > self.batch_size:
                 self._close(state, batch)
                 batch = None
@@ -759,7 +221,7 @@ class Appender:
                     # What has nothing to hash moves on with the sticky partition.
                     return self._append(topic, self._route(topic, made.key), made, charge)
         if batch is None:
-            record = _pack_record(made, 0, 0)
+            record = pack_record(made.key, made.value, made.headers, 0, 0)
         held = 0 if batch is None else batch.charged
         size = len(record) + (0 if batch is None else batch.size)
         if size > held:
@@ -987,51 +449,11 @@ class Appender:
             batch = Batch(state, self._serial)
         batch.base_timestamp = records[0][0]
         for index, (timestamp, rest) in enumerate(records):
-            packed = b"\0" + _varint(timestamp - batch.base_timestamp) + _varint(index) + rest
-            record = _varint(len(packed)) + packed
+            packed = b"\0" + varint(timestamp - batch.base_timestamp) + varint(index) + rest
+            record = varint(len(packed)) + packed
             batch._chunks.append(record)
             batch.size += len(record)
             batch.max_timestamp = max(batch.max_timestamp, timestamp)
         batch.count = len(records)
         batch.state = CLOSED
         return batch
-
-
-def _pack_record(made: Prepared, timestamp_delta: int, offset_delta: int) -> bytes:
-    """One record of a v2 batch: its length, then its fields."""
-    key, value = made.key, made.value
-    packed = b"".join(
-        (
-            b"\0",
-            _varint(timestamp_delta),
-            _varint(offset_delta),
-            b"\x01" if key is None else _varint(len(key)) + key,
-            b"\x01" if value is None else _varint(len(value)) + value,
-            made.headers,
-        )
-    )
-    return _varint(len(packed)) + packed
-
-
-def run_watchers(batch: Batch, start: int, stop: int) -> int:
-    """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
-    watchers = batch.watchers
-    stop = min(stop, len(watchers))
-    for position in range(start, stop):
-        _, delivery, watcher = watchers[position]
-        if hasattr(watcher, "set_result"):
-            if not watcher.done():
-                watcher.set_result(None)
-            continue
-        try:
-            watcher(delivery)
-        except Exception:
-            logger.exception(
-                "on_delivery callback %r failed for a record of %s-%s",
-                watcher,
-                batch.topic,
-                batch.partition,
-            )
-    if stop == len(watchers):
-        batch.watchers = []
-    return stop

@@ -56,12 +56,11 @@ class Ledger:
 
     Attributes:
         by_topic: how many of each topic.
-        first_error: the error of the first.
     """
 
     def __init__(self, on_failure: Callable[[DeliveryFailure], object] | None) -> None:
         self.by_topic: Counter[str] = Counter()
-        self.first_error: BaseException | None = None
+        self._first: dict[str, Exception] = {}
         self._on_failure = on_failure
         self._logged_at = -_LOG_PAUSE
         self._unlogged = 0
@@ -71,12 +70,17 @@ class Ledger:
         """How many."""
         return self.by_topic.total()
 
+    @property
+    def first_error(self) -> Exception | None:
+        """The first error of the first topic that has any."""
+        return next((self._first[topic] for topic, n in self.by_topic.items() if n), None)
+
     def add(self, batch: Batch, unseen: int, error: Exception, now: float) -> None:
         """``unseen`` records of a batch that failed have no callback and nobody waiting."""
         if not unseen:
             return
-        if self.first_error is None:
-            self.first_error = error
+        if not self.by_topic[batch.topic]:
+            self._first[batch.topic] = error
         self.by_topic[batch.topic] += unseen
         if batch.expected:
             return

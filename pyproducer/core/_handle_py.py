@@ -1,0 +1,304 @@
+"""A batch, and the handle of one of its records: the pure twin's half that outlives the append.
+
+The twin of the classes of the same names in ``_appender.pyx``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, Final
+
+from pyproducer.errors import ProducerError
+from pyproducer.model import RecordMetadata, TimestampType
+
+if TYPE_CHECKING:
+    from pyproducer.core._topic_py import PartitionState, Prepared
+
+__all__ = ["ACKED", "CLOSED", "FAILED", "OPEN", "SPLIT", "Batch", "Delivery", "run_watchers"]
+
+logger = logging.getLogger("pyproducer.delivery")
+
+OPEN: Final = 0
+CLOSED: Final = 1
+ACKED: Final = 2
+FAILED: Final = 3
+SPLIT: Final = 4
+
+
+class Batch:
+    """Records of one partition on their way, and later their outcome.
+
+    The outcome is kept here once for all records; a :class:`Delivery` works out its own share
+    when it is asked.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "base_offset",
+        "base_timestamp",
+        "charged",
+        "count",
+        "created",
+        "error",
+        "expected",
+        "home",
+        "log_append_time",
+        "max_timestamp",
+        "parts",
+        "record_errors",
+        "sealed",
+        "seen",
+        "serial",
+        "shelved",
+        "size",
+        "state",
+        "urgent",
+        "watchers",
+    )
+
+    def __init__(self, home: PartitionState, serial: int) -> None:
+        self.home = home
+        self.serial = serial
+        self.state = OPEN
+        self.count = 0
+        self.size = 0
+        self.charged = 0
+        self.created = 0.0
+        self.urgent = False
+        self.base_timestamp = 0
+        self.max_timestamp = -1
+        self.base_offset = -1
+        self.log_append_time = -1
+        self.error: BaseException | None = None
+        self.record_errors: dict[int, BaseException] | None = None
+        self.seen: bytearray | None = None
+        self.parts: list[tuple[int, Batch]] | None = None
+        #: (index, delivery, callback or future), told in order once the outcome is known.
+        self.watchers: list[tuple[int, Delivery, Any]] = []
+        #: A group waits for the batch as a whole, so that its failure is no news to anybody.
+        self.expected = False
+        self.shelved: list[Prepared] | None = None
+        self.sealed: Any = None
+        self._chunks: list[bytes] = []
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return self.home.topic.name
+
+    @property
+    def partition(self) -> int:
+        """The partition's number; -1 while it waits for one on the shelf."""
+        return self.home.number
+
+    def body(self) -> bytes:
+        """The records' bytes as they go on the wire, without the batch header."""
+        if len(self._chunks) != 1:
+            self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0]
+
+    def drop_body(self) -> None:
+        """Let go of the records' bytes; the outcome stays."""
+        self._chunks = []
+
+    # Outcome. Set once; called by the engine on its own thread.
+
+    def acknowledge(self, base_offset: int, log_append_time: int) -> None:
+        """Every record of the batch is in the log."""
+        with self.home.topic.appender.lock:
+            if self.state > CLOSED:
+                return
+            self.base_offset = base_offset
+            self.log_append_time = log_append_time
+            self.state = ACKED
+            self._chunks = []
+
+    def fail(
+        self, error: BaseException, record_errors: dict[int, BaseException] | None = None
+    ) -> int:
+        """No record of the batch is acknowledged; the number that nobody watches is returned."""
+        with self.home.topic.appender.lock:
+            if self.state > CLOSED:
+                return 0
+            self.error = error
+            self.record_errors = record_errors
+            self.state = FAILED
+            self._chunks = []
+            seen = bytearray(self.count)
+            for index, _, watcher in self.watchers:
+                if not (hasattr(watcher, "cancelled") and watcher.cancelled()):
+                    seen[index] = 1
+            self.seen = seen
+            return self.count - sum(seen)
+
+    def split(self, parts: list[tuple[int, Batch]]) -> None:
+        """Hand the records over to smaller batches: (first index, batch), ascending."""
+        self.parts = parts
+        self.state = SPLIT
+        self._chunks = []
+        for index, delivery, watcher in self.watchers:
+            first, part = self._part(index)
+            part.watchers.append((index - first, delivery, watcher))
+        for _, part in parts:
+            part.expected = self.expected
+        self.watchers = []
+
+    def _part(self, index: int) -> tuple[int, Batch]:
+        assert self.parts is not None
+        found = self.parts[0]
+        for first, part in self.parts:
+            if first > index:
+                break
+            found = (first, part)
+        return found
+
+
+class Delivery:
+    """The handle of one accepted record: await it, ask it, or give it a callback.
+
+    Cancelling the task that awaits it never cancels the delivery itself.
+    """
+
+    __slots__ = ("_batch", "_index", "_timestamp")
+
+    def __init__(self, batch: Batch, index: int, timestamp: int) -> None:
+        self._batch = batch
+        self._index = index
+        self._timestamp = timestamp
+
+    def __repr__(self) -> str:
+        batch = self._resolve()
+        state = "pending"
+        if batch.state == ACKED:
+            state = "delivered"
+        elif batch.state == FAILED:
+            state = "failed"
+        return f"<Delivery {batch.topic}-{batch.partition} {state}>"
+
+    def _resolve(self) -> Batch:
+        batch = self._batch
+        while batch.state == SPLIT:
+            first, part = batch._part(self._index)
+            self._batch = batch = part
+            self._index -= first
+        return batch
+
+    @property
+    def topic(self) -> str:
+        """The topic's name."""
+        return self._batch.home.topic.name
+
+    @property
+    def partition(self) -> int | None:
+        """The partition's number, or None while none is chosen because no metadata came yet."""
+        number = self._batch.home.number
+        return None if number < 0 else number
+
+    def done(self) -> bool:
+        """True once the outcome is known."""
+        return self._resolve().state > CLOSED
+
+    def expect(self) -> None:
+        """Somebody waits for the batch as a whole: its failure is no news to anybody else."""
+        self._resolve().expected = True
+
+    def result(self, timeout: float | None = None) -> RecordMetadata:
+        """Where the record is.
+
+        On an event loop's thread this never blocks; elsewhere it waits for the outcome.
+
+        Args:
+            timeout: seconds to wait, None for as long as the delivery timeout allows.
+
+        Raises:
+            NotDone: the outcome is not known and this thread must not wait for it.
+            TimeoutError: ``timeout`` passed first.
+            DeliveryError: or whatever else the record ended in.
+        """
+        batch = self._resolve()
+        if batch.state <= CLOSED:
+            batch.home.topic.appender.host.block(self, timeout)
+        return self._outcome()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the record failed with, or None if it was delivered; waits as result() does."""
+        batch = self._resolve()
+        if batch.state <= CLOSED:
+            batch.home.topic.appender.host.block(self, timeout)
+        try:
+            self._outcome()
+        except ProducerError as error:
+            return error
+        return None
+
+    def add_done_callback(self, callback: Callable[[Delivery], object]) -> None:
+        """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
+        batch = self._resolve()
+        host = batch.home.topic.appender.host
+        with batch.home.topic.appender.lock:
+            batch = self._resolve()
+            if batch.state <= CLOSED:
+                batch.watchers.append((self._index, self, callback))
+                return
+        self._mark_seen(batch)
+        host.soon(callback, self)
+
+    def __await__(self) -> Generator[Any, None, RecordMetadata]:
+        batch = self._resolve()
+        if batch.state <= CLOSED:
+            future = batch.home.topic.appender.host.future()
+            batch.watchers.append((self._index, self, future))
+            yield from future
+        return self._outcome()
+
+    def _outcome(self) -> RecordMetadata:
+        batch = self._resolve()
+        if batch.state == FAILED:
+            self._mark_seen(batch)
+            error = batch.error
+            if batch.record_errors is not None:
+                error = batch.record_errors.get(self._index, error)
+            assert error is not None
+            # One exception object serves all records of the batch: without this each raise
+            # would lengthen the traceback that the last one left.
+            raise error.with_traceback(None)
+        offset = batch.base_offset
+        stamped = batch.log_append_time
+        return RecordMetadata(
+            batch.home.topic.name,
+            batch.home.number,
+            offset + self._index if offset >= 0 else -1,
+            stamped if stamped >= 0 else self._timestamp,
+            TimestampType.LOG_APPEND_TIME if stamped >= 0 else TimestampType.CREATE_TIME,
+        )
+
+    def _mark_seen(self, batch: Batch) -> None:
+        seen = batch.seen
+        if seen is not None and not seen[self._index]:
+            seen[self._index] = 1
+            batch.home.topic.appender.host.saw(batch)
+
+
+def run_watchers(batch: Batch, start: int, stop: int) -> int:
+    """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
+    watchers = batch.watchers
+    stop = min(stop, len(watchers))
+    for position in range(start, stop):
+        _, delivery, watcher = watchers[position]
+        if hasattr(watcher, "set_result"):
+            if not watcher.done():
+                watcher.set_result(None)
+            continue
+        try:
+            watcher(delivery)
+        except Exception:
+            logger.exception(
+                "on_delivery callback %r failed for a record of %s-%s",
+                watcher,
+                batch.topic,
+                batch.partition,
+            )
+    if stop == len(watchers):
+        batch.watchers = []
+    return stop

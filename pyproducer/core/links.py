@@ -1,0 +1,202 @@
+"""The connections to the brokers: wanted, made, lost, and what is written on them unanswered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pyproducer.core.accumulator import Node
+from pyproducer.core.backoff import Backoff
+from pyproducer.core.batch import SealedBatch
+from pyproducer.core.effects import METADATA_NODE, Connect, Disconnect, Effect, Send
+from pyproducer.core.metadata import Cluster
+from pyproducer.core.sender import NEWEST_PRODUCE
+from pyproducer.core.stats import Stats
+from pyproducer.protocol.api import ApiKey
+from pyproducer.protocol.schema import Message
+
+__all__ = ["NEVER", "Links", "Loss"]
+
+logger = logging.getLogger("pyproducer.engine")
+
+#: Later than every deadline.
+NEVER: Final = float("inf")
+
+#: So many failed attempts to connect are remembered.
+_REMEMBERED: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A connection that is gone.
+
+    Attributes:
+        node: whose it was.
+        reason: why, in words.
+        owed: the batches of each produce request that it leaves unanswered.
+    """
+
+    node: Node
+    reason: str
+    owed: list[list[SealedBatch]]
+
+
+class Links:
+    """One connection to each broker that leads something, and one for metadata.
+
+    Attributes:
+        meta: the connection for metadata and producer ids.
+        contacted: True once a broker answered.
+        failed_addresses: address and reason of each failed attempt to reach any broker since
+            the last success.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        effects: list[Effect],
+        stats: Stats,
+        *,
+        backoff: Backoff,
+        request_timeout: float,
+        max_in_flight: int,
+        expect_acks: bool,
+    ) -> None:
+        self.meta = Node(METADATA_NODE, "", 0)
+        self.contacted = False
+        self.failed_addresses: list[tuple[str, str]] = []
+        self._cluster = cluster
+        self._effects = effects
+        self._stats = stats
+        self._backoff = backoff
+        self._request_timeout = request_timeout
+        self._max_in_flight = max_in_flight
+        self._expect_acks = expect_acks
+        self._nodes: dict[int, Node] = {}
+        self._tags = 0
+        self._sent_at: dict[int, float] = {}
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(list(self._nodes.values()))
+
+    @property
+    def in_flight(self) -> int:
+        """Produce requests without an answer."""
+        return sum(len(node.in_flight) for node in self._nodes.values())
+
+    def node(self, node_id: int) -> Node:
+        """The broker of this id; it must be known to the cluster."""
+        if node_id == METADATA_NODE:
+            return self.meta
+        node = self._nodes.get(node_id)
+        if node is None:
+            host, port = self._cluster.brokers[node_id]
+            node = self._nodes[node_id] = Node(node_id, host, port)
+        return node
+
+    def connect(self, node: Node, now: float) -> None:
+        """Ask for a connection, unless one is being made or the last failure is too fresh."""
+        if node.connecting or node.retry_at > now:
+            return
+        if node is self.meta:
+            node.host, node.port = self._cluster.next_address()
+        else:
+            # An address may have changed since the node was first seen.
+            node.host, node.port = self._cluster.brokers.get(node.node_id, (node.host, node.port))
+        node.connecting = True
+        self._effects.append(Connect(node.node_id, node.host, node.port))
+
+    def connected(self, node_id: int, versions: Mapping[int, tuple[int, int]]) -> None:
+        """A connection is up and ready, and the broker told its API versions."""
+        node = self.node(node_id)
+        node.connected, node.connecting = True, False
+        if node.failures:
+            logger.info("connected to %s again", node.address)
+        node.failures = 0
+        node.last_error = ""
+        node.produce_version = min(
+            NEWEST_PRODUCE, versions.get(ApiKey.PRODUCE, (0, NEWEST_PRODUCE))[1]
+        )
+        self.contacted = True
+        self.failed_addresses.clear()
+
+    def lost(self, node_id: int, reason: str, now: float) -> Loss:
+        """A connection is gone, or was never made; what it owed is not answered any more."""
+        node = self.node(node_id)
+        used = node.connected
+        node.connected = node.connecting = False
+        node.failures = 1 if used else node.failures + 1
+        node.retry_at = now + self._backoff.delay(node.failures)
+        self.failed_addresses.append((node.address, reason))
+        if len(self.failed_addresses) > _REMEMBERED:
+            del self.failed_addresses[0]
+        if node.last_error != reason:
+            # One line for each change of the reason; a broker that stays down says no more.
+            level = logging.INFO if used and not node.in_flight else logging.WARNING
+            logger.log(level, "no connection to %s: %s", node.address, reason)
+            node.last_error = reason
+        if used:
+            self._stats.connections_lost += 1
+        owed = [batches for _, batches in node.in_flight.values()]
+        for tag in node.in_flight:
+            del self._sent_at[tag]
+        node.in_flight.clear()
+        return Loss(node, f"no answer from broker {node_id} ({node.address}): {reason}", owed)
+
+    def send(self, node: Node, message: Message, batches: list[SealedBatch], now: float) -> None:
+        """Have a request written; ``batches`` is empty where it is no Produce request."""
+        self._tags += 1
+        tag = self._tags
+        node.in_flight[tag] = (now + self._request_timeout, batches)
+        self._sent_at[tag] = now
+        produce = bool(batches)
+        self._effects.append(
+            Send(
+                node.node_id,
+                message,
+                tag,
+                expect_response=not produce or self._expect_acks,
+                max_version=NEWEST_PRODUCE if produce else None,
+            )
+        )
+
+    def answered(self, node_id: int, tag: int, now: float) -> tuple[Node, list[SealedBatch]]:
+        """A request is answered: its node, and the batches that were in it."""
+        node = self.node(node_id)
+        _, batches = node.in_flight.pop(tag)
+        self._stats.round_trip(now - self._sent_at.pop(tag))
+        return node, batches
+
+    def overdue(self, node: Node, now: float) -> Loss | None:
+        """Drop the connection where its oldest request has waited for too long."""
+        # Requests are in the order of writing: the first is the oldest.
+        for at, _ in node.in_flight.values():
+            if at <= now:
+                reason = f"a request stayed unanswered for {self._request_timeout:g} s"
+                self._effects.append(Disconnect(node.node_id, reason))
+                return self.lost(node.node_id, reason, now)
+            break
+        return None
+
+    def may_send(self, node: Node, now: float) -> bool:
+        """True where the broker takes one more produce request now."""
+        return (
+            node.connected
+            and now >= node.throttled_until
+            and len(node.in_flight) < self._max_in_flight
+        )
+
+    def deadline(self, node: Node) -> float:
+        """When the connection needs a look though nothing happened; NEVER for not at all."""
+        at = NEVER
+        for timeout, _ in node.in_flight.values():
+            at = timeout
+            break
+        if node.line:
+            if not node.connected and not node.connecting:
+                at = min(at, node.retry_at)
+            elif node.throttled_until and len(node.in_flight) < self._max_in_flight:
+                at = min(at, max(node.throttled_until, 0.0))
+        return at

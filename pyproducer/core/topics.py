@@ -1,0 +1,150 @@
+"""Topics by the cluster's word: partitions adopted, leaders followed, what does not exist refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from pyproducer.core.accumulator import NO_LEADER, PartitionQueue
+from pyproducer.core.appender import Appender, Batch, TopicState
+from pyproducer.core.links import Links
+from pyproducer.core.metadata import Cluster, TopicView
+from pyproducer.core.settler import Settler
+from pyproducer.errors import BrokerRejected, ProducerError, UnknownTopic
+from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.protocol.messages.metadata import MetadataResponse
+from pyproducer.protocol.messages.produce import ProduceResponse
+
+__all__ = ["UNKNOWN_TOPIC_GRACE", "Absorb", "Topics"]
+
+#: Seconds for which a topic may be unknown to the brokers before its records fail: news of a
+#: topic just created takes a moment to reach every broker.
+UNKNOWN_TOPIC_GRACE: Final = 3.0
+
+#: Codes for a topic as a whole that asking again does not mend.
+_REFUSED: Final = {
+    ErrorCode.INVALID_TOPIC_EXCEPTION,
+    ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+}
+
+
+class Absorb(Protocol):
+    """Takes note of what the appender opened and closed."""
+
+    def __call__(self, now: float, *, shelf: Batch | None = None) -> None:
+        """``shelf`` is where the records come from, if from a shelf."""
+
+
+class Topics:
+    """What metadata does to the topics that the producer uses."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        links: Links,
+        appender: Appender,
+        settler: Settler,
+        *,
+        auto_create: bool,
+        absorb: Absorb,
+        ready: Callable[[PartitionQueue], None],
+    ) -> None:
+        self._cluster = cluster
+        self._links = links
+        self._appender = appender
+        self._settler = settler
+        self._auto_create = auto_create
+        self._absorb = absorb
+        self._ready = ready
+
+    def learn(self, response: MetadataResponse, now: float) -> None:
+        """Metadata came."""
+        for view in self._cluster.learn(response, now):
+            state = self._appender.topics.get(view.name)
+            if state is None:
+                continue
+            if view.leaders:
+                self._adopt(state, view, now)
+            elif view.error in _REFUSED or self._is_missing(view, now):
+                self._refuse(state, view.error, now)
+
+    def hint(
+        self, queue: PartitionQueue, response: ProduceResponse, leader: int, epoch: int
+    ) -> None:
+        """A broker says who leads the partition now (KIP-951)."""
+        for endpoint in response.node_endpoints:
+            self._cluster.brokers[endpoint.node_id] = (endpoint.host, endpoint.port)
+        if leader in self._cluster.brokers:
+            self._lead(queue, leader, epoch)
+
+    def _is_missing(self, view: TopicView, now: float) -> bool:
+        return (
+            view.error == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            and not self._auto_create
+            and now - self._cluster.unknown_since[view.name] >= UNKNOWN_TOPIC_GRACE
+        )
+
+    def _adopt(self, state: TopicState, view: TopicView, now: float) -> None:
+        known = 0 if state.partitions is None else len(state.partitions)
+        if (
+            state.partitions is None
+            or len(view.leaders) > known
+            or (state.available != view.available and view.available)
+        ):
+            moved = self._appender.adopt(state, max(known, len(view.leaders)), view.available)
+            for part in (state.partitions or [])[known:]:
+                part.queue = PartitionQueue(part)
+            if moved is not None:
+                shelf, homes = moved
+                self._settler.replace(shelf, homes)
+                self._absorb(now, shelf=shelf)
+        for part, (leader, epoch) in zip(state.partitions or [], view.leaders, strict=False):
+            self._lead(part.queue, leader, epoch)
+        self._absorb(now)
+
+    def _lead(self, queue: PartitionQueue, leader: int, epoch: int) -> None:
+        if 0 <= epoch < queue.leader_epoch:
+            # Older news than what a broker told since.
+            return
+        queue.leader_epoch = max(queue.leader_epoch, epoch)
+        if leader >= 0 and leader not in self._cluster.brokers:
+            leader = NO_LEADER
+        if leader == queue.leader:
+            return
+        if queue.leader != NO_LEADER and queue.line:
+            self._links.node(queue.leader).line.remove(queue)
+            queue.line = False
+        queue.leader = leader
+        if leader != NO_LEADER:
+            self._links.node(leader)
+            # The pause was for the old leader's sake.
+            queue.muted_until = 0.0
+            self._ready(queue)
+
+    def _refuse(self, state: TopicState, code: int, now: float) -> None:
+        shelf = self._appender.refuse_shelf(state)
+        self._cluster.forget(state.name)
+        if shelf is None:
+            return
+        error: ProducerError
+        if code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+            error = BrokerRejected(
+                f"{error_name(code)}: the broker does not let this client use topic "
+                f"{state.name!r}; grant it Describe and Write",
+                code=code,
+                topic=state.name,
+                elapsed=now - shelf.created,
+                broker_error="TOPIC_AUTHORIZATION_FAILED",
+            )
+        elif code == ErrorCode.INVALID_TOPIC_EXCEPTION:
+            error = UnknownTopic(
+                f"the broker does not accept {state.name!r} as the name of a topic",
+                topic=state.name,
+            )
+        else:
+            error = UnknownTopic(
+                f"topic {state.name!r} does not exist; create it, or set "
+                "allow_auto_create_topics where the broker may create topics by itself",
+                topic=state.name,
+            )
+        self._settler.fail(shelf, error, now)

@@ -1,0 +1,153 @@
+"""A topic of a blocking producer: the producer's methods without ``topic``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pyproducer.assembly import Entry
+from pyproducer.bulk import DeliveryGroup, columns, fill
+from pyproducer.core.appender import Delivery
+from pyproducer.errors import ProducerError
+from pyproducer.model import Headers, RecordMetadata
+
+if TYPE_CHECKING:
+    from pyproducer.sync import SyncProducer
+
+__all__ = ["SyncTopic"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class SyncTopic(Generic[K, V]):
+    """A topic's handle, made by :meth:`SyncProducer.topic`.
+
+    Its methods are the producer's, less the topic, with this topic's serializers.
+    """
+
+    def __init__(self, producer: SyncProducer[Any, Any], entry: Entry) -> None:
+        self._producer = producer
+        self._entry = entry
+
+    def __repr__(self) -> str:
+        return f"<SyncTopic {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The topic's name."""
+        name: str = self._entry.topic.name
+        return name
+
+    def send(
+        self,
+        value: V | None,
+        *,
+        key: K | None = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+    ) -> RecordMetadata:
+        """Queue a record and wait until it is acknowledged; see :meth:`SyncProducer.send`."""
+        made = self._taker().accept(value, key, headers, partition, timestamp_ms, None, True)
+        if not isinstance(made, Delivery):
+            made = self._producer._room(made)
+        return made.result()
+
+    def enqueue(
+        self,
+        value: V | None,
+        *,
+        key: K | None = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record, waiting for buffer room only; see :meth:`SyncProducer.enqueue`."""
+        made = self._taker().accept(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
+        )
+        return made if isinstance(made, Delivery) else self._producer._room(made)
+
+    def enqueue_nowait(
+        self,
+        value: V | None,
+        *,
+        key: K | None = None,
+        headers: Headers | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record at once, or not at all; see :meth:`SyncProducer.enqueue_nowait`."""
+        made = self._taker().accept(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
+        )
+        if not isinstance(made, Delivery):
+            raise self._producer._appender.full(made)
+        return made
+
+    def send_many(
+        self,
+        values: Iterable[V | None],
+        *,
+        keys: Sequence[K | None] | None = None,
+        partitions: Sequence[int | None] | None = None,
+        timestamps_ms: Sequence[int | None] | None = None,
+        headers_each: Sequence[Headers | None] | None = None,
+        headers: Headers | None = None,
+    ) -> list[RecordMetadata]:
+        """Queue many records and wait for all; see :meth:`SyncProducer.send_many`."""
+        group = self.enqueue_many(
+            values,
+            keys=keys,
+            partitions=partitions,
+            timestamps_ms=timestamps_ms,
+            headers_each=headers_each,
+            headers=headers,
+        )
+        group.expect()
+        for delivery in group:
+            delivery.exception()
+        return group.settled()
+
+    def enqueue_many(
+        self,
+        values: Iterable[V | None],
+        *,
+        keys: Sequence[K | None] | None = None,
+        partitions: Sequence[int | None] | None = None,
+        timestamps_ms: Sequence[int | None] | None = None,
+        headers_each: Sequence[Headers | None] | None = None,
+        headers: Headers | None = None,
+    ) -> DeliveryGroup:
+        """Queue many records in one call; see :meth:`SyncProducer.enqueue_many`."""
+        rows = columns(values, keys, partitions, timestamps_ms, headers_each, headers)
+        producer, entry = self._producer, self._taker()
+        appender = producer._appender
+        steps = fill(
+            entry.accept,
+            lambda error: appender.reject(entry.topic, error),
+            lambda: False,
+            rows,
+        )
+        answer: Delivery | ProducerError | None = None
+        while True:
+            try:
+                made = steps.send(answer)
+            except StopIteration as end:
+                group: DeliveryGroup = end.value
+                return group
+            answer = None
+            if made is not None:
+                try:
+                    answer = producer._room(made)
+                except ProducerError as error:
+                    answer = error
+
+    def _taker(self) -> Entry:
+        """What takes the records, once the producer runs."""
+        if not self._producer._parts.started:
+            self._producer.start()
+        return self._entry
