@@ -88,6 +88,9 @@ class Partition:
             Refused: It is not, and nothing has changed.
         """
         batch = self.log.validate(records, request_version=request_version)
+        if batch.header.is_transactional:
+            # It would hold back read_committed consumers until an end that never comes.
+            raise Refused(ErrorCode.INVALID_TXN_STATE, "this broker has no transactions")
         result = self.log.append(batch, leader_epoch=self.leader_epoch)
         if not result.duplicate:
             size = batch.header.size

@@ -22,6 +22,7 @@ from pyproducer.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
+from pyproducer.records.batch import ATTRIBUTES_POSITION, TRANSACTIONAL_BIT
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
@@ -41,11 +42,17 @@ async def handle(
     """
     response = ProduceResponse()
     failure: Refused | None = None
+    unnamed = request.transactional_id is None and _has_transactional(request)
     for data in request.topic_data:
         answered = TopicProduceResponse(name=data.name)
         response.responses.append(answered)
         for part in data.partition_data:
             try:
+                if unnamed:
+                    raise Refused(
+                        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                        "the request has transactional records and no transactional id",
+                    )
                 if request.acks not in _ACKS:
                     raise Refused(
                         ErrorCode.INVALID_REQUIRED_ACKS, f"acks={request.acks} is none of 0, 1, -1"
@@ -62,6 +69,17 @@ async def handle(
         # The client reads no answer; a closed connection is the only news it can get.
         raise CloseConnection(f"a Produce request with acks=0 failed: {failure}")
     return None
+
+
+def _has_transactional(request: ProduceRequest) -> bool:
+    for topic in request.topic_data:
+        for part in topic.partition_data:
+            records = cast("memoryview | None", part.records)
+            if records is not None and len(records) > ATTRIBUTES_POSITION + 1:
+                # The attributes' low byte; what else is wrong with the batch is found later.
+                if records[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT:
+                    return True
+    return False
 
 
 def _append(

@@ -1,0 +1,252 @@
+"""Fetch: waiting, limits, whole batches, and the sessions that are never granted."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+
+from pyproducer.broker import Broker
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+    PartitionData,
+)
+from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from pyproducer.records.reader import iter_batches
+from tests.helpers.partition_logs import batch
+from tests.helpers.wire_client import WireClient
+
+
+def request(
+    *offsets: int,
+    topic: str = "orders",
+    topic_id: uuid.UUID | None = None,
+    partition_max: int = 1 << 20,
+    epoch: int = -1,
+    **fields: int,
+) -> FetchRequest:
+    """Ask for partitions 0, 1, 2... of a topic, each from an offset."""
+    return FetchRequest(
+        topics=[
+            FetchTopic(
+                topic=topic,
+                topic_id=topic_id or uuid.UUID(int=0),
+                partitions=[
+                    FetchPartition(
+                        partition=index,
+                        fetch_offset=offset,
+                        partition_max_bytes=partition_max,
+                        current_leader_epoch=epoch,
+                    )
+                    for index, offset in enumerate(offsets)
+                ],
+            )
+        ],
+        **fields,
+    )
+
+
+def parts(answer: FetchResponse) -> list[PartitionData]:
+    return answer.responses[0].partitions
+
+
+def offsets(data: PartitionData) -> list[int]:
+    return [record.offset for one in iter_batches(data.records) for record in one.records()]
+
+
+@pytest.mark.parametrize("version", range(4, 17))
+def test_every_served_version_reads(client: WireClient, version: int):
+    """
+    Versions 4 to 16 read what was appended, from 13 on by topic id.
+    """
+    client.produce("orders", batch(3))
+    topic = MetadataRequest(topics=[MetadataRequestTopic(name="orders")])
+    topic_id = client.ask(topic, 12).topics[0].topic_id
+
+    [data] = parts(client.ask(request(0, topic_id=topic_id), version))
+
+    assert [0, 1, 2] == offsets(data)
+    assert (3, 3) == (data.high_watermark, data.last_stable_offset)
+
+
+def test_t4_nothing_to_read_is_empty_not_null(client: WireClient):
+    """
+    T4: a partition without new records has records of length 0, which is not null.
+    """
+    [data] = parts(client.ask(request(0, min_bytes=1, max_wait_ms=0), 11))
+
+    assert data.records is not None
+    assert (0, 0) == (len(data.records), data.error_code)
+
+
+def test_t10_offset_inside_a_batch_gets_the_whole_batch(client: WireClient):
+    """
+    T10: a fetch from the middle of a batch returns it from its beginning.
+    """
+    client.produce("orders", batch(5))
+    client.produce("orders", batch(2))
+
+    [data] = parts(client.ask(request(3), 11))
+
+    assert [0, 1, 2, 3, 4, 5, 6] == offsets(data)
+
+
+def test_e1_waits_for_min_bytes(broker: Broker, client: WireClient):
+    """
+    E1: a fetch is answered when an append makes up its min_bytes, long before max_wait.
+    """
+    client.send(request(0, 0, 0, min_bytes=1, max_wait_ms=60_000), 11)
+    with WireClient(broker.bootstrap_servers) as writer:
+        writer.produce("orders", batch(), partition=2)
+
+    assert [[], [], [0]] == [offsets(data) for data in parts(client.receive())]
+
+
+def test_e1_several_appends_make_up_min_bytes(broker: Broker, client: WireClient):
+    """
+    E1: bytes of several appends count together, whichever partition they go to.
+    """
+    size = len(batch())
+    client.send(request(0, 0, min_bytes=3 * size, max_wait_ms=60_000), 11)
+    with WireClient(broker.bootstrap_servers) as writer:
+        for partition in (0, 1, 0):
+            writer.produce("orders", batch(), partition=partition)
+
+    assert [[0, 1], [0]] == [offsets(data) for data in parts(client.receive())]
+
+
+def test_e1_max_wait_ends_the_wait(client: WireClient):
+    """
+    E1: after max_wait there is an answer, with what there is.
+    """
+    client.produce("orders", batch())
+
+    [data] = parts(client.ask(request(0, min_bytes=1_000_000, max_wait_ms=50), 11))
+
+    assert [0] == offsets(data)
+
+
+def test_e1_errors_are_answered_at_once(client: WireClient):
+    """
+    E1: an error in one partition ends the wait for all.
+    """
+    data = parts(client.ask(request(0, 99, 0, 0, min_bytes=1, max_wait_ms=60_000), 11))
+
+    codes = [one.error_code for one in data]
+    assert [0, ErrorCode.OFFSET_OUT_OF_RANGE, 0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] == codes
+
+
+def test_e1_first_batch_comes_whatever_the_limits(client: WireClient):
+    """
+    E1: the first partition with data gives one whole batch even beyond the limits.
+    """
+    client.produce("orders", batch(value=b"x" * 5000), partition=1)
+    client.produce("orders", batch(value=b"y" * 5000), partition=1)
+    client.produce("orders", batch(value=b"z" * 5000), partition=2)
+
+    answer = client.ask(request(0, 0, 0, partition_max=100, max_bytes=100), 11)
+
+    assert [[], [0], []] == [offsets(data) for data in parts(answer)]
+
+
+def test_e1_max_bytes_holds_for_the_whole_answer(client: WireClient):
+    """
+    E1: later partitions obey what is left of max_bytes.
+    """
+    for partition in range(3):
+        client.produce("orders", batch(value=b"x" * 5000), partition=partition)
+
+    answer = client.ask(request(0, 0, 0, max_bytes=11_000), 11)
+
+    assert [[0], [0], []] == [offsets(data) for data in parts(answer)]
+
+
+def test_fetch_max_bytes_of_the_broker_holds():
+    """
+    fetch.max.bytes bounds every answer, whatever the client asks for.
+    """
+    with (
+        Broker({"orders": 1}, config={"fetch.max.bytes": "1024"}) as broker,
+        WireClient(broker.bootstrap_servers) as client,
+    ):
+        for _ in range(3):
+            client.produce("orders", batch(value=b"x" * 900))
+
+        assert [0] == offsets(parts(client.ask(request(0), 11))[0])
+
+
+def test_e2_sessions_are_never_granted(client: WireClient):
+    """
+    E2: a full fetch that would make a session gets id 0; an incremental one gets 70.
+    """
+    granted = client.ask(request(0, session_id=0, session_epoch=0), 11)
+    incremental = client.ask(request(0, session_id=12, session_epoch=3), 11)
+
+    assert (0, 0) == (granted.error_code, granted.session_id)
+    assert ErrorCode.FETCH_SESSION_ID_NOT_FOUND == incremental.error_code
+
+
+def test_e3_unknown_topic_id(client: WireClient):
+    """
+    E3: an id that no topic has gets 100.
+    """
+    [data] = parts(client.ask(request(0, topic_id=uuid.uuid4()), 13))
+
+    assert ErrorCode.UNKNOWN_TOPIC_ID == data.error_code
+
+
+def test_l5_leader_epochs_are_compared(client: WireClient):
+    """
+    L5: a client of a later epoch than the broker's gets 75.
+    """
+    ahead = parts(client.ask(request(0, epoch=5), 11))
+    right = parts(client.ask(request(0, epoch=0), 11))
+
+    assert ErrorCode.UNKNOWN_LEADER_EPOCH == ahead[0].error_code
+    assert 0 == right[0].error_code
+
+
+def test_read_committed_lists_no_aborted_transactions(client: WireClient):
+    """
+    read_committed readers get an empty list of aborted transactions, others null.
+    """
+    committed = parts(client.ask(request(0, isolation_level=1), 11))
+    everything = parts(client.ask(request(0), 11))
+
+    assert ([], None) == (
+        committed[0].aborted_transactions,
+        everything[0].aborted_transactions,
+    )
+
+
+def test_deleted_topic_ends_a_waiting_fetch(broker: Broker, client: WireClient):
+    """
+    A fetch that waits on a topic that is deleted is answered with 3.
+    """
+    from pyproducer.protocol.messages.delete_topics import DeleteTopicsRequest
+
+    client.send(request(0, min_bytes=1, max_wait_ms=60_000), 11)
+    with WireClient(broker.bootstrap_servers) as admin:
+        admin.ask(DeleteTopicsRequest(topic_names=["orders"]), 5)
+
+    assert ErrorCode.UNKNOWN_TOPIC_OR_PARTITION == parts(client.receive())[0].error_code
+
+
+def test_client_that_leaves_while_waiting_is_forgotten(broker: Broker):
+    """
+    A fetch whose client goes away leaves no watch on its partitions.
+    """
+    with WireClient(broker.bootstrap_servers) as leaving:
+        leaving.send(request(0, min_bytes=1, max_wait_ms=60_000), 11)
+        partition = broker._node().partition("orders", 0)
+        while not partition.watches:
+            threading.Event().wait(0.005)
+    while partition.watches:
+        threading.Event().wait(0.005)
+
+    assert set() == partition.watches

@@ -1,0 +1,209 @@
+"""Connections: order, framing, and peers that do not speak Kafka."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pyproducer.broker import Broker
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.frame import decode_response_header, encode_request
+from pyproducer.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from pyproducer.protocol.messages.metadata import MetadataRequest
+from tests.helpers.partition_logs import batch
+from tests.helpers.wire_client import WireClient
+
+HOSTILE = {
+    "garbage": b"\x7f\x45\x4c\x46" + bytes(range(256)),
+    "http": b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
+    "tls": bytes.fromhex("16030100c8010000c40303") + bytes(190),
+    "negative size": struct.pack(">i", -1),
+    "beyond the limit": struct.pack(">i", 104857601),
+    "no header": struct.pack(">i", 3) + b"abc",
+    "unknown api": struct.pack(">ihhih", 10, 999, 0, 1, -1),
+    "unknown version": struct.pack(">ihhih", 10, 3, 99, 1, -1),
+    "produce v2": struct.pack(">ihhih", 10, 0, 2, 1, -1),
+    "broker's own api": struct.pack(">ihhih", 10, 4, 0, 1, -1),
+    "client id beyond the frame": struct.pack(">ihhih", 10, 3, 1, 1, 500),
+    "array of two billion": struct.pack(">ihhihi", 14, 3, 1, 1, -1, 0x7FFFFFFF),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_bytes_close_their_connection_only(broker: Broker, client: WireClient, data: bytes):
+    """
+    C2, T2: whatever is no request ends the connection it came on, and no other.
+    """
+    with WireClient(broker.bootstrap_servers) as hostile:
+        hostile.socket.sendall(data)
+
+        assert hostile.is_closed()
+    assert client.ask(MetadataRequest(topics=None), 1).topics
+
+
+def test_truncated_frame_and_disconnect_leave_the_broker_well(broker: Broker, client: WireClient):
+    """
+    A client that dies in the middle of a request leaves nothing behind in the log.
+    """
+    whole = b"".join(encode_request(MetadataRequest(), 9, 1, "x"))
+    for end in (1, 4, 5, len(whole) - 1):
+        with WireClient(broker.bootstrap_servers) as cut:
+            cut.socket.sendall(whole[:end])
+
+    assert client.produce("orders", batch()).base_offset == 0
+
+
+@given(data=st.binary(min_size=1, max_size=200), framed=st.booleans())
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_random_bytes_never_stop_the_broker(broker: Broker, data: bytes, framed: bool):
+    """
+    F1: after any bytes at all, the next client is served.
+    """
+    with WireClient(broker.bootstrap_servers) as hostile:
+        hostile.socket.sendall(struct.pack(">i", len(data)) + data if framed else data)
+        hostile.socket.shutdown(socket.SHUT_WR)
+        hostile.is_closed()
+    with WireClient(broker.bootstrap_servers) as polite:
+        assert polite.ask(ApiVersionsRequest(), 0).error_code == 0
+
+
+def test_good_requests_before_a_broken_one_are_answered(broker: Broker, client: WireClient):
+    """
+    A stream that breaks after a request still gets that request's answer.
+    """
+    good = b"".join(encode_request(MetadataRequest(topics=None), 1, 7, "x"))
+    client.socket.sendall(good + b"GET / HTTP/1.1\r\n\r\n")
+
+    correlation_id, _ = decode_response_header(client.receive_frame(), 3, 1)
+    assert correlation_id == 7
+    assert client.is_closed()
+
+
+def test_c1_pipelined_requests_are_answered_in_order(client: WireClient):
+    """
+    C1: a fetch that waits holds up the answers behind it, and they come in order.
+    """
+    waiting = FetchRequest(
+        max_wait_ms=200,
+        min_bytes=1,
+        topics=[
+            FetchTopic(
+                topic="orders", partitions=[FetchPartition(partition=0, partition_max_bytes=1000)]
+            )
+        ],
+    )
+    client.send(waiting, 11)
+    for _ in range(50):
+        client.send(MetadataRequest(topics=None), 1)
+
+    assert client.receive().responses[0].topic == "orders"
+    for _ in range(50):
+        assert client.receive().topics
+
+
+def test_more_requests_than_fit_the_queue_are_all_answered(client: WireClient):
+    """
+    Reading pauses while enough requests wait, and goes on afterwards.
+    """
+    count = 12
+    payload = batch(value=b"x" * 500_000)
+
+    def send() -> None:
+        for _ in range(count):
+            client.send(_produce(payload), 9)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    # The first answer may come before its request is entered as sent.
+    sender.join()
+    offsets = [
+        client.receive().responses[0].partition_responses[0].base_offset for _ in range(count)
+    ]
+
+    assert list(range(count)) == offsets
+
+
+def test_client_that_does_not_read_is_not_buffered_for(broker: Broker, client: WireClient):
+    """
+    Answers to a client that reads nothing stay bounded, and the other clients are served.
+    """
+    for _ in range(4):
+        client.produce("orders", batch(value=b"x" * 1_000_000))
+    fetch = FetchRequest(
+        topics=[
+            FetchTopic(
+                topic="orders",
+                partitions=[FetchPartition(partition=0, partition_max_bytes=50_000_000)],
+            )
+        ]
+    )
+    with WireClient(broker.bootstrap_servers) as lazy:
+        for _ in range(30):
+            lazy.send(fetch, 11)
+        assert client.ask(MetadataRequest(topics=None), 1).topics
+        before = broker._node().metrics.topic("orders").bytes_out
+
+        # 30 answers of 4 MB: all but what sockets and one answer hold are still to be made.
+        assert before < 30 * 4_000_000
+        sizes = {len(lazy.receive().responses[0].partitions[0].records) for _ in range(30)}
+    assert len(sizes) == 1
+
+
+def test_t2_unknown_api_versions_version_gets_the_ranges(client: WireClient):
+    """
+    T2: ApiVersions in a version of the future is answered in version 0, with error 35.
+    """
+    client.socket.sendall(struct.pack(">ihhih", 14, 18, 77, 5, -1) + b"\x00\xff\xff\xff")
+
+    correlation_id, body = decode_response_header(client.receive_frame(), 18, 0)
+    answer = ApiVersionsResponse.decode(body, 0)
+    assert correlation_id == 5
+    assert answer.error_code == ErrorCode.UNSUPPORTED_VERSION
+    assert {key.api_key: key.max_version for key in answer.api_keys}[18] == 4
+    assert client.ask(ApiVersionsRequest(), 0).error_code == 0
+
+
+def test_c2_null_client_id_is_served(broker: Broker):
+    """
+    C2: a client without a name is a client.
+    """
+    with WireClient(broker.bootstrap_servers, client_id=None) as nameless:
+        assert nameless.ask(MetadataRequest(topics=None), 9).topics
+
+
+def test_connections_beyond_the_limit_are_closed():
+    """
+    max.connections: one more than allowed is closed at once, the others stay.
+    """
+    with Broker(config={"max.connections": "1"}) as broker:
+        with WireClient(broker.bootstrap_servers) as first:
+            assert first.ask(ApiVersionsRequest(), 0).error_code == 0
+            with WireClient(broker.bootstrap_servers) as second:
+                assert second.is_closed()
+            assert first.ask(ApiVersionsRequest(), 0).error_code == 0
+
+
+def _produce(payload: bytes):
+    from pyproducer.protocol.messages.produce import (
+        PartitionProduceData,
+        ProduceRequest,
+        TopicProduceData,
+    )
+
+    return ProduceRequest(
+        acks=1,
+        timeout_ms=5000,
+        topic_data=[
+            TopicProduceData(
+                name="orders", partition_data=[PartitionProduceData(index=0, records=payload)]
+            )
+        ],
+    )
