@@ -14,6 +14,7 @@ from tests.helpers.sample_records import (
     ReadRecord,
     SampleRecord,
     difference,
+    offsets_in_order,
     sample_records,
 )
 from tests.helpers.scoreboard import Row, Scoreboard
@@ -61,16 +62,6 @@ def held(broker: Broker, topic: str) -> list[ReadRecord]:
         ReadRecord(one.partition, one.offset, one.key, one.value, one.headers, one.timestamp_ms)
         for one in broker.records(topic)
     ]
-
-
-def offsets_in_order(records: list[SampleRecord]) -> list[int]:
-    """The offset each record has if all are stored in order from offset 0."""
-    following = dict.fromkeys(range(PARTITIONS), 0)
-    offsets = []
-    for record in records:
-        offsets.append(following[record.partition])
-        following[record.partition] += 1
-    return offsets
 
 
 def check_all_read(

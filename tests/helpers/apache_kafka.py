@@ -67,7 +67,7 @@ def broker_jars() -> Path:
 
 def tools_jars() -> Path:
     """The folder with the tools' jars, fetched when missing."""
-    return fetch_jars(_TOOLS, folder=cache_folder() / "kafka-tools" / TOOLS_VERSION)
+    return fetch_jars(_TOOLS, _LOGGING, folder=cache_folder() / "kafka-tools" / TOOLS_VERSION)
 
 
 class ApacheKafka:

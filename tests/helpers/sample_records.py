@@ -84,6 +84,17 @@ def sample_records(label: str, partitions: int = 3) -> list[SampleRecord]:
     return records
 
 
+def offsets_in_order(records: Iterable[SampleRecord]) -> list[int]:
+    """Return the offset of each record in an empty topic that stores them in order."""
+    following: dict[int, int] = {}
+    offsets = []
+    for record in records:
+        offset = following.get(record.partition, 0)
+        following[record.partition] = offset + 1
+        offsets.append(offset)
+    return offsets
+
+
 def difference(
     sent: Iterable[SampleRecord], read: Sequence[ReadRecord], *, timestamps: bool = True
 ) -> str | None:
