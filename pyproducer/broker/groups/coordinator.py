@@ -53,7 +53,7 @@ REWRITE_MIN_RECORDS = 10_000
 REWRITE_RATIO = 4
 
 # What a member hears when the log refuses a record for good; whatever else may pass.
-_REFUSALS = {
+_REFUSALS: dict[int, ErrorCode] = {
     ErrorCode.MESSAGE_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
     ErrorCode.RECORD_LIST_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
 }
