@@ -17,7 +17,8 @@ class FaultyFileSystem(RealFileSystem):
     Attributes:
         space: bytes that may still be written before the disk is full, or None for no limit.
         largest_write: bytes that one write takes at most, or None.
-        broken: operations that fail with EIO: any of fsync, truncate, pread, rename, open.
+        broken: operations that fail with EIO: any of fsync, truncate, pread,
+            rename, remove, open.
         fsyncs: how often a file was forced to disk.
     """
 
@@ -37,6 +38,10 @@ class FaultyFileSystem(RealFileSystem):
     def rename(self, old: Path, new: Path) -> None:
         self.check("rename")
         super().rename(old, new)
+
+    def remove(self, path: Path) -> None:
+        self.check("remove")
+        super().remove(path)
 
     def check(self, operation: str) -> None:
         if operation in self.broken:

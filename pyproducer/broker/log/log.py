@@ -496,6 +496,8 @@ class PartitionLog:
                 which pages are on disk, and asking again would lie.
         """
         ticket.close()
+        if self._closed:
+            return
         if ticket.error is not None:
             self.failure = ticket.error
             raise self._storage_error("flush", ticket.error) from ticket.error

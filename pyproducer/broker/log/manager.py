@@ -79,6 +79,8 @@ class LogManager:
         self.logs: dict[TopicPartition, PartitionLog] = {}
         self.offline: dict[TopicPartition, OSError] = {}
         self._doomed: list[tuple[int, Path]] = []
+        # Recovery point, high watermark and start of what is offline: not to be forgotten.
+        self._last_known: dict[TopicPartition, tuple[int, int, int]] = {}
         self._recovery_points = OffsetCheckpoint(
             self._fs, path / "recovery-point-offset-checkpoint"
         )
@@ -125,19 +127,16 @@ class LogManager:
             if match is None or name.endswith(_STRAY):
                 continue
             tp = TopicPartition(match["topic"], int(match["partition"]))
-            topic = topics.get(tp.topic)
-            if topic is None or read_topic_id(self._fs, path) not in {None, topic.topic_id}:
-                self._rename_away(tp, _STRAY)
-                _log.warning("%s belongs to no known topic and is set aside", path)
-                strays.append(tp)
-                continue
             try:
-                if read_topic_id(self._fs, path) is None:
-                    write_topic_id(self._fs, path, topic.topic_id)
+                if not self._belongs(path, topics.get(tp.topic)):
+                    self._rename_away(tp, _STRAY)
+                    _log.warning("%s belongs to no known topic and is set aside", path)
+                    strays.append(tp)
+                    continue
                 self.logs[tp] = PartitionLog.open(
                     tp,
                     path,
-                    topic.config,
+                    topics[tp.topic].config,
                     clock=self._clock,
                     fs=self._fs,
                     clean=self.directory.was_clean,
@@ -149,7 +148,17 @@ class LogManager:
             except OSError as error:
                 _log.error("%s is offline: %s", tp, error)
                 self.offline[tp] = error
+                self._last_known[tp] = (points.get(tp, 0), high.get(tp, 0), starts.get(tp, 0))
         return strays
+
+    def _belongs(self, path: Path, topic: TopicLogs | None) -> bool:
+        """Whether a directory is of the topic that now has the name; unmarked ones are."""
+        if topic is None:
+            return False
+        topic_id = read_topic_id(self._fs, path)
+        if topic_id is None:
+            write_topic_id(self._fs, path, topic.topic_id)
+        return topic_id in {None, topic.topic_id}
 
     def create(self, tp: TopicPartition, topic: TopicLogs) -> PartitionLog:
         """The new and empty log of a partition.
@@ -191,6 +200,7 @@ class LogManager:
         """
         log = self.logs.pop(tp, None)
         self.offline.pop(tp, None)
+        self._last_known.pop(tp, None)
         delay = log.config.file_delete_delay_ms if log else 0
         if log:
             log.abandon()
@@ -263,17 +273,18 @@ class LogManager:
         Raises:
             OSError: a checkpoint could not be written; the earlier one stands.
         """
-        logs = self.logs
-        self._recovery_points.write({tp: log.recovery_point for tp, log in logs.items()})
-        self._high_watermarks.write({tp: log.high_watermark for tp, log in logs.items()})
-        # As Kafka: a start that the first segment's name tells anyway is left out.
-        self._log_starts.write(
-            {
-                tp: log.log_start_offset
-                for tp, log in logs.items()
-                if log.log_start_offset > log.segment_base_offsets[0]
-            }
+        points, high, starts = (
+            {tp: known[at] for tp, known in self._last_known.items()} for at in range(3)
         )
+        for tp, log in self.logs.items():
+            points[tp] = log.recovery_point
+            high[tp] = log.high_watermark
+            # As Kafka: a start that the first segment's name tells anyway is left out.
+            if log.log_start_offset > log.segment_base_offsets[0]:
+                starts[tp] = log.log_start_offset
+        self._recovery_points.write(points)
+        self._high_watermarks.write(high)
+        self._log_starts.write(starts)
 
     def close(self) -> bool:
         """Every log is on disk and closed, and the directory is free for another broker.

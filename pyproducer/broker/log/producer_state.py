@@ -127,6 +127,8 @@ class ProducerStates:
     def __init__(self, config: Callable[[], LogConfig]) -> None:
         self._config = config
         self._entries: dict[int, ProducerEntry] = {}
+        # First offsets of open transactions by producer id: asked for at every fetch.
+        self._open: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -142,10 +144,14 @@ class ProducerStates:
     @property
     def first_open_offset(self) -> int | None:
         """Lowest first offset of an open transaction, or None."""
-        return min(
-            (e.txn_first_offset for e in self._entries.values() if e.txn_first_offset is not None),
-            default=None,
-        )
+        return min(self._open.values(), default=None)
+
+    def _set_open(self, entry: ProducerEntry, first_offset: int | None) -> None:
+        entry.txn_first_offset = first_offset
+        if first_offset is None:
+            self._open.pop(entry.producer_id, None)
+        else:
+            self._open[entry.producer_id] = first_offset
 
     def check(self, header: BatchHeader) -> BatchMeta | None:
         """Says whether a client's batch may be appended now; changes nothing.
@@ -205,7 +211,7 @@ class ProducerStates:
         entry.last_timestamp = timestamp
         entry.last_append_ms = now_ms
         if header.is_transactional and entry.txn_first_offset is None:
-            entry.txn_first_offset = base_offset
+            self._set_open(entry, base_offset)
 
     def check_marker(self, producer_id: int, epoch: int, marker: EndMarker) -> None:
         """Says whether a transaction coordinator may end this producer's transaction.
@@ -237,7 +243,8 @@ class ProducerStates:
             First offset of the transaction that ended, or None if none was open.
         """
         entry = self._entry(producer_id, epoch)
-        first, entry.txn_first_offset = entry.txn_first_offset, None
+        first = entry.txn_first_offset
+        self._set_open(entry, None)
         entry.coordinator_epoch = marker.coordinator_epoch
         entry.last_timestamp = timestamp
         entry.last_append_ms = now_ms
@@ -274,6 +281,7 @@ class ProducerStates:
     def clear(self) -> None:
         """No producer is known."""
         self._entries.clear()
+        self._open.clear()
 
     def snapshot(self) -> bytes:
         """The contents of a ``.snapshot`` file for the present state."""
@@ -309,7 +317,7 @@ class ProducerStates:
         Raises:
             CorruptSnapshotError: the file is broken; the state is empty.
         """
-        self._entries.clear()
+        self.clear()
         head = _SNAPSHOT_HEAD.size
         if len(raw) < head + _COUNT.size:
             raise CorruptSnapshotError(f"{len(raw)} bytes are no snapshot")
@@ -330,4 +338,4 @@ class ProducerStates:
             entry.last_timestamp = timestamp
             entry.last_append_ms = now_ms
             entry.coordinator_epoch = coordinator
-            entry.txn_first_offset = txn if txn >= 0 else None
+            self._set_open(entry, txn if txn >= 0 else None)

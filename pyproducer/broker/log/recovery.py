@@ -81,10 +81,15 @@ def load_segments(
             segments.append(segment)
             following = bases[at + 1] if at + 1 < len(bases) else None
             if not clean and (following is None or following > recovery_point):
-                if _recover(segment, config, epochs, following):
-                    for later in bases[at + 1 :]:
+                end = _sound_end(segment, epochs, following)
+                if end < segment.size:
+                    # Newest first, and before the cut: a crash in between must not leave a
+                    # log with a hole that looks sound.
+                    for later in reversed(bases[at + 1 :]):
                         _drop_segment(fs, directory, later)
+                    _cut(segment, end, config)
                     break
+                segment.rescan(config)
                 if following is not None:
                     if segment.next_offset < following:
                         # Lost, or compacted away: nothing tells which, so what follows stays.
@@ -103,7 +108,7 @@ def load_segments(
                     segment.load_sealed(following)
             except (CorruptIndexError, CorruptRecord) as error:
                 _log.warning("%s; the segment is recovered", error)
-                _recover(segment, config, epochs, following)
+                _cut(segment, _sound_end(segment, epochs, following), config)
                 if following is not None:
                     segment.seal()
     except BaseException:
@@ -155,26 +160,27 @@ def _drop_segment(fs: FileSystem, directory: Path, base: int) -> None:
         fs.remove(directory / file_name(base, suffix))
 
 
-def _recover(
-    segment: Segment, config: LogConfig, epochs: LeaderEpochs, following: int | None
-) -> bool:
-    """The segment ends before its first bad batch; says whether it was cut."""
+def _sound_end(segment: Segment, epochs: LeaderEpochs, following: int | None) -> int:
+    """Position where the first bad batch starts, or the end; the epochs before it are noted."""
     end = 0
     for position, header in verified_headers(segment, following):
         end = position + header.size
         epochs.note(header.leader_epoch, header.base_offset)
-    cut = segment.log.size() - end
-    if cut:
+    return end
+
+
+def _cut(segment: Segment, end: int, config: LogConfig) -> None:
+    """The segment ends there, and its indexes are those of what remains."""
+    if end < segment.size:
         _log.warning(
             "%s: %d bytes from position %d on are no sound batch and are cut off",
             segment.path(".log"),
-            cut,
+            segment.size - end,
             end,
         )
         segment.log.truncate(end)
-    segment.size = end
+        segment.size = end
     segment.rescan(config)
-    return bool(cut)
 
 
 def verified_headers(

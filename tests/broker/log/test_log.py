@@ -413,6 +413,21 @@ def test_flush_ticket_survives_roll_and_deletion(tmp_path):
     assert 4 == log.recovery_point
 
 
+def test_flush_ticket_outlives_its_log(tmp_path):
+    """
+    A log deleted while it is flushed elsewhere does not fail the flush's end.
+    """
+    log = open_log(tmp_path / "log", fs=RealFileSystem())
+    put(log)
+    ticket = log.begin_flush()
+    log.abandon()
+    (tmp_path / "log").rename(tmp_path / "gone")
+    ticket.sync()
+    log.end_flush(ticket)
+
+    assert log.failure is None
+
+
 def test_full_disk_refuses_and_recovers_when_room_returns(tmp_path):
     """
     Without room an append is KAFKA_STORAGE_ERROR and leaves no torn batch; with room it works.

@@ -206,6 +206,25 @@ def test_g7_a_partition_that_cannot_be_opened_is_offline(tmp_path):
     assert not (tmp_path / ".kafka_cleanshutdown").exists()
 
 
+def test_g7_offline_partitions_stay_in_the_checkpoints(tmp_path):
+    """
+    What is known of a partition outlives a start at which its disk failed.
+    """
+    manager = start(tmp_path)
+    put(manager.create(A0, TOPICS["a"]), count=5)
+    put(manager.logs[A0])
+    manager.logs[A0].delete_records_before(5)
+    manager.close()
+    file = tmp_path / "a-0" / f"{0:020d}.log"
+    file.rename(tmp_path / "kept")
+    file.mkdir()
+    start(tmp_path).close()
+    file.rmdir()
+    (tmp_path / "kept").rename(file)
+
+    assert 5 == start(tmp_path).logs[A0].log_start_offset
+
+
 def test_create_on_a_full_disk_leaves_nothing(tmp_path):
     """
     A partition that could not be made is KAFKA_STORAGE_ERROR and can be made later.

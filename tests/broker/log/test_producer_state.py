@@ -316,6 +316,7 @@ def test_i7_snapshot_round_trip_keeps_the_whole_window():
         for e in again.entries()
     ]
     assert {50} == {entry.last_append_ms for entry in again.entries()}
+    assert states.first_open_offset == again.first_open_offset == 21
 
 
 def test_snapshot_last_entry_of_a_producer_is_its_newest():

@@ -164,6 +164,26 @@ def test_g5_the_log_ends_before_the_first_damage(tmp_path_factory, data):
     assert again.log_end_offset == result.last_offset + 1
 
 
+def test_g5_later_segments_go_before_the_cut(tmp_path):
+    """
+    A recovery that is interrupted leaves the damage in sight for the next one.
+    """
+    fill(tmp_path, 20)
+    release_logs()
+    first = min(tmp_path.glob("*.log"))
+    raw = bytearray(first.read_bytes())
+    raw[-1] ^= 1
+    first.write_bytes(raw)
+    fs = FaultyFileSystem()
+    fs.broken = {"remove"}
+    with pytest.raises(OSError):
+        open_log(tmp_path, fs=fs, **SMALL)
+
+    assert raw == first.read_bytes()
+    assert 10 == open_log(tmp_path, **SMALL).log_end_offset
+    assert [first] == list(tmp_path.glob("*.log"))
+
+
 def test_g5_recovery_starts_at_the_recovery_point(tmp_path):
     """
     Segments below the recovery point are trusted, all others are held against their CRCs.
