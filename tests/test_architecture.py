@@ -14,13 +14,22 @@ from tests.helpers.source_tree import ROOT, all_imports, files, imports, is_with
 
 # Imports go from a later row to an earlier one, or stay in their row.
 LAYERS = [
-    {"errors", "model", "clock", "loop_thread"},
+    {"errors", "model", "clock", "loop_thread", "_version"},
     {"protocol", "records", "config", "config_rules", "bootstrap", "dialects"},
     {"partitioner"},
     {"core"},
     {"net"},
-    {"producer", "topic", "interceptors", "metrics"},
-    {"sync"},
+    {
+        "producer",
+        "topic",
+        "assembly",
+        "bulk",
+        "closing",
+        "formats",
+        "interceptors",
+        "metrics",
+    },
+    {"sync", "sync_topic"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
