@@ -1,8 +1,8 @@
 """FindCoordinator, versions 0 to 5: which broker looks after a group. From 4 on, several at once.
 
 There is one broker, so it is this one. There are no transactions yet: a transactional id gets
-INVALID_REQUEST with a message, which clients take as final; COORDINATOR_NOT_AVAILABLE would have
-them ask again until they time out.
+TRANSACTIONAL_ID_AUTHORIZATION_FAILED with a message that says why. It is the one code that all
+clients take as final; librdkafka answers any other by asking again until it times out.
 """
 
 from __future__ import annotations
@@ -52,15 +52,10 @@ def _find(node: Node, key_type: int, key: str) -> Coordinator:
             port=node.advertised_port,
             error_code=ErrorCode.NONE,
         )
-    message = (
-        "this broker has no transactions"
-        if key_type == _TRANSACTION
-        else f"key type {key_type} is neither 0 (group) nor 1 (transaction)"
-    )
-    return Coordinator(
-        key=key,
-        node_id=-1,
-        port=-1,
-        error_code=ErrorCode.INVALID_REQUEST,
-        error_message=message,
-    )
+    if key_type == _TRANSACTION:
+        error = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        message = "this broker has no transactions"
+    else:
+        error = ErrorCode.INVALID_REQUEST
+        message = f"key type {key_type} is neither 0 (group) nor 1 (transaction)"
+    return Coordinator(key=key, node_id=-1, port=-1, error_code=error, error_message=message)
