@@ -415,8 +415,6 @@ class Group:
 
     def _prepare(self, now: float) -> None:
         for member in self.roster:
-            if self._state is COMPLETING:
-                member.assignment = b""
             self._answer_sync(member, SyncResult(ErrorCode.REBALANCE_IN_PROGRESS), now)
         self._sync_deadline = None
         self._unsynced.clear()
@@ -466,7 +464,8 @@ class Group:
             return
         self.protocol = self.roster.choose_protocol()
         self._to(Move.GENERATE)
-        self._unsynced = {member.member_id for member in self.roster}
+        # Who is away is not waited for: its session timeout, begun anew, decides.
+        self._unsynced = {m.member_id for m in self.roster if m.join_ticket is not None}
         self._sync_deadline = now + self.roster.rebalance_timeout
         for member in self.roster:
             if not self._answer_join(member, self._joined(member), now):

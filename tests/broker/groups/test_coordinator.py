@@ -116,6 +116,18 @@ def test_silent_member_is_dropped_by_the_timer():
     assert desk.state() is GroupState.EMPTY
 
 
+def test_earlier_deadline_replaces_a_later_timer():
+    """
+    A timer far away does not hide what becomes due before it.
+    """
+    desk = Desk()
+    desk.join(require_known_member_id=True, session_timeout=1800.0)
+    joining = desk.join()
+    desk.time.pass_time(0)
+
+    assert joining.result.error is ErrorCode.NONE
+
+
 @pytest.mark.parametrize(("seconds", "fine"), [(5.999, 0), (6, 1), (1800, 1), (1800.001, 0)])
 def test_session_timeout_bounds(seconds, fine):
     """

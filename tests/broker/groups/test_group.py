@@ -5,10 +5,10 @@ import itertools
 import pytest
 
 from pyproducer.broker.groups.member import MemberProtocol
-from pyproducer.broker.groups.model import MemberIdentity
+from pyproducer.broker.groups.model import MemberIdentity, SyncRequest
 from pyproducer.broker.groups.state import MOVES, GroupState, Move
 from pyproducer.protocol.error_codes import ErrorCode
-from tests.helpers.group_driver import GroupDriver
+from tests.helpers.group_driver import GroupDriver, Parked
 
 RANGE_AND_ROBIN = (MemberProtocol("range", b"r"), MemberProtocol("roundrobin", b"rr"))
 ROBIN_AND_RANGE = tuple(reversed(RANGE_AND_ROBIN))
@@ -494,6 +494,27 @@ def test_failed_store_sends_the_members_around_again():
         synced.result.assignment,
     ) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, b"")
     assert ErrorCode.REBALANCE_IN_PROGRESS is driver.heartbeat(member)
+
+
+def test_assignment_stored_too_late_is_for_nobody():
+    """
+    A member that joins while the assignment is being stored starts the next generation.
+    """
+    driver = GroupDriver()
+    joining = driver.join()
+    driver.pass_time(0)
+    member = joining.result.member_id
+    synced = Parked()
+    request = SyncRequest(member, None, 1, None, None, {member: b"all"})
+    driver.group.sync(request, synced, driver.now)
+    [store] = driver.group.take_effects()
+    newcomer = driver.join()
+    driver.group.stored(store.token, ErrorCode.NONE, driver.now)
+    driver.settle()
+
+    assert synced.result.error is ErrorCode.REBALANCE_IN_PROGRESS
+    assert driver.group.state is GroupState.PREPARING_REBALANCE
+    assert newcomer.waiting
 
 
 def test_dead_group_sends_everybody_away():

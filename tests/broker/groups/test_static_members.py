@@ -133,7 +133,14 @@ def test_absent_static_member_keeps_its_place_in_a_rebalance():
     rejoined = driver.join(leader, rebalance_timeout=5.0)
     driver.pass_time(5)
 
-    assert {leader, static} == {m.member_id for m in rejoined.result.members}
+    assert {m.member_id for m in rejoined.result.members} == {leader, static}
+    driver.sync(leader, {})
+    for _ in range(3):
+        driver.pass_time(9.9)
+        assert driver.heartbeat(leader) is ErrorCode.NONE
+    driver.pass_time(0.3)
+    assert driver.heartbeat(leader) is ErrorCode.REBALANCE_IN_PROGRESS
+    assert static not in driver.group.roster
 
 
 def test_group_of_absent_static_members_waits_on():
