@@ -49,6 +49,9 @@ AROUND = ("tests/**/*.py", "examples/**/*.py", "docs/*.py")
 TEXTS = ("*.md", "*.toml", "Makefile", ".ci/*", "docs/**/*.md", "docs/*.yml")
 
 MAX_LINES = 600
+# The appender's classes read and write each other's fields millions of times a second. Cython can
+# do that across modules only through imports in a circle, so they stay in one.
+LONGER = {"pyproducer/core/_appender.pyx": 1500}
 UNFINISHED = re.compile(
     r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b"
 )
@@ -215,7 +218,9 @@ def test_files_stay_readable():
         if not path.is_relative_to(ROOT / "pyproducer" / "protocol" / "messages")
     }
 
-    assert {} == {name: count for name, count in lengths.items() if count >= MAX_LINES}
+    assert {} == {
+        name: count for name, count in lengths.items() if count >= LONGER.get(name, MAX_LINES)
+    }
 
 
 def test_text_is_ascii():

@@ -412,7 +412,7 @@ class Appender:
             assert delivery is not None
             try:
                 self._append(topic, made.partition, made, False)
-            except Exception as error:  # noqa: BLE001 - a record alone may fail here
+            except Exception as error:  # a record alone may fail here
                 delivery._batch = self._failed_alone(topic, made.partition, error)
                 delivery._index = 0
             else:

@@ -40,7 +40,8 @@ def buffer_full(topic: str, needed: int, used: int, limit: int) -> BufferFull:
     """The record found no room in the buffer."""
     return BufferFull(
         f"no room for a record of up to {needed} bytes to {topic!r}: {used} of "
-        f"buffer_memory={limit} bytes are in use; slow down, await enqueue(), or raise buffer_memory",
+        f"buffer_memory={limit} bytes are in use; slow down, await enqueue(), or raise "
+        "buffer_memory",
         needed=needed,
         used=used,
         limit=limit,

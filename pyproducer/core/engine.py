@@ -7,8 +7,8 @@ or when there is news. ``now`` is always monotonic seconds.
 
 Who keeps what: the appender the open batches, :class:`Settler` everything without an outcome,
 :class:`PartitionQueue` the closed batches of a partition, :class:`Node` the partitions of a
-broker that are ready, :class:`Sender` requests and verdicts, :class:`Cluster` leaders, and this
-class the timers and connections.
+broker that are ready, :class:`Links` the connections, :class:`Sender` requests and verdicts,
+:class:`Cluster` and :class:`Topics` leaders, and this class the timers.
 """
 
 from __future__ import annotations
@@ -18,34 +18,22 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from pyproducer.core.accumulator import NO_LEADER, Node, PartitionQueue
-from pyproducer.core.appender import CLOSED, OPEN, Appender, Batch, TopicState
+from pyproducer.core.appender import CLOSED, OPEN, Appender, Batch
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.batch import SealedBatch
 from pyproducer.core.budget import WaitLine
 from pyproducer.core.delivery import Flush, Ledger
-from pyproducer.core.effects import (
-    METADATA_NODE,
-    Compress,
-    Connect,
-    Disconnect,
-    Effect,
-    Send,
-)
+from pyproducer.core.effects import Compress, Effect
 from pyproducer.core.identity import Identity
-from pyproducer.core.metadata import Cluster, TopicView
-from pyproducer.core.sender import NEWEST_PRODUCE, Sender
+from pyproducer.core.links import NEVER, Links, Loss
+from pyproducer.core.metadata import Cluster
+from pyproducer.core.sender import Sender
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
-from pyproducer.errors import (
-    BrokerRejected,
-    DeliveryTimeout,
-    ProducerError,
-    UnknownTopic,
-)
-from pyproducer.protocol.api import ApiKey
+from pyproducer.core.topics import Topics
+from pyproducer.errors import BrokerRejected, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
@@ -59,19 +47,6 @@ from pyproducer.records.codec import Codec
 __all__ = ["Engine", "EngineOptions"]
 
 logger = logging.getLogger("pyproducer.engine")
-
-#: Seconds for which a topic may be unknown to the brokers before its records fail: news of a
-#: topic just created takes a moment to reach every broker.
-UNKNOWN_TOPIC_GRACE: Final = 3.0
-
-#: Codes for a topic as a whole that asking again does not mend.
-_TOPIC_REFUSED: Final = {
-    ErrorCode.INVALID_TOPIC_EXCEPTION,
-    ErrorCode.TOPIC_AUTHORIZATION_FAILED,
-}
-
-#: Batch bodies below this many bytes are compressed where they are: a thread costs more.
-_NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +77,6 @@ class Engine:
         settler: what has no outcome yet.
         waiters: those who wait for buffer room.
         stats: totals.
-        contacted: True once a broker answered.
-        failed_addresses: address and reason of each failed attempt to reach any broker since
-            the last success.
     """
 
     def __init__(
@@ -118,10 +90,6 @@ class Engine:
         self._appender = appender
         self._identity = Identity()
         self._effects: list[Effect] = []
-        self._tags = 0
-        self._nodes: dict[int, Node] = {}
-        self._meta = Node(METADATA_NODE, "", 0)
-        self._reconnect = Backoff(*options.reconnect_backoff, random)
         retry = Backoff(*options.retry_backoff, random)
         self._lingering: deque[tuple[float, Batch]] = deque()
         self._expiring: list[tuple[float, int, Batch]] = []
@@ -131,15 +99,29 @@ class Engine:
         self._identity_at = 0.0
         self._identity_failures = 0
         self._identity_backoff = retry
-        self._sent_at: dict[int, float] = {}
         self._fatal: Exception | None = None
-        self._closing = False
         self.stats = Stats()
         self.settler = Settler(appender, ledger, self.stats)
         self.waiters = WaitLine(appender)
         self.cluster = Cluster(options.bootstrap, max_age=options.metadata_max_age, backoff=retry)
-        self.contacted = False
-        self.failed_addresses: list[tuple[str, str]] = []
+        self._links = Links(
+            self.cluster,
+            self._effects,
+            self.stats,
+            backoff=Backoff(*options.reconnect_backoff, random),
+            request_timeout=options.request_timeout,
+            max_in_flight=options.max_in_flight,
+            expect_acks=options.acks != 0,
+        )
+        self._topics = Topics(
+            self.cluster,
+            self._links,
+            appender,
+            self.settler,
+            auto_create=options.auto_create,
+            absorb=self._absorb,
+            ready=self.ready,
+        )
         self._sender = Sender(
             acks=options.acks,
             idempotent=options.idempotent,
@@ -165,10 +147,11 @@ class Engine:
         while self._again and self._again[0][0] <= now:
             self.ready(heapq.heappop(self._again)[2])
         self._ask(now)
-        for node in list(self._nodes.values()):
+        for node in self._links:
             self._serve(node, now)
         self.waiters.serve()
-        effects, self._effects = self._effects, []
+        effects = self._effects.copy()
+        self._effects.clear()
         return effects
 
     def begin_turn(self) -> None:
@@ -178,70 +161,32 @@ class Engine:
 
     def deadline(self) -> float | None:
         """When to poll again though nothing happened, in monotonic seconds; None for never."""
+        links = self._links
         at = min(
-            self._lingering[0][0] if self._lingering else _NEVER,
-            self._expiring[0][0] if self._expiring else _NEVER,
-            self._again[0][0] if self._again else _NEVER,
+            self._lingering[0][0] if self._lingering else NEVER,
+            self._expiring[0][0] if self._expiring else NEVER,
+            self._again[0][0] if self._again else NEVER,
             self._asking_at(),
-            min((self._node_at(node) for node in self._nodes.values()), default=_NEVER),
-            self._node_at(self._meta),
+            min(map(links.deadline, links), default=NEVER),
+            links.deadline(links.meta),
         )
-        return None if at == _NEVER else at
+        return None if at == NEVER else at
 
     def on_connected(self, node_id: int, versions: Mapping[int, tuple[int, int]]) -> None:
         """A connection is up and ready, and the broker told its API versions."""
-        node = self._node(node_id)
-        node.connected, node.connecting = True, False
-        if node.failures:
-            logger.info("connected to %s again", node.address)
-        node.failures = 0
-        node.last_error = ""
-        node.produce_version = min(
-            NEWEST_PRODUCE, versions.get(ApiKey.PRODUCE, (0, NEWEST_PRODUCE))[1]
-        )
-        self.contacted = True
-        self.failed_addresses.clear()
+        self._links.connected(node_id, versions)
 
     def on_disconnected(self, node_id: int, reason: str, now: float) -> None:
         """A connection is gone, or was never made; what it owed is not answered any more."""
-        node = self._node(node_id)
-        used = node.connected
-        node.connected = node.connecting = False
-        node.failures = 1 if used else node.failures + 1
-        node.retry_at = now + self._reconnect.delay(node.failures)
-        self.failed_addresses.append((node.address, reason))
-        if len(self.failed_addresses) > 64:
-            del self.failed_addresses[0]
-        if node.last_error != reason:
-            # One line for each change of the reason; a broker that stays down says no more.
-            level = logging.INFO if used and not node.in_flight else logging.WARNING
-            logger.log(level, "no connection to %s: %s", node.address, reason)
-            node.last_error = reason
-        if used:
-            self.stats.connections_lost += 1
-        owed = list(node.in_flight.items())
-        node.in_flight.clear()
-        for tag, (_, batches) in owed:
-            del self._sent_at[tag]
-            self._sender.on_lost(
-                batches, f"no answer from broker {node_id} ({node.address}): {reason}", now
-            )
-        if node is self._meta:
-            if self.cluster.asked:
-                self.cluster.lost(now)
-            self._identity_asked = False
-        elif owed or node.line:
-            self.stale(now)
+        self._lose(self._links.lost(node_id, reason, now), now)
 
     def on_answer(self, node_id: int, tag: int, response: Message | None, now: float) -> None:
         """A request was answered, or (response None) written where none is expected."""
-        node = self._node(node_id)
-        _, batches = node.in_flight.pop(tag)
-        self.stats.round_trip(now - self._sent_at.pop(tag))
+        node, batches = self._links.answered(node_id, tag, now)
         if response is None or isinstance(response, ProduceResponse):
             self._sender.on_answer(node, batches, response, now)
         elif isinstance(response, MetadataResponse):
-            self._learn(response, now)
+            self._topics.learn(response, now)
         elif isinstance(response, InitProducerIdResponse):
             self._identify(response, now)
 
@@ -310,9 +255,19 @@ class Engine:
         return self._fatal
 
     @property
+    def contacted(self) -> bool:
+        """True once a broker answered."""
+        return self._links.contacted
+
+    @property
+    def failed_addresses(self) -> list[tuple[str, str]]:
+        """Address and reason of each failed attempt to reach any broker since the last success."""
+        return self._links.failed_addresses
+
+    @property
     def in_flight(self) -> int:
         """Produce requests without an answer."""
-        return sum(len(node.in_flight) for node in self._nodes.values())
+        return self._links.in_flight
 
     # The sender's side.
 
@@ -339,7 +294,7 @@ class Engine:
     def ready(self, queue: PartitionQueue) -> None:
         """The partition may have something to send."""
         if queue.leader != NO_LEADER and (queue.waiting or queue.open_is_due):
-            self._nodes[queue.leader].join(queue)
+            self._links.node(queue.leader).join(queue)
 
     def stale(self, now: float) -> None:
         """A leader is not where metadata says."""
@@ -349,10 +304,7 @@ class Engine:
         self, queue: PartitionQueue, response: ProduceResponse, leader: int, epoch: int
     ) -> None:
         """A broker says who leads the partition now (KIP-951)."""
-        for endpoint in response.node_endpoints:
-            self.cluster.brokers[endpoint.node_id] = (endpoint.host, endpoint.port)
-        if leader in self.cluster.brokers:
-            self._lead(queue, leader, epoch)
+        self._topics.hint(queue, response, leader, epoch)
 
     def fatal(self, error: Exception, now: float) -> None:
         """The producer as a whole is refused: everything fails, and it takes no more."""
@@ -456,7 +408,8 @@ class Engine:
             self._absorb(now)
 
     def _shelf_expired(self, batch: Batch, now: float) -> Exception:
-        where = self.failed_addresses[-1] if self.failed_addresses else None
+        tried = self.failed_addresses
+        where = tried[-1] if tried else None
         why = (
             f"no broker answers; last tried {where[0]}: {where[1]}"
             if where
@@ -469,90 +422,7 @@ class Engine:
             retriable=True,
         )
 
-    # Cluster.
-
-    def _learn(self, response: MetadataResponse, now: float) -> None:
-        views = self.cluster.learn(response, now)
-        for view in views:
-            state = self._appender.topics.get(view.name)
-            if state is None:
-                continue
-            if view.leaders:
-                self._adopt(state, view, now)
-            elif view.error in _TOPIC_REFUSED:
-                self._refuse(state, view.error, now)
-            elif view.error == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION and (
-                not self._options.auto_create
-                and now - self.cluster.unknown_since[view.name] >= UNKNOWN_TOPIC_GRACE
-            ):
-                self._refuse(state, view.error, now)
-
-    def _adopt(self, state: TopicState, view: TopicView, now: float) -> None:
-        known = 0 if state.partitions is None else len(state.partitions)
-        if (
-            state.partitions is None
-            or len(view.leaders) > known
-            or (state.available != view.available and view.available)
-        ):
-            moved = self._appender.adopt(state, max(known, len(view.leaders)), view.available)
-            assert state.partitions is not None
-            for part in state.partitions[known:]:
-                part.queue = PartitionQueue(part)
-            if moved is not None:
-                shelf, homes = moved
-                self.settler.replace(shelf, homes)
-                self._absorb(now, shelf=shelf)
-        assert state.partitions is not None
-        for part, (leader, epoch) in zip(state.partitions, view.leaders, strict=False):
-            self._lead(part.queue, leader, epoch)
-        self._absorb(now)
-
-    def _lead(self, queue: PartitionQueue, leader: int, epoch: int) -> None:
-        if 0 <= epoch < queue.leader_epoch:
-            # Older news than what a broker told since.
-            return
-        queue.leader_epoch = max(queue.leader_epoch, epoch)
-        if leader >= 0 and leader not in self.cluster.brokers:
-            leader = NO_LEADER
-        if leader == queue.leader:
-            return
-        if queue.leader != NO_LEADER and queue.line:
-            self._nodes[queue.leader].line.remove(queue)
-            queue.line = False
-        queue.leader = leader
-        if leader != NO_LEADER:
-            self._node(leader)
-            # The pause was for the old leader's sake.
-            queue.muted_until = 0.0
-            self.ready(queue)
-
-    def _refuse(self, state: TopicState, code: int, now: float) -> None:
-        shelf = self._appender.refuse_shelf(state)
-        self.cluster.forget(state.name)
-        if shelf is None:
-            return
-        error: ProducerError
-        if code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
-            error = BrokerRejected(
-                f"{error_name(code)}: the broker does not let this client use topic "
-                f"{state.name!r}; grant it Describe and Write",
-                code=code,
-                topic=state.name,
-                elapsed=now - shelf.created,
-                broker_error="TOPIC_AUTHORIZATION_FAILED",
-            )
-        elif code == ErrorCode.INVALID_TOPIC_EXCEPTION:
-            error = UnknownTopic(
-                f"the broker does not accept {state.name!r} as the name of a topic",
-                topic=state.name,
-            )
-        else:
-            error = UnknownTopic(
-                f"topic {state.name!r} does not exist; create it, or set "
-                "allow_auto_create_topics where the broker may create topics by itself",
-                topic=state.name,
-            )
-        self.settler.fail(shelf, error, now)
+    # Metadata, the producer id, and the brokers.
 
     def _ask(self, now: float) -> None:
         """Metadata and the producer id, on their own connection."""
@@ -564,31 +434,27 @@ class Engine:
             and self._fatal is None
         )
         want_metadata = not self.cluster.asked and self.cluster.due_at <= now
-        meta = self._meta
+        meta = self._links.meta
         self._time_out(meta, now)
         if not (want_identity or want_metadata):
             return
         if not meta.connected:
-            if not meta.connecting and meta.retry_at <= now:
-                meta.host, meta.port = self.cluster.next_address()
-                meta.connecting = True
-                self._effects.append(Connect(METADATA_NODE, meta.host, meta.port))
+            self._links.connect(meta, now)
             return
         if want_metadata:
-            self._send(
-                meta, self.cluster.request(now, auto_create=self._options.auto_create), [], now
-            )
+            question = self.cluster.request(now, auto_create=self._options.auto_create)
+            self._links.send(meta, question, [], now)
         if want_identity:
             self._identity_asked = True
-            self._send(meta, InitProducerIdRequest(transactional_id=None), [], now)
+            self._links.send(meta, InitProducerIdRequest(transactional_id=None), [], now)
 
     def _asking_at(self) -> float:
-        at = _NEVER if self.cluster.asked else self.cluster.due_at
+        at = NEVER if self.cluster.asked else self.cluster.due_at
         if self._options.idempotent and not self._identity.known and not self._identity_asked:
             at = min(at, self._identity_at)
-        meta = self._meta
+        meta = self._links.meta
         if meta.connecting:
-            return _NEVER
+            return NEVER
         return at if meta.connected else max(at, meta.retry_at)
 
     def _identify(self, response: InitProducerIdResponse, now: float) -> None:
@@ -620,75 +486,31 @@ class Engine:
             now,
         )
 
-    # Nodes.
-
-    def _node(self, node_id: int) -> Node:
-        if node_id == METADATA_NODE:
-            return self._meta
-        node = self._nodes.get(node_id)
-        if node is None:
-            host, port = self.cluster.brokers[node_id]
-            node = self._nodes[node_id] = Node(node_id, host, port)
-        return node
-
     def _serve(self, node: Node, now: float) -> None:
         self._time_out(node, now)
-        if not node.line:
-            return
-        if not node.connected:
-            if not node.connecting and node.retry_at <= now:
-                # An address may have changed since the node was first seen.
-                node.host, node.port = self.cluster.brokers.get(
-                    node.node_id, (node.host, node.port)
-                )
-                node.connecting = True
-                self._effects.append(Connect(node.node_id, node.host, node.port))
-            return
-        if now < node.throttled_until:
-            return
-        while node.line and len(node.in_flight) < self._options.max_in_flight:
+        if node.line and not node.connected:
+            self._links.connect(node, now)
+        while node.line and self._links.may_send(node, now):
             made = self._sender.fill(node, now)
             if made is None:
                 return
             request, batches = made
-            self._send(node, request, batches, now)
-
-    def _send(self, node: Node, message: Message, batches: list[SealedBatch], now: float) -> None:
-        self._tags += 1
-        tag = self._tags
-        node.in_flight[tag] = (now + self._options.request_timeout, batches)
-        self._sent_at[tag] = now
-        produce = bool(batches)
-        self._effects.append(
-            Send(
-                node.node_id,
-                message,
-                tag,
-                expect_response=not produce or self._options.acks != 0,
-                max_version=NEWEST_PRODUCE if produce else None,
-            )
-        )
+            self._links.send(node, request, batches, now)
 
     def _time_out(self, node: Node, now: float) -> None:
-        for at, _ in node.in_flight.values():
-            if at <= now:
-                reason = f"a request stayed unanswered for {self._options.request_timeout:g} s"
-                self._effects.append(Disconnect(node.node_id, reason))
-                self.on_disconnected(node.node_id, reason, now)
-            # Requests are in the order of writing: the first is the oldest.
-            return
+        loss = self._links.overdue(node, now)
+        if loss is not None:
+            self._lose(loss, now)
 
-    def _node_at(self, node: Node) -> float:
-        at = _NEVER
-        for timeout, _ in node.in_flight.values():
-            at = timeout
-            break
-        if node.line:
-            if not node.connected and not node.connecting:
-                at = min(at, node.retry_at)
-            elif node.throttled_until and len(node.in_flight) < self._options.max_in_flight:
-                at = min(at, max(node.throttled_until, 0.0))
-        return at
+    def _lose(self, loss: Loss, now: float) -> None:
+        for batches in loss.owed:
+            self._sender.on_lost(batches, loss.reason, now)
+        if loss.node is self._links.meta:
+            if self.cluster.asked:
+                self.cluster.lost(now)
+            self._identity_asked = False
+        elif loss.owed or loss.node.line:
+            self.stale(now)
 
 
 def _as_exception(error: BaseException) -> Exception:

@@ -1,4 +1,4 @@
-"""Topics by the cluster's word: partitions adopted, leaders followed, what does not exist refused."""
+"""Topics by the word of the cluster: partitions adopted, leaders followed, strangers refused."""
 
 from __future__ import annotations
 
