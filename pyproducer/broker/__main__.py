@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from pyproducer.broker.broker import Broker
+from pyproducer.broker.log.directory import DataDirectoryError
 from pyproducer.errors import ConfigError
 
 
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ConfigError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    except OSError as error:
+    except (OSError, DataDirectoryError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0

@@ -52,7 +52,8 @@ def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[Topi
         specs = [TopicSpec(name, count) for name, count in topics.items()]
     else:
         specs = list(topics)
-    seen: set[str] = set()
+    names: set[str] = set()
+    twins: set[str] = set()
     for spec in specs:
         if not isinstance(spec, TopicSpec):
             raise ConfigError(
@@ -69,13 +70,20 @@ def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[Topi
                 f"topic {spec.name!r} has 1 to {MAX_PARTITIONS} partitions, not {spec.partitions}",
                 option="topics",
             )
-        if spec.name in seen or spec.name in INTERNAL_TOPICS:
-            raise ConfigError(
-                f"topic {spec.name!r} is "
-                + ("named twice" if spec.name in seen else "made by the broker itself"),
-                option="topics",
-            )
-        seen.add(spec.name)
+        twin = spec.name.replace(".", "_")
+        problem = (
+            "is made by the broker itself"
+            if spec.name in INTERNAL_TOPICS
+            else "is named twice"
+            if spec.name in names
+            else "differs from another in '.' and '_' only"
+            if twin in twins
+            else None
+        )
+        if problem is not None:
+            raise ConfigError(f"topic {spec.name!r} {problem}", option="topics")
+        names.add(spec.name)
+        twins.add(twin)
     return specs
 
 

@@ -38,8 +38,13 @@ async def handle(
                 result.low_watermark = _delete(node, topic.name, part)
             except Refused as refused:
                 result.error_code = refused.code
-            except OSError:
-                result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+    try:
+        # A start that is not recorded would move back at a crash: deleted records came back.
+        node.checkpoint()
+    except OSError:
+        for answered in response.topics:
+            for result in answered.partitions:
+                result.error_code = result.error_code or ErrorCode.KAFKA_STORAGE_ERROR
     return response
 
 
