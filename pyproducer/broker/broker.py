@@ -211,7 +211,7 @@ class Broker:
         on_ready: Callable[[Broker], None] | None = None,
         stop_signals: Sequence[signal.Signals] = (),
     ) -> None:
-        """Runs on the current loop until cancelled or one of the signals arrives, then stops cleanly.
+        """Runs on the current loop until cancelled or a stop signal arrives; stops cleanly.
 
         Args:
             on_ready: Called once connections are taken.

@@ -24,10 +24,12 @@ def get(broker: Broker, path: str) -> str:
 @pytest.fixture
 def served():
     """A broker with an HTTP side and five records."""
-    with Broker({"orders": 2}, http_port=0) as broker:
-        with WireClient(broker.bootstrap_servers) as client:
-            client.produce("orders", batch(5), partition=1)
-            yield broker
+    with (
+        Broker({"orders": 2}, http_port=0) as broker,
+        WireClient(broker.bootstrap_servers) as client,
+    ):
+        client.produce("orders", batch(5), partition=1)
+        yield broker
 
 
 def test_http_is_off_unless_asked_for():

@@ -24,7 +24,7 @@ from tests.helpers.wire_client import WireClient
 
 
 def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_start_and_stop_leave_nothing_behind():
@@ -188,7 +188,7 @@ def test_wait_for_says_how_many_there_are(broker: Broker, client: WireClient):
     wait_for that waits in vain tells what it saw.
     """
     client.produce("orders", batch(2))
-    with pytest.raises(TimeoutError, match="orders holds 2 records after 0.05 s, not 3"):
+    with pytest.raises(TimeoutError, match=r"orders holds 2 records after 0\.05 s, not 3"):
         broker.wait_for("orders", 3, timeout=0.05)
 
 

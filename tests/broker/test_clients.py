@@ -101,7 +101,7 @@ def test_kafka_python(broker: Broker):
     )
     partitions = [TopicPartition("orders", i) for i in range(3)]
     consumer.assign(partitions)
-    read = {message.value for message, _ in zip(consumer, range(COUNT), strict=False)}
+    read = {message.value for _, message in zip(range(COUNT), consumer, strict=False)}
     ends = consumer.end_offsets(partitions)
     found = consumer.offsets_for_times(dict.fromkeys(partitions, 1))
     consumer.close()

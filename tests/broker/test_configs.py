@@ -97,7 +97,7 @@ def test_topic_config_among_broker_configs_is_pointed_out():
     """
     A topic's key given to the broker is answered with the broker's key.
     """
-    with pytest.raises(Refused, match="message.max.bytes"):
+    with pytest.raises(Refused, match=r"message\.max\.bytes"):
         check_broker_configs({"max.message.bytes": "5"})
 
 

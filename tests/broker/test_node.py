@@ -245,7 +245,7 @@ def test_i10_block_is_recorded_before_its_first_id(tmp_path: Path):
     after_crash = ProducerIds(MetadataFile(disk, tmp_path))
     given.append(after_crash.take())
 
-    assert list(range(BLOCK_SIZE + 1)) + [2 * BLOCK_SIZE] == given
+    assert [*range(BLOCK_SIZE + 1), 2 * BLOCK_SIZE] == given
 
 
 def test_i10_no_id_if_the_block_cannot_be_recorded(tmp_path: Path):

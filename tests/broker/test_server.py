@@ -16,7 +16,13 @@ from pyproducer.protocol.frame import decode_response_header, encode_request
 from pyproducer.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from pyproducer.protocol.messages.metadata import MetadataRequest
+from pyproducer.protocol.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    TopicProduceData,
+)
 from tests.helpers.partition_logs import batch
+from tests.helpers.virtual_time import VirtualTime
 from tests.helpers.wire_client import WireClient
 
 HOSTILE = {
@@ -183,21 +189,42 @@ def test_connections_beyond_the_limit_are_closed():
     """
     max.connections: one more than allowed is closed at once, the others stay.
     """
-    with Broker(config={"max.connections": "1"}) as broker:
-        with WireClient(broker.bootstrap_servers) as first:
-            assert first.ask(ApiVersionsRequest(), 0).error_code == 0
-            with WireClient(broker.bootstrap_servers) as second:
-                assert second.is_closed()
-            assert first.ask(ApiVersionsRequest(), 0).error_code == 0
+    with (
+        Broker(config={"max.connections": "1"}) as broker,
+        WireClient(broker.bootstrap_servers) as first,
+    ):
+        assert first.ask(ApiVersionsRequest(), 0).error_code == 0
+        with WireClient(broker.bootstrap_servers) as second:
+            assert second.is_closed()
+        assert first.ask(ApiVersionsRequest(), 0).error_code == 0
 
 
-def _produce(payload: bytes):
-    from pyproducer.protocol.messages.produce import (
-        PartitionProduceData,
-        ProduceRequest,
-        TopicProduceData,
-    )
+def test_silent_connections_are_closed_and_waiting_ones_are_not():
+    """
+    connections.max.idle.ms: silence closes a connection, a fetch that waits keeps it.
+    """
+    clock = VirtualTime()
+    with (
+        Broker({"orders": 1}, clock=clock) as broker,
+        WireClient(broker.bootstrap_servers) as silent,
+        WireClient(broker.bootstrap_servers) as waiting,
+    ):
+        assert silent.ask(ApiVersionsRequest(), 0).error_code == 0
+        assert waiting.ask(ApiVersionsRequest(), 0).error_code == 0
+        part = FetchPartition(partition=0, partition_max_bytes=1000)
+        topics = [FetchTopic(topic="orders", partitions=[part])]
+        waiting.send(FetchRequest(max_wait_ms=60_000, min_bytes=1, topics=topics), 11)
+        while not broker._node().partition("orders", 0).watches:
+            threading.Event().wait(0.005)
+        clock.pass_time(700)
 
+        assert silent.is_closed()
+        with WireClient(broker.bootstrap_servers) as writer:
+            writer.produce("orders", batch(time=clock.wall_ms()))
+        assert len(waiting.receive().responses[0].partitions[0].records)
+
+
+def _produce(payload: bytes) -> ProduceRequest:
     return ProduceRequest(
         acks=1,
         timeout_ms=5000,

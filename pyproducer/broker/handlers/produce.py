@@ -75,10 +75,11 @@ def _has_transactional(request: ProduceRequest) -> bool:
     for topic in request.topic_data:
         for part in topic.partition_data:
             records = cast("memoryview | None", part.records)
-            if records is not None and len(records) > ATTRIBUTES_POSITION + 1:
-                # The attributes' low byte; what else is wrong with the batch is found later.
-                if records[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT:
-                    return True
+            if records is None or len(records) <= ATTRIBUTES_POSITION + 1:
+                continue
+            # The attributes' low byte; what else is wrong with the batch is found later.
+            if records[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT:
+                return True
     return False
 
 
