@@ -32,7 +32,7 @@ def run(command: list[str], address: str) -> None:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYPRODUCER_BOOTSTRAP_SERVER": address,
+        "PYPRODUCER_BOOTSTRAP_SERVERS": address,
     }
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False, timeout=120
@@ -84,6 +84,11 @@ def test_command_exists(command):
         )
         assert done.returncode == 0, done.stderr
         assert [] == [one for one in words if one.startswith("--") and one not in done.stdout]
+    elif words[0] == "export":
+        from pyproducer.cli.shared import ENVIRONMENT
+
+        name, _, value = words[1].partition("=")
+        assert (name, value) == (ENVIRONMENT[0], ADDRESS)
     elif words[:2] == ["pip", "install"]:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         name, _, extra = words[2].rstrip("]").partition("[")
