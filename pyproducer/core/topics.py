@@ -59,6 +59,9 @@ class Topics:
 
     def learn(self, response: MetadataResponse, now: float) -> None:
         """Metadata came."""
+        # A shelf that was begun in this very turn has no time yet, and what leaves it takes over
+        # its time: with none, it would be long expired.
+        self._absorb(now)
         for view in self._cluster.learn(response, now):
             state = self._appender.topics.get(view.name)
             if state is None:
