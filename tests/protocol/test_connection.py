@@ -323,6 +323,21 @@ def test_answer_to_nothing():
     assert "answer no request" in str(connection.error)
 
 
+def test_answer_that_was_not_wanted():
+    """An answer to acks=0, as some brokers send, is passed over; the next real one is taken."""
+    connection, peer = connected()
+    connection.send(produce(), tag="silent", expect_response=False)
+    connection.send(MetadataRequest(), tag="asked")
+    silent, asked = [header.correlation_id for header, _ in peer.requests()]
+    connection.receive_data(
+        answer(ProduceResponse(), 11, silent) + answer(MetadataResponse(), 12, asked)
+    )
+    assert ["asked"] == [one.tag for one in connection.answers()]
+    assert connection.error is None
+    connection.receive_data(answer(ProduceResponse(), 11, asked + 1))
+    assert "answer no request" in str(connection.error)
+
+
 def test_answer_that_cannot_be_parsed():
     """A broken body breaks the connection and names the message."""
     connection, peer = connected()
