@@ -20,9 +20,8 @@ from collections.abc import Iterable, Mapping
 from zlib import crc32 as _crc32
 
 from pyproducer.core import appender_rules as rules
-from pyproducer.errors import ProducerError
 from pyproducer.model import RecordMetadata, TimestampType
-from pyproducer.partitioner import PARTITIONERS, checked_partition
+from pyproducer.partitioner import PARTITIONERS, ask_partitioner
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
@@ -238,16 +237,22 @@ cdef class Batch:
 
     def split(self, list parts not None):
         """Hand the records over to smaller batches: (first index, batch), ascending."""
+        cdef Appender appender = self.home.topic.appender
         cdef Batch part
-        self.parts = parts
-        self.state = _SPLIT
-        self.buffer = None
-        for index, delivery, watcher in self.watchers:
-            first, part = self._part(index)
-            part.watchers.append((index - first, delivery, watcher))
-        for _, part in parts:
-            part.expected = self.expected
-        self.watchers = []
+        # Under the lock: another thread may be adding a callback.
+        appender.acquire()
+        try:
+            self.parts = parts
+            self.state = _SPLIT
+            self.buffer = None
+            for index, delivery, watcher in self.watchers:
+                first, part = self._part(index)
+                part.watchers.append((index - first, delivery, watcher))
+            for _, part in parts:
+                part.expected = self.expected
+            self.watchers = []
+        finally:
+            appender.unlock()
 
     def _part(self, index):
         found = self.parts[0]
@@ -390,7 +395,7 @@ cdef class Delivery:
             batch.home.topic.appender.host.block(self, timeout)
         try:
             self.outcome()
-        except ProducerError as error:
+        except Exception as error:
             return error
         return None
 
@@ -398,6 +403,8 @@ cdef class Delivery:
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
         cdef Batch batch = self.resolve()
         cdef Appender appender = batch.home.topic.appender
+        if not callable(callback) or appender.is_coroutine_function(callback):
+            raise rules.callback_error(batch.topic, callback)
         appender.acquire()
         try:
             batch = self.resolve()
@@ -631,6 +638,9 @@ cdef class TopicAppender:
             else:
                 appender.lock.acquire()
                 try:
+                    if appender.refusal is not None:
+                        # Closed by another thread while this one was serializing.
+                        raise appender.refusal()
                     if not appender.waiting:
                         delivery = appender.append(
                             topic, number, number < 0, &key_part, &value_part, packed,
@@ -846,10 +856,12 @@ cdef class Appender:
 
     cpdef TopicAppender entry(self, name):
         """The topic with the producer's own serializers."""
-        cdef TopicState state = self.topics.get(name)
+        cdef TopicState state
+        try:
+            state = self.topics.get(name)
+        except TypeError:
+            raise rules.topic_error(name) from None
         if state is None:
-            if type(name) is not str:
-                raise rules.topic_error(name)
             state = self.topic(name)
         if state.default is None:
             state.default = self.make_entry(state)
@@ -882,6 +894,8 @@ cdef class Appender:
             number = self.ask(topic, made.key)
         self.acquire()
         try:
+            if self.refusal is not None:
+                raise self.refusal()
             if self.waiting and not in_line:
                 return None
             return self.append_prepared(topic, number, made, True)
@@ -896,6 +910,7 @@ cdef class Appender:
             alone = self.failed_alone(topic, -1, error)
             # Whoever gets the handle looks at it.
             alone.expected = True
+            self.records += 1
             return _delivery(alone, 0, 0)
         finally:
             self.unlock()
@@ -965,7 +980,7 @@ cdef class Appender:
                     batch = state.open
                     if batch is not None:
                         return self.append(
-                            topic, state.number, False, key, value, headers, timestamp,
+                            topic, state.number, True, key, value, headers, timestamp,
                             on_delivery, urgent, delivery, charge,
                         )
         if batch is None:
@@ -1042,6 +1057,8 @@ cdef class Appender:
         cdef Py_ssize_t charge = made.bound()
         self.acquire()
         try:
+            if self.refusal is not None:
+                raise self.refusal()
             if self.waiting and not in_line:
                 return None
             if self.used + charge > self.limit:
@@ -1093,12 +1110,11 @@ cdef class Appender:
         cdef object count = len(topic.partitions)
         if key is not None and type(key) is not bytes:
             key = key.encode()
-        number = topic.function(key, count)
         if self.custom:
-            return checked_partition(
-                number, count, partitioner=self.partitioner.name, topic=topic.name
+            return ask_partitioner(
+                self.partitioner, topic.function, key, count, topic=topic.name
             )
-        return number
+        return topic.function(key, count)
 
     # Opening and closing.
 
@@ -1127,10 +1143,12 @@ cdef class Appender:
         return 0
 
     cdef int starve(self) except -1:
-        # The engine stops lingering: only what is sent makes room.
+        # The engine stops lingering: only what is sent makes room. It knows by itself of those
+        # who wait already, and would be woken at every step only to find no room for them again.
         if not self.starved:
             self.starved = True
-            self.wake()
+            if not self.waiting:
+                self.wake()
         return 0
 
     cdef int wake(self) except -1:
@@ -1141,7 +1159,7 @@ cdef class Appender:
 
     # Called by the engine.
 
-    def topic(self, str name not None):
+    def topic(self, name):
         """The state of a topic, made at its first use.
 
         Raises:
@@ -1149,7 +1167,7 @@ cdef class Appender:
         """
         state = self.topics.get(name)
         if state is None:
-            rules.check_topic_name(name)
+            name = rules.check_topic_name(name)
             self.acquire()
             try:
                 state = self.topics.setdefault(name, TopicState(self, name))

@@ -34,7 +34,7 @@ from pyproducer.core.appender_rules import (
     topic_error,
     wrong_partition,
 )
-from pyproducer.partitioner import Partitioner, checked_partition
+from pyproducer.partitioner import Partitioner, ask_partitioner
 
 __all__ = [
     "ACKED",
@@ -132,10 +132,11 @@ class Appender:
 
     def entry(self, name: str) -> TopicAppender:
         """The topic with the producer's own serializers."""
-        state = self.topics.get(name)
+        try:
+            state = self.topics.get(name)
+        except TypeError:
+            raise topic_error(name) from None
         if state is None:
-            if type(name) is not str:
-                raise topic_error(name)
             state = self.topic(name)
         entry = state.default
         if entry is None:
@@ -168,6 +169,9 @@ class Appender:
             # The user's function runs outside the lock.
             number = self._route(topic, made.key)
         with self.lock:
+            if self.refusal is not None:
+                # Closed by another thread while this one was serializing.
+                raise self.refusal()
             if self.waiting and not in_line:
                 return None
             return self._append(topic, number, made, True)
@@ -178,6 +182,7 @@ class Appender:
             alone = self._failed_alone(topic, -1, error)
             # Whoever gets the handle looks at it.
             alone.expected = True
+            self.records += 1
             return Delivery(alone, 0, 0)
 
     def _failed_alone(self, topic: TopicState, number: int, error: BaseException) -> Batch:
@@ -262,6 +267,8 @@ class Appender:
 
     def _admit_to_shelf(self, topic: TopicState, made: Prepared, in_line: bool) -> Delivery | None:
         with self.lock:
+            if self.refusal is not None:
+                raise self.refusal()
             if self.waiting and not in_line:
                 return None
             charge = made.size_bound
@@ -299,10 +306,9 @@ class Appender:
             if topic.sticky < 0:
                 topic.sticky = topic.available[self._choose(len(topic.available))]
             return topic.sticky
-        number = topic.function(key, count)
         if partitioner.custom:
-            return checked_partition(number, count, partitioner=partitioner.name, topic=topic.name)
-        return number
+            return ask_partitioner(partitioner, topic.function, key, count, topic=topic.name)
+        return topic.function(key, count)
 
     # Opening and closing.
 
@@ -328,10 +334,12 @@ class Appender:
         self._closed.append(batch)
 
     def _starve(self) -> None:
-        # The engine stops lingering: only what is sent makes room.
+        # The engine stops lingering: only what is sent makes room. It knows by itself of those
+        # who wait already, and would be woken at every step only to find no room for them again.
         if not self.starved:
             self.starved = True
-            self._wake()
+            if not self.waiting:
+                self._wake()
 
     def _wake(self) -> None:
         if self.asleep:
@@ -348,7 +356,7 @@ class Appender:
         """
         state = self.topics.get(name)
         if state is None:
-            check_topic_name(name)
+            name = check_topic_name(name)
             with self.lock:
                 state = self.topics.setdefault(name, TopicState(self, name))
         return state

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer.errors import ProducerError
+from pyproducer.core.appender_rules import callback_error
 from pyproducer.model import RecordMetadata, TimestampType
 
 if TYPE_CHECKING:
@@ -134,15 +134,17 @@ class Batch:
 
     def split(self, parts: list[tuple[int, Batch]]) -> None:
         """Hand the records over to smaller batches: (first index, batch), ascending."""
-        self.parts = parts
-        self.state = SPLIT
-        self._chunks = []
-        for index, delivery, watcher in self.watchers:
-            first, part = self._part(index)
-            part.watchers.append((index - first, delivery, watcher))
-        for _, part in parts:
-            part.expected = self.expected
-        self.watchers = []
+        # Under the lock: another thread may be adding a callback.
+        with self.home.topic.appender.lock:
+            self.parts = parts
+            self.state = SPLIT
+            self._chunks = []
+            for index, delivery, watcher in self.watchers:
+                first, part = self._part(index)
+                part.watchers.append((index - first, delivery, watcher))
+            for _, part in parts:
+                part.expected = self.expected
+            self.watchers = []
 
     def _part(self, index: int) -> tuple[int, Batch]:
         assert self.parts is not None
@@ -228,15 +230,18 @@ class Delivery:
             batch.home.topic.appender.host.block(self, timeout)
         try:
             self._outcome()
-        except ProducerError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it failed with
             return error
         return None
 
     def add_done_callback(self, callback: Callable[[Delivery], object]) -> None:
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
         batch = self._resolve()
-        host = batch.home.topic.appender.host
-        with batch.home.topic.appender.lock:
+        appender = batch.home.topic.appender
+        if not callable(callback) or appender.is_coroutine_function(callback):
+            raise callback_error(batch.topic, callback)
+        host = appender.host
+        with appender.lock:
             batch = self._resolve()
             if batch.state <= CLOSED:
                 batch.watchers.append((self._index, self, callback))

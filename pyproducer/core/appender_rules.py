@@ -121,7 +121,7 @@ def partition_error(topic: str, value: object) -> UsageError:
 def callback_error(topic: str, value: object) -> UsageError:
     """on_delivery cannot be called, or would only make a coroutine that nobody awaits."""
     return UsageError(
-        f"on_delivery to {topic!r} must be a plain callable of one argument (the Delivery), "
+        f"a callback for {topic!r} must be a plain callable of one argument (the Delivery), "
         f"not a coroutine function; got {_brief(value)}"
     )
 
@@ -135,18 +135,24 @@ def wrong_partition(topic: str, number: int, count: int) -> UnknownTopic:
     )
 
 
-def check_topic_name(name: str) -> None:
-    """Refuse a name that no Kafka cluster can have as a topic.
+def check_topic_name(name: object) -> str:
+    """The name as a plain str, if a Kafka cluster can have a topic of it.
 
     Raises:
+        UsageError: it is no str.
         UnknownTopic: it is not 1 to 249 of ``a-z A-Z 0-9 . _ -``, or is "." or "..".
     """
+    if not isinstance(name, str):
+        raise topic_error(name)
+    # A member of a StrEnum is welcome; its own __str__ need not be its text.
+    name = str.__str__(name)
     if _LEGAL_NAME.fullmatch(name) is None or name in {".", ".."}:
         raise UnknownTopic(
             f"{_brief(name)} is no legal topic name: use 1 to 249 of the characters "
             "a-z A-Z 0-9 . _ -, and not '.' or '..' alone",
             topic=name,
         )
+    return name
 
 
 def wrong_thread() -> WrongLoop:

@@ -27,7 +27,7 @@ class Deliveries:
     __slots__ = ("_at", "_line")
 
     def __init__(self) -> None:
-        self._line: deque[Batch] = deque()
+        self._line: deque[Batch | Callable[[], object]] = deque()
         self._at = 0
 
     def __bool__(self) -> bool:
@@ -38,11 +38,22 @@ class Deliveries:
         if batch.watchers:
             self._line.append(batch)
 
+    def then(self, callback: Callable[[], object]) -> None:
+        """Call back once all watchers added before have been told; at once if they have."""
+        if self._line:
+            self._line.append(callback)
+        else:
+            callback()
+
     def run(self, clock: Callable[[], float], slice_s: float) -> None:
         """Tell watchers for about ``slice_s`` seconds; what is left waits for the next call."""
         end = clock() + slice_s
         while self._line:
             batch = self._line[0]
+            if callable(batch):
+                self._line.popleft()
+                batch()
+                continue
             self._at = run_watchers(batch, self._at, self._at + _STRIDE)
             if not batch.watchers:
                 self._line.popleft()

@@ -53,8 +53,7 @@ class Settler:
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
         """The records of a batch (or shelf) have moved into others."""
-        self.live.pop(batch.serial, None)
-        self._appender.recharge(batch, 0)
+        self._let_go(batch)
         for part in parts:
             self.live.setdefault(part.serial, part)
         for flush in list(self._flushes):
@@ -74,9 +73,17 @@ class Settler:
         if flush in self._flushes:
             self._flushes.remove(flush)
 
-    def _settled(self, batch: Batch, failed: int) -> None:
+    def _let_go(self, batch: Batch) -> None:
         self.live.pop(batch.serial, None)
         self._appender.recharge(batch, 0)
+        sealed, batch.sealed = batch.sealed, None
+        if sealed is not None:
+            # Its header, body and attempts are of no use any more, and a caller may keep a
+            # handle, thus the batch, for as long as he likes.
+            sealed.body = None
+
+    def _settled(self, batch: Batch, failed: int) -> None:
+        self._let_go(batch)
         self.deliveries.add(batch)
         for flush in list(self._flushes):
             flush.settled(batch, failed)
