@@ -145,6 +145,29 @@ def resolve(option: PartitionerOption) -> Partitioner:
     return Partitioner(_name_of(function), lambda: function, False, False, True)
 
 
+def ask_partitioner(
+    partitioner: Partitioner,
+    function: PartitionFunction,
+    key: bytes | None,
+    count: int,
+    *,
+    topic: str,
+) -> int:
+    """Return the partition that a user's own function chooses.
+
+    Raises:
+        UsageError: it raised (the cause), or returned no partition of the topic.
+    """
+    try:
+        number = function(key, count)
+    except Exception as cause:
+        raise UsageError(
+            f"partitioner {partitioner.name} failed for topic {topic!r}: "
+            f"{type(cause).__name__}: {cause}"
+        ) from cause
+    return checked_partition(number, count, partitioner=partitioner.name, topic=topic)
+
+
 def checked_partition(partition: object, count: int, *, partitioner: str, topic: str) -> int:
     """Return what a user's partitioner chose, if it is a partition.
 
