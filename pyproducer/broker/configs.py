@@ -263,10 +263,17 @@ class BrokerConfig:
 
     Args:
         static: What the broker was started with; checked by `check_broker_configs` before.
+
+    Attributes:
+        static: The same.
+        facts: Configurations that say where this broker is, whose values come from elsewhere.
+        all_brokers: What was set while running, for all brokers.
+        this_broker: What was set while running, for this one.
     """
 
     def __init__(self, static: Mapping[str, str] | None = None) -> None:
         self.static = dict(static or {})
+        self.facts: dict[str, str] = {}
         self.all_brokers: dict[str, str] = {}
         self.this_broker: dict[str, str] = {}
 
@@ -277,6 +284,7 @@ class BrokerConfig:
             for values, source in (
                 (self.this_broker, ConfigSource.BROKER),
                 (self.all_brokers, ConfigSource.ALL_BROKERS),
+                (self.facts, ConfigSource.STATIC),
                 (self.static, ConfigSource.STATIC),
             )
             if name in values

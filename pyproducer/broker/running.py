@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 from pyproducer.broker.configs import BrokerConfig
@@ -29,13 +32,15 @@ class RunningBroker:
         http_port: Port of the HTTP side, or None if there is none.
     """
 
-    def __init__(self, node: Node, folder: tempfile.TemporaryDirectory[str] | None) -> None:
+    def __init__(self, node: Node, folder: _TemporaryFolder | None) -> None:
         self.node = node
         self.http_port: int | None = None
         # Unwound from the last entry to the first, also when opening fails half-way.
         self._exit = contextlib.AsyncExitStack()
+        # Kept: the folder goes as soon as nobody holds it any more.
+        self._folder = folder
         if folder is not None:
-            self._exit.callback(folder.cleanup)
+            self._exit.callback(folder.remove)
 
     @classmethod
     async def open(cls, settings: BrokerSettings) -> RunningBroker:
@@ -49,8 +54,8 @@ class RunningBroker:
         folder = None
         data_dir, fs = settings.data_dir, settings.fs
         if data_dir is None:
-            folder = tempfile.TemporaryDirectory(prefix="pyproducer-broker-")
-            data_dir = Path(folder.name)
+            folder = _TemporaryFolder()
+            data_dir = folder.path
         running = cls(
             Node(
                 data_dir,
@@ -83,6 +88,14 @@ class RunningBroker:
         self._exit.push_async_callback(server.close)
         node.advertised_port = await server.start(settings.host, settings.port)
         node.advertised_host = settings.advertised_host
+        node.config.facts = {
+            "advertised.listeners": f"PLAINTEXT://{node.advertised_host}:{node.advertised_port}",
+            "broker.id": str(node.node_id),
+            "listeners": f"PLAINTEXT://{settings.host}:{node.advertised_port}",
+            "log.dirs": node.data_dir,
+            "node.id": str(node.node_id),
+            "process.roles": "broker,controller",
+        }
         if settings.http_port is not None:
             from pyproducer.broker.admin_http import AdminHttp
 
@@ -101,6 +114,23 @@ class RunningBroker:
             )
         chores = asyncio.create_task(housekeeping.run(), name="housekeeping")
         self._exit.push_async_callback(_end, chores)
+
+
+class _TemporaryFolder:
+    """A folder that goes with the broker, or with the process if nobody stops the broker.
+
+    Unlike `tempfile.TemporaryDirectory`, it outlives the exit of a forked child, which has a
+    copy of this object and no broker.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="pyproducer-broker-"))
+        self.remove = weakref.finalize(self, _remove, self.path, os.getpid())
+
+
+def _remove(path: Path, owner: int) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _make_topics(node: Node, settings: BrokerSettings) -> None:

@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -249,6 +251,37 @@ def test_topics_that_collide_with_kept_ones_are_refused_at_start(tmp_path: Path)
         pass
     with pytest.raises(ConfigError, match="collides"):
         Broker({"a_b": 1}, data_dir=tmp_path).start()
+
+
+def test_forked_child_leaves_the_folder_alone():
+    """
+    A child process that inherits a running broker and exits removes nothing of it.
+    """
+    program = """
+import os, sys
+from pathlib import Path
+from pyproducer.broker import Broker
+
+with Broker({"orders": 1}) as broker:
+    folder = Path(broker._node().data_dir)
+    child = os.fork()
+    if child == 0:
+        broker.stop()
+        sys.exit(0)
+    status = os.waitpid(child, 0)[1]
+    print(status, (folder / "orders-0").exists(), len(broker.records("orders")))
+print(folder.exists())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert ("0 True 0\nFalse\n", "") == (ran.stdout, ran.stderr)
 
 
 def test_advertised_host():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+import pyproducer.broker
 from pyproducer.broker.configs import (
     BrokerConfig,
     ConfigSource,
@@ -153,3 +155,15 @@ def test_stronger_layers_win():
         ("100", ConfigSource.TOPIC),
     ] == [(one.value, one.source) for one in seen]
     assert 5 == len(seen[-1].synonyms)
+
+
+def test_every_implemented_broker_config_is_used():
+    """
+    A broker config called implemented defaults a topic config or is read somewhere in the broker.
+    """
+    folder = Path(pyproducer.broker.__file__).parent
+    source = "".join(path.read_text() for path in folder.rglob("*.py"))
+    defaults = {name for spec in topic_specs().values() for name in spec.synonyms}
+    ours = {name for name, spec in broker_specs().items() if spec.implemented}
+
+    assert set() == {name for name in ours - defaults if f'"{name}"' not in source}

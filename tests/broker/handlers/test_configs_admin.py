@@ -106,6 +106,8 @@ def test_t11_every_broker_config_is_listed(client: WireClient):
     assert list(broker_specs()) == list(rows)
     assert (None, True) == (rows["ssl.key.password"].value, rows["ssl.key.password"].is_sensitive)
     assert rows["node.id"].read_only
+    assert ("1", 4) == (rows["node.id"].value, rows["node.id"].config_source)
+    assert "PLAINTEXT://127.0.0.1:" in rows["advertised.listeners"].value
     assert not rows["log.retention.ms"].read_only
 
 
