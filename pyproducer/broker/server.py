@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import sys
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 QUEUE_LIMIT = 1 << 20
 #: Answers above this size make the connection wait for its client before the next request.
 WRITE_LIMIT = 256 << 10
-#: Below Python 3.12 `writelines` joins what it gets; buffers from this size on go out one by one.
+#: Buffers from this size on are written by themselves; smaller neighbours are put together.
 SMALL_BUFFER = 16 << 10
 
 
@@ -267,10 +266,11 @@ class Connection(asyncio.BufferedProtocol):
 
 
 def write_buffers(transport: asyncio.WriteTransport, buffers: Sequence[Buffer]) -> None:
-    """Writes the buffers in order without copying the large ones together."""
-    if sys.version_info >= (3, 12):
-        transport.writelines(buffers)
-        return
+    """Writes the buffers in order, without copying the large ones together.
+
+    Not `writelines`: up to Python 3.11 it joins everything, and in 3.12 and 3.13 it forgets to
+    call `pause_writing`, so that a client that does not read would be buffered for without end.
+    """
     small: list[Buffer] = []
     for buffer in buffers:
         if len(buffer) < SMALL_BUFFER:
