@@ -256,9 +256,9 @@ class Broker:
             node = self._node()
             try:
                 node.topics.check_new(spec.name)
+                node.create_topics([spec])
             except Refused as refused:
-                raise ConfigError(str(refused.message), option="topics") from None
-            node.create_topics([spec])
+                raise ConfigError(str(refused.message), option="topics") from refused
 
         self._background().call(create())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 DEFAULT_NODE_ID = 1
 _BROKER_CONFIGS = "broker_configs"
 _STARTS = "starts"
+#: Open files that logs leave to connections and everything else.
+_FILES_RESERVED = 256
 
 
 class Node:
@@ -200,9 +203,12 @@ class Node:
 
         Raises:
             OSError: They could not be written.
-            Refused: KAFKA_STORAGE_ERROR: a log could not be made.
+            Refused: POLICY_VIOLATION: this process may not open that many files, or
+                KAFKA_STORAGE_ERROR: a log could not be made.
         """
-        made = self.topics.create(specs)
+        wanted = list(specs)
+        self._check_files(sum(spec.partitions for spec in wanted))
+        made = self.topics.create(wanted)
         try:
             for topic in made:
                 self._lead(topic)
@@ -236,9 +242,10 @@ class Node:
 
         Raises:
             OSError: It has as many as before.
-            Refused: KAFKA_STORAGE_ERROR: a log could not be made, and so likewise.
+            Refused: POLICY_VIOLATION or KAFKA_STORAGE_ERROR, and so likewise.
         """
         before = self.topics[name].partitions
+        self._check_files(partitions - before)
         topic = self.topics.grow(name, partitions)
         try:
             self._lead(topic)
@@ -317,6 +324,20 @@ class Node:
                 await asyncio.to_thread(ticket.sync)
             finally:
                 one.end_flush(ticket)
+
+    def _check_files(self, more: int) -> None:
+        """Returns if so many more partitions leave enough files for connections."""
+        # A broker that has used up its files with logs can accept nobody to tell them.
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if limit == resource.RLIM_INFINITY:
+            return
+        room = limit - min(_FILES_RESERVED, limit // 2) - len(self._partitions)
+        if more > room:
+            raise Refused(
+                ErrorCode.POLICY_VIOLATION,
+                f"{more} more partitions need {more} open files, and this process may open "
+                f"{max(room, 0)} more for logs; raise its limit (ulimit -n {limit})",
+            )
 
     def _lead(self, topic: Topic) -> None:
         """Every partition of the topic that has none yet gets its log and takes requests."""

@@ -135,13 +135,13 @@ def _remove(path: Path, owner: int) -> None:
 
 def _make_topics(node: Node, settings: BrokerSettings) -> None:
     missing = [spec for spec in settings.topics if node.topics.get(spec.name) is None]
-    for spec in missing:
-        try:
+    try:
+        for spec in missing:
             node.topics.check_new(spec.name)
-        except Refused as refused:
-            raise ConfigError(str(refused.message), option="topics") from None
-    if missing:
-        node.create_topics(missing)
+        if missing:
+            node.create_topics(missing)
+    except Refused as refused:
+        raise ConfigError(str(refused.message), option="topics") from refused
 
 
 async def _end(task: asyncio.Task[None]) -> None:

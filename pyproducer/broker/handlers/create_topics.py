@@ -52,7 +52,11 @@ async def handle(
         try:
             node.create_topics(specs.values())
         except (OSError, Refused) as error:
-            failure = Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"cannot be written: {error}")
+            failure = (
+                error
+                if isinstance(error, Refused)
+                else Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"cannot be written: {error}")
+            )
             results |= {name: _refusal(name, failure) for name in specs}
             specs = {}
     results |= {name: _made(node, spec) for name, spec in specs.items()}

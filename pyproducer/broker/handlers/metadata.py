@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
@@ -20,6 +21,8 @@ from pyproducer.protocol.messages.metadata import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+log = logging.getLogger(__name__)
 
 _NULL_ID_VERSION = 12
 _CLUSTER_OPERATIONS_VERSIONS = range(8, 11)
@@ -82,6 +85,9 @@ def _named(
             code = ErrorCode.LEADER_NOT_AVAILABLE
     except Refused as refused:
         code = ErrorCode(refused.code)
+    except OSError:
+        log.exception("cannot create topic %s", wanted.name)
+        code = ErrorCode.KAFKA_STORAGE_ERROR
     return MetadataResponseTopic(error_code=code, name=wanted.name)
 
 

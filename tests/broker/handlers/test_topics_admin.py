@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import uuid
 from typing import Any
 
@@ -228,6 +229,22 @@ def test_w7_config_without_effect_is_refused(client: WireClient):
     assert ErrorCode.INVALID_CONFIG == refused.error_code
     assert "no effect" in refused.error_message
     assert 0 == accepted.error_code
+
+
+def test_partitions_that_would_use_up_all_files_are_refused(
+    client: WireClient, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    A topic that would leave no files for connections gets 44 and what to change.
+    """
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (300, 300))
+    too_many = create(client, partitions=150)
+    fitting = create(client, partitions=100)
+
+    assert ErrorCode.POLICY_VIOLATION == too_many.error_code
+    assert "ulimit -n" in too_many.error_message
+    assert 0 == fitting.error_code
+    assert ErrorCode.POLICY_VIOLATION == grow(client, "new", 200)[1]
 
 
 def test_internal_topics_cannot_be_made(client: WireClient):
