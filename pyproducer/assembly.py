@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pyproducer.clock import Clock, SystemClock
@@ -17,18 +17,20 @@ from pyproducer.config import ProducerConfig, parse_bootstrap
 from pyproducer.core.appender import Appender, TopicAppender, TopicState
 from pyproducer.core.delivery import Ledger
 from pyproducer.core.engine import Engine, EngineOptions
-from pyproducer.errors import ConfigError, ForkedProducer, NotStarted, ProducerError
+from pyproducer.errors import ConfigError, NotStarted, ProducerError
 from pyproducer.formats import Formats, SerializerContext, arity
-from pyproducer.interceptors import InterceptedAppender, Interceptor
+from pyproducer.interceptors import InterceptedAppender, Interceptor, check_interceptors
 from pyproducer.model import DeliveryFailure
-from pyproducer.net.runner import Runner
+from pyproducer.net.runner import Runner, forked
 from pyproducer.partitioner import resolve
 from pyproducer.records.codec import CODECS_BY_NAME
 
-__all__ = ["Assembly", "Entry"]
+__all__ = ["Assembly", "Entry", "forked"]
 
 #: What a topic handle calls for every record.
 Entry = TopicAppender | InterceptedAppender
+
+_NO_LOCK: AbstractContextManager[Any] = nullcontext()
 
 _assemblies: weakref.WeakSet[Assembly] = weakref.WeakSet()
 
@@ -68,6 +70,9 @@ class Assembly:
                 "no bootstrap_servers given; name a broker or two as 'host:port,host:port'",
                 option="bootstrap_servers",
             )
+        if on_delivery_failure is not None:
+            _check_callback("on_delivery_failure", on_delivery_failure)
+        check_interceptors(interceptors)
         self.config = config
         self.bootstrap = parse_bootstrap(servers)
         self.started = False
@@ -77,6 +82,7 @@ class Assembly:
         self._arities = (arity(key_serializer, "key"), arity(value_serializer, "value"))
         self._interceptors = tuple(interceptors)
         self._entries: dict[str, InterceptedAppender] = {}
+        self._lock = _NO_LOCK if lock is None else lock
         clock = SystemClock() if clock is None else clock
         chance = random.Random()  # noqa: S311 - spreads load and retries, guards nothing
         self.runner = Runner(
@@ -111,7 +117,7 @@ class Assembly:
             Ledger(on_delivery_failure),
             chance.random,
         )
-        self.runner.bind(self.engine)
+        self.runner.bind(self.engine, self.refuse)
         _assemblies.add(self)
 
     def entry(self, topic: str) -> Entry:
@@ -140,15 +146,21 @@ class Assembly:
             UnknownTopic: no cluster can have a topic of this name.
         """
         state = self.appender.topic(name)
-        if compression_type is not None:
-            self._set_codec(state, compression_type)
-        if allow_formats:
-            self.formats.allow(name, allow_formats)
         inner = self._make(
             state,
             self._key_serializer if key_serializer is None else key_serializer,
             self._value_serializer if value_serializer is None else value_serializer,
         )
+        if isinstance(allow_formats, str):
+            raise ConfigError(
+                f"allow_formats={allow_formats!r} must be a set of names, not one str; write "
+                f"{{{allow_formats!r}}}",
+                option="allow_formats",
+            )
+        if compression_type is not None:
+            self._set_codec(state, compression_type)
+        if allow_formats:
+            self.formats.allow(state.name, allow_formats)
         return InterceptedAppender(inner, self._interceptors) if self._interceptors else inner
 
     @property
@@ -157,8 +169,22 @@ class Assembly:
         return not self._interceptors
 
     def refuse(self, make: Callable[[], BaseException] | None) -> None:
-        """Make every further call fail with this; None takes records again."""
-        self.appender.refusal = make
+        """Make every further call fail with this; None takes records again.
+
+        A call that is filling a batch at this moment, in another thread, is through when this
+        returns; those that come to it later are refused.
+        """
+        with self._lock:
+            self.appender.refusal = make
+
+    def forget(self) -> None:
+        """This is the child of a fork: whatever was started belongs to the parent."""
+        if self._lock is not _NO_LOCK:
+            # Another thread of the parent may have held it at the fork; it does not live here.
+            self._lock = self.appender.lock = threading.RLock()
+        if self.started or self.runner.running:
+            self.runner.forget()
+            self.appender.refusal = forked
 
     def _make_default(self, state: TopicState) -> TopicAppender:
         return self._make(state, self._key_serializer, self._value_serializer)
@@ -180,7 +206,7 @@ class Assembly:
         )
 
     def _set_codec(self, state: TopicState, name: str) -> None:
-        codec = CODECS_BY_NAME.get(name)
+        codec = CODECS_BY_NAME.get(name) if isinstance(name, str) else None
         if codec is None:
             raise ConfigError(
                 f"compression_type={name!r} is not known; use one of "
@@ -231,18 +257,18 @@ def _not_started() -> ProducerError:
     )
 
 
-def forked() -> ProducerError:
-    """The error of every call in a process that inherited a started producer."""
-    return ForkedProducer(
-        "this producer was started by the parent process and its connections belong there; "
-        "make or start one after the fork"
-    )
+def _check_callback(option: str, callback: object) -> None:
+    if not callable(callback) or inspect.iscoroutinefunction(callback):
+        raise ConfigError(
+            f"{option}={callback!r} must be a plain callable of one argument, not a coroutine "
+            "function",
+            option=option,
+        )
 
 
 def _after_fork() -> None:
     for assembly in list(_assemblies):
-        if assembly.started:
-            assembly.refuse(forked)
+        assembly.forget()
 
 
 if hasattr(os, "register_at_fork"):

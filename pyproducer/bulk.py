@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any, TypeAlias
 
 from pyproducer.core.appender import Delivery, Prepared
@@ -65,7 +65,7 @@ class DeliveryGroup:
                 # there are batches.
                 try:
                     yield from delivery.__await__()
-                except ProducerError:
+                except Exception:  # noqa: S112 - settled() tells of it
                     continue
         return self.settled()
 
@@ -109,23 +109,29 @@ def columns(
     """The columns of a bulk call as rows, once they are known to fit together.
 
     Raises:
-        TypeError: ``values`` is one value rather than many.
+        TypeError: a column is one value rather than many, or has no length.
         UsageError: the columns differ in length, or headers are given in both ways.
     """
-    if isinstance(values, (str, bytes, bytearray, memoryview, dict)):
-        raise TypeError(
-            f"values must be a sequence of values, not one {type(values).__name__}; "
-            "wrap it in a list"
-        )
-    rows = list(values)
     given = {
+        "values": values,
         "keys": keys,
         "partitions": partitions,
         "timestamps_ms": timestamps_ms,
         "headers_each": headers_each,
     }
+    for name, given_column in given.items():
+        if isinstance(given_column, (str, bytes, bytearray, memoryview, Mapping)):
+            raise TypeError(
+                f"{name} must be a sequence with one entry for each record, not one "
+                f"{type(given_column).__name__}; wrap it in a list"
+            )
+    rows = list(values)
     for name, column in given.items():
-        if column is not None and len(column) != len(rows):
+        if column is None or column is values:
+            continue
+        if not isinstance(column, Sized):
+            raise TypeError(f"{name} has no length; make it a list, of as many entries as values")
+        if len(column) != len(rows):
             raise UsageError(
                 f"{name} has {len(column)} entries for {len(rows)} values; "
                 "columns must be of equal length"
@@ -161,8 +167,9 @@ def fill(
         try:
             made = accept(value, key, headers, partition, timestamp_ms, None, False)
         except ProducerError as error:
-            if isinstance(error, UsageError) and type(error) is not UsageError:
+            if isinstance(error, UsageError) and type(error) is not UsageError and not deliveries:
                 # Not this record is at fault but the producer: closed, forked, not started.
+                # Later it is told of the rest alone: those before have an outcome of their own.
                 raise
             deliveries.append(reject(error))
             continue

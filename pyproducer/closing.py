@@ -10,13 +10,27 @@ from pyproducer.errors import (
     ProducerClosed,
     ProducerError,
     UndeliveredError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
     from pyproducer.core.delivery import Ledger
     from pyproducer.core.engine import Engine
 
-__all__ = ["close_verdict", "closed_error", "fail_remaining"]
+__all__ = ["checked_timeout", "close_verdict", "closed_error", "fail_remaining"]
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """The seconds that a caller gives, if they are a time to wait.
+
+    Raises:
+        UsageError: they are not.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise UsageError(f"timeout must be seconds, 0 or more, or None; got {timeout!r}")
+    return timeout
 
 
 def closed_error() -> ProducerError:

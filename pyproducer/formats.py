@@ -45,6 +45,14 @@ def arity(serializer: Callable[..., Any] | None, field: str) -> int:
             "(value, context) that returns bytes",
             option=f"{field}_serializer",
         )
+    if inspect.iscoroutinefunction(serializer) or inspect.iscoroutinefunction(
+        getattr(serializer, "__call__", None)  # noqa: B004 - its body, not whether it has one
+    ):
+        raise ConfigError(
+            f"{field}_serializer={serializer!r} is a coroutine function; records are serialized "
+            "without waiting, so await what it needs beforehand",
+            option=f"{field}_serializer",
+        )
     try:
         parameters = inspect.signature(serializer).parameters.values()
     except (TypeError, ValueError):
@@ -92,16 +100,17 @@ class Formats:
         Raises:
             FormatConflict: the topic is bound to another format.
         """
+        wanted: list[tuple[str, str]] = []
         for field, serializer in (("key", key_serializer), ("value", value_serializer)):
             if serializer is None and field == "key":
                 continue
             name = _RAW if serializer is None else getattr(serializer, "format", None)
-            if name is None:
-                continue
-            bound = self._allowed.setdefault((topic, field), set())
-            if not bound:
-                bound.add(name)
-            elif name not in bound:
+            # A callable may have something else of this name: str.format, for one.
+            if isinstance(name, str):
+                wanted.append((field, name))
+        for field, name in wanted:
+            bound = self._allowed.get((topic, field))
+            if bound and name not in bound:
                 old = ", ".join(sorted(bound))
                 raise FormatConflict(
                     f"{field}s of topic {topic!r} are {old}, not {name}; use one format for one "
@@ -110,3 +119,6 @@ class Formats:
                     old=old,
                     new=name,
                 )
+        # Only now: a use that is refused binds nothing.
+        for field, name in wanted:
+            self._allowed.setdefault((topic, field), set()).add(name)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyproducer.core.appender import Delivery, Prepared, TopicAppender
-from pyproducer.errors import ProducerError
+from pyproducer.core.appender import FAILED, Delivery, Prepared, TopicAppender
+from pyproducer.core.appender_rules import callback_error
+from pyproducer.errors import ConfigError
 from pyproducer.model import Headers, RecordMetadata
 
-__all__ = ["InterceptedAppender", "Interceptor", "ProducerRecord"]
+__all__ = ["InterceptedAppender", "Interceptor", "ProducerRecord", "check_interceptors", "refused"]
 
 logger = logging.getLogger("pyproducer.interceptors")
 
@@ -48,6 +50,71 @@ class Interceptor:
         """See what became of a record: one of ``metadata`` and ``error`` is None."""
 
 
+def check_interceptors(interceptors: Sequence[Interceptor]) -> None:
+    """Refuse what has not both hooks of an interceptor.
+
+    Raises:
+        ConfigError: one has not, or one of its hooks is a coroutine function.
+    """
+    for one in interceptors:
+        for name in ("on_send", "on_acknowledgement"):
+            hook = getattr(one, name, None)
+            if isinstance(one, type) or not callable(hook) or inspect.iscoroutinefunction(hook):
+                raise ConfigError(
+                    f"interceptors: {one!r} is no interceptor; derive from "
+                    f"pyproducer.Interceptor, give an instance, and make {name} a plain function",
+                    option="interceptors",
+                )
+
+
+class _Report:
+    """Tells the interceptors what became of one record, and then the caller's own callback."""
+
+    __slots__ = ("_interceptors", "_record", "on_delivery")
+
+    def __init__(
+        self,
+        interceptors: tuple[Interceptor, ...],
+        record: ProducerRecord,
+        on_delivery: Callable[[Delivery], object] | None,
+    ) -> None:
+        self._interceptors = interceptors
+        self._record = record
+        self.on_delivery = on_delivery
+
+    def cancelled(self) -> bool:
+        """True where no caller is behind it: then nobody counts as having seen a failure."""
+        return self.on_delivery is None
+
+    def __call__(self, delivery: Delivery) -> None:
+        delivery.done()  # Now the handle points at the batch that has the outcome.
+        batch = delivery._batch
+        if batch.state == FAILED:
+            # Not by exception(): a hook that looks is not a caller who knows.
+            error = batch.error
+            if batch.record_errors is not None:
+                error = batch.record_errors.get(delivery._index, error)
+            self.tell(None, error)
+        else:
+            self.tell(delivery.result(), None)
+        if self.on_delivery is not None:
+            self.on_delivery(delivery)
+
+    def tell(self, metadata: RecordMetadata | None, error: BaseException | None) -> None:
+        """Call every interceptor's second hook."""
+        for one in self._interceptors:
+            try:
+                one.on_acknowledgement(self._record, metadata, error)
+            except Exception:
+                logger.exception("%r.on_acknowledgement failed", one)
+
+
+def refused(made: Prepared, error: BaseException) -> None:
+    """A record that was prepared is not taken after all; its interceptors hear of it."""
+    if isinstance(made.on_delivery, _Report):
+        made.on_delivery.tell(None, error)
+
+
 class InterceptedAppender:
     """A :class:`TopicAppender` behind interceptors."""
 
@@ -71,20 +138,19 @@ class InterceptedAppender:
         urgent: bool,
     ) -> Delivery | Prepared:
         """Queue a record, or return it prepared where it has to wait for room."""
+        appender = self._inner.topic.appender
+        if appender.refusal is not None:
+            # Before any hook: a record of a producer that takes none was never on its way.
+            raise appender.refusal()
         topic = self._inner.topic.name
+        if on_delivery is not None and (
+            not callable(on_delivery) or inspect.iscoroutinefunction(on_delivery)
+        ):
+            raise callback_error(topic, on_delivery)
         record = ProducerRecord(topic, value, key, headers, partition, timestamp_ms)
         for one in self._interceptors:
-            try:
-                record = one.on_send(record)
-            except Exception:
-                logger.exception("%r.on_send failed", one)
-
-        def report(delivery: Delivery) -> None:
-            error = delivery.exception()
-            self._report(record, None if error else delivery.result(), error)
-            if on_delivery is not None:
-                on_delivery(delivery)
-
+            record = _sent(one, record)
+        report = _Report(self._interceptors, record, on_delivery)
         try:
             return self._inner.accept(
                 record.value,
@@ -95,18 +161,19 @@ class InterceptedAppender:
                 report,
                 urgent,
             )
-        except ProducerError as error:
-            self._report(record, None, error)
+        except Exception as error:
+            report.tell(None, error)
             raise
 
-    def _report(
-        self,
-        record: ProducerRecord,
-        metadata: RecordMetadata | None,
-        error: BaseException | None,
-    ) -> None:
-        for one in self._interceptors:
-            try:
-                one.on_acknowledgement(record, metadata, error)
-            except Exception:
-                logger.exception("%r.on_acknowledgement failed", one)
+
+def _sent(one: Interceptor, record: ProducerRecord) -> ProducerRecord:
+    try:
+        made = one.on_send(record)
+        if not isinstance(made, ProducerRecord) or made.topic != record.topic:
+            raise TypeError(
+                f"on_send must return a ProducerRecord for topic {record.topic!r}, not {made!r}"
+            )
+    except Exception:
+        logger.exception("%r.on_send failed", one)
+        return record
+    return made

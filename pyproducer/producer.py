@@ -7,19 +7,16 @@ import logging
 import warnings
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
-from pyproducer.assembly import Assembly, forked
+from pyproducer.assembly import Assembly
 from pyproducer.bulk import DeliveryGroup
-from pyproducer.closing import close_verdict, closed_error, fail_remaining
+from pyproducer.closing import fail_remaining
 from pyproducer.core.appender import Delivery, Prepared
-from pyproducer.errors import (
-    ConnectionFailed,
-    FlushTimeout,
-    ProducerError,
-    UnknownTopic,
-)
-from pyproducer.interceptors import Interceptor
+from pyproducer.errors import ProducerError, UnknownTopic
+from pyproducer.generics import TK, TV, K, Serializer, V
+from pyproducer.interceptors import Interceptor, refused
+from pyproducer.lifecycle import Lifecycle
 from pyproducer.metrics import ProducerMetrics, snapshot
 from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetadata
 from pyproducer.topic import Topic
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["AsyncProducer"]
 
 logger = logging.getLogger("pyproducer.producer")
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class AsyncProducer(Generic[K, V]):
@@ -71,8 +65,8 @@ class AsyncProducer(Generic[K, V]):
         bootstrap_servers: str | Sequence[str] | None = None,
         *,
         config: ProducerConfig | None = None,
-        key_serializer: Callable[..., bytes] | None = None,
-        value_serializer: Callable[..., bytes] | None = None,
+        key_serializer: Serializer[K] | None = None,
+        value_serializer: Serializer[V] | None = None,
         interceptors: Sequence[Interceptor] = (),
         on_delivery_failure: Callable[[DeliveryFailure], object] | None = None,
         clock: Clock | None = None,
@@ -100,21 +94,14 @@ class AsyncProducer(Generic[K, V]):
         self._runner = parts.runner
         self._engine = parts.engine
         self._owned = owned
-        self._starting: asyncio.Future[None] | None = None
-        self._closing: asyncio.Future[None] | None = None
+        self._lifecycle = Lifecycle(parts, owned=owned)
         if parts.direct:
             # Straight into the appender: nothing stands between the caller and the batch.
             self.enqueue_nowait = parts.appender.enqueue_nowait  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         servers = ",".join(f"{host}:{port}" for host, port in self._parts.bootstrap)
-        return f"<{type(self).__name__} {servers} {self._state}>"
-
-    @property
-    def _state(self) -> str:
-        if self._closing is not None:
-            return "closed" if self._closing.done() else "closing"
-        return "started" if self._parts.started else "not started"
+        return f"<{type(self).__name__} {servers} {self._lifecycle.state}>"
 
     @property
     def config(self) -> ProducerConfig:
@@ -132,53 +119,7 @@ class AsyncProducer(Generic[K, V]):
             ForkedProducer: it was started before a fork, by the parent process.
             WrongLoop: it was started on another event loop.
         """
-        if self._closing is not None:
-            raise closed_error()
-        if self._appender.refusal is forked:
-            raise forked()
-        if self._starting is None:
-            self._starting = asyncio.get_running_loop().create_future()
-            try:
-                await self._start()
-            except BaseException:
-                starting, self._starting = self._starting, None
-                starting.cancel()
-                raise
-            self._starting.set_result(None)
-        else:
-            self._runner.check_loop()
-            await asyncio.shield(self._starting)
-
-    async def _start(self) -> None:
-        runner, engine = self._runner, self._engine
-        wanted = {f"{host}:{port}" for host, port in self._parts.bootstrap}
-        runner.start()
-        try:
-            await runner.until(
-                lambda: (
-                    engine.contacted
-                    or wanted <= {address for address, _ in engine.failed_addresses}
-                )
-            )
-            if not engine.contacted:
-                address, _ = engine.failed_addresses[-1]
-                tried = "; ".join(
-                    f"{address}: {reason}"
-                    for address, reason in dict(engine.failed_addresses).items()
-                )
-                raise ConnectionFailed(
-                    f"no bootstrap server can be used ({tried}); check that a broker runs there "
-                    "and that this is its listener for plain connections",
-                    address=address,
-                )
-        except BaseException:
-            await runner.stop()
-            engine.failed_addresses.clear()
-            raise
-        if self._owned:
-            self._appender.owner = runner.thread
-        self._parts.started = True
-        self._parts.refuse(None)
+        await self._lifecycle.start()
 
     async def close(self, timeout: float | None = None) -> None:
         """Flush, settle every record, and close all connections; a second call does nothing.
@@ -194,36 +135,7 @@ class AsyncProducer(Generic[K, V]):
             CloseTimeout: records failed by this close, all of them seen by somebody.
             WrongLoop: the producer belongs to another event loop.
         """
-        if self._closing is not None:
-            await asyncio.shield(self._closing)
-            return
-        if not self._parts.started:
-            self._parts.refuse(closed_error)
-            self._closing = asyncio.get_running_loop().create_future()
-            self._closing.set_result(None)
-            return
-        if self._appender.refusal is forked:
-            raise forked()
-        loop = self._runner.check_loop()
-        closing = self._closing = loop.create_future()
-        seconds = self.config.close_timeout_ms / 1000 if timeout is None else timeout
-        self._parts.refuse(closed_error)
-        self._engine.waiters.dismiss(closed_error)
-        remaining = 0
-        try:
-            try:
-                await self._flush(seconds)
-            except FlushTimeout:
-                pass
-            finally:
-                # Also where the wait was cancelled: no record stays without an outcome.
-                remaining = fail_remaining(self._engine, self._runner.now)
-                await self._runner.stop()
-        finally:
-            closing.set_result(None)
-        error = close_verdict(self._engine.settler.ledger, remaining, seconds)
-        if error is not None:
-            raise error
+        await self._lifecycle.close(timeout)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -244,9 +156,8 @@ class AsyncProducer(Generic[K, V]):
             logger.error("while closing after %s: %s", type(error).__name__, trouble)
 
     def __del__(self) -> None:
-        if getattr(self, "_parts", None) is None or not self._parts.started:
-            return
-        if self._closing is None and self._owned and self._appender.refusal is not forked:
+        lifecycle = getattr(self, "_lifecycle", None)
+        if lifecycle is not None and self._owned and lifecycle.open:
             count = self._appender.records - self._engine.stats.delivered
             warnings.warn(
                 f"{self!r} was never closed; up to {count} records have no outcome. "
@@ -374,7 +285,7 @@ class AsyncProducer(Generic[K, V]):
             value, key, headers, partition, timestamp_ms, on_delivery, False
         )
         if not isinstance(made, Delivery):
-            raise self._appender.full(made)
+            raise self._full(made)
         return made
 
     async def send_many(
@@ -461,16 +372,58 @@ class AsyncProducer(Generic[K, V]):
             NotStarted: the producer was not started.
             WrongLoop: the producer belongs to another event loop.
         """
-        if self._appender.refusal is not None:
-            raise self._appender.refusal()
-        return await self._flush(timeout)
+        return await self._lifecycle.flush(timeout)
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: None = None,
+        value_serializer: None = None,
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> Topic[K, V]: ...
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: None = None,
+        value_serializer: Serializer[TV],
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> Topic[K, TV]: ...
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: Serializer[TK],
+        value_serializer: None = None,
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> Topic[TK, V]: ...
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: Serializer[TK],
+        value_serializer: Serializer[TV],
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> Topic[TK, TV]: ...
 
     def topic(
         self,
         name: str,
         *,
-        key_serializer: Callable[..., bytes] | None = None,
-        value_serializer: Callable[..., bytes] | None = None,
+        key_serializer: Serializer[Any] | None = None,
+        value_serializer: Serializer[Any] | None = None,
         compression_type: CompressionType | None = None,
         allow_formats: Collection[str] = (),
     ) -> Topic[Any, Any]:
@@ -527,6 +480,8 @@ class AsyncProducer(Generic[K, V]):
                 topic=topic,
             ) from None
         if state.partitions is None:
+            if self._appender.refusal is not None:
+                raise self._appender.refusal()
             raise UnknownTopic(f"topic {topic!r} does not exist", topic=topic)
         return len(state.partitions)
 
@@ -545,7 +500,25 @@ class AsyncProducer(Generic[K, V]):
 
     async def _room(self, made: Prepared) -> Delivery:
         """Wait for room for a record."""
-        return await self._runner.wait_for_room(made, self.config.max_block_ms / 1000)
+        try:
+            return await self._runner.wait_for_room(made, self.config.max_block_ms / 1000)
+        except BaseException as error:
+            refused(made, error)
+            raise
+
+    def _full(self, made: Prepared) -> BaseException:
+        """The error for a record that finds no room and does not wait."""
+        error: BaseException = self._appender.full(made)
+        refused(made, error)
+        return error
+
+    def _reject(self, topic: str, error: ProducerError) -> Delivery:
+        """The handle of a record of a bulk call that was refused."""
+        delivery = self._appender.reject(self._appender.topic(topic), error)
+        if not self._runner.running:
+            # The producer was closed during the call: nobody else will settle it any more.
+            fail_remaining(self._engine, self._runner.now)
+        return delivery
 
     async def _drive(
         self, steps: Generator[Prepared | None, Delivery | ProducerError | None, DeliveryGroup]
@@ -566,22 +539,3 @@ class AsyncProducer(Generic[K, V]):
                 answer = await self._room(made)
             except ProducerError as error:
                 answer = error
-
-    async def _flush(self, timeout: float | None) -> FlushReport:
-        runner, engine = self._runner, self._engine
-        loop = runner.check_loop()
-        done = loop.create_future()
-        flush = engine.flush(runner.now, lambda: None if done.done() else done.set_result(None))
-        runner.ask()
-        try:
-            async with asyncio.timeout(timeout):
-                await done
-        except TimeoutError:
-            raise FlushTimeout(
-                f"{flush.remaining} records have no outcome after {timeout:g} s; they stay "
-                "queued until delivery_timeout_ms",
-                remaining=flush.remaining,
-            ) from None
-        finally:
-            engine.settler.abandon(flush)
-        return flush.report

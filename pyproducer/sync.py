@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import warnings
-import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
-from pyproducer.assembly import Assembly, Entry, forked
+from pyproducer.assembly import Assembly, Entry
+from pyproducer.background import Background
 from pyproducer.bulk import DeliveryGroup
-from pyproducer.closing import closed_error
 from pyproducer.core.appender import Delivery, Prepared
-from pyproducer.errors import ProducerError, WouldDeadlock
+from pyproducer.errors import ProducerError
+from pyproducer.generics import TK, TV, K, Serializer, V
 from pyproducer.interceptors import Interceptor
-from pyproducer.loop_thread import LoopThread
 from pyproducer.metrics import ProducerMetrics
 from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetadata
 from pyproducer.producer import AsyncProducer
@@ -32,11 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["SyncProducer"]
 
 logger = logging.getLogger("pyproducer.producer")
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-_open: weakref.WeakSet[SyncProducer[Any, Any]] = weakref.WeakSet()
 
 
 class SyncProducer(Generic[K, V]):
@@ -73,8 +66,8 @@ class SyncProducer(Generic[K, V]):
         bootstrap_servers: str | Sequence[str] | None = None,
         *,
         config: ProducerConfig | None = None,
-        key_serializer: Callable[..., bytes] | None = None,
-        value_serializer: Callable[..., bytes] | None = None,
+        key_serializer: Serializer[K] | None = None,
+        value_serializer: Serializer[V] | None = None,
         interceptors: Sequence[Interceptor] = (),
         on_delivery_failure: Callable[[DeliveryFailure], object] | None = None,
         clock: Clock | None = None,
@@ -94,10 +87,7 @@ class SyncProducer(Generic[K, V]):
         self._appender = self._parts.appender
         self._inner: AsyncProducer[K, V] = AsyncProducer.__new__(AsyncProducer)
         self._inner._build(self._parts, owned=False)
-        self._thread = LoopThread("pyproducer")
-        self._start_lock = threading.Lock()
-        self._closed = False
-        _open.add(self)
+        self._background = Background(self._parts, self._inner)
 
     def __repr__(self) -> str:
         return repr(self._inner).replace("AsyncProducer", "SyncProducer", 1)
@@ -118,19 +108,7 @@ class SyncProducer(Generic[K, V]):
             ForkedProducer: it was started before a fork, by the parent process.
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
-        with self._start_lock:
-            if self._appender.refusal is forked:
-                raise forked()
-            if self._closed:
-                raise closed_error()
-            if self._parts.started:
-                return
-            self._thread.start()
-            try:
-                self._thread.call(self._inner.start())
-            except BaseException:
-                self._thread.stop()
-                raise
+        self._background.start()
         if self._parts.direct:
             # Straight into the appender: nothing stands between the caller and the batch.
             self.enqueue_nowait = self._appender.enqueue_nowait  # type: ignore[method-assign]
@@ -149,23 +127,7 @@ class SyncProducer(Generic[K, V]):
             CloseTimeout: records failed by this close, all of them seen by somebody.
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
-        with self._start_lock:
-            closed, self._closed = self._closed, True
-            if closed:
-                return
-            if not self._parts.started:
-                self._parts.refuse(closed_error)
-                return
-            if self._appender.refusal is forked:
-                raise forked()
-        try:
-            self._thread.call(self._inner.close(timeout))
-        except WouldDeadlock:
-            self._closed = False
-            raise
-        finally:
-            if self._closed:
-                self._thread.stop()
+        self._background.close(timeout)
 
     def __enter__(self) -> Self:
         self.start()
@@ -184,6 +146,18 @@ class SyncProducer(Generic[K, V]):
                 raise
             # The block's own exception is what the caller must see.
             logger.error("while closing after %s: %s", type(error).__name__, trouble)
+
+    def __del__(self) -> None:
+        background = getattr(self, "_background", None)
+        if background is not None and background.open:
+            warnings.warn(
+                f"{self!r} was never closed; it is closed in the background. "
+                "Use 'with', or call close().",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+            background.close_soon()
 
     # Records.
 
@@ -221,6 +195,7 @@ class SyncProducer(Generic[K, V]):
             ForkedProducer: the producer was started before a fork, by the parent process.
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
+        self._background.check_thread()
         made = self._entry(topic).accept(value, key, headers, partition, timestamp_ms, None, True)
         if not isinstance(made, Delivery):
             made = self._room(made)
@@ -293,7 +268,7 @@ class SyncProducer(Generic[K, V]):
             value, key, headers, partition, timestamp_ms, on_delivery, False
         )
         if not isinstance(made, Delivery):
-            raise self._appender.full(made)
+            raise self._inner._full(made)
         return made
 
     def send_many(
@@ -378,14 +353,58 @@ class SyncProducer(Generic[K, V]):
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
         self._ready()
-        return self._thread.call(self._inner.flush(timeout))
+        return self._background.call(self._inner.flush(timeout))
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: None = None,
+        value_serializer: None = None,
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> SyncTopic[K, V]: ...
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: None = None,
+        value_serializer: Serializer[TV],
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> SyncTopic[K, TV]: ...
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: Serializer[TK],
+        value_serializer: None = None,
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> SyncTopic[TK, V]: ...
+
+    @overload
+    def topic(
+        self,
+        name: str,
+        *,
+        key_serializer: Serializer[TK],
+        value_serializer: Serializer[TV],
+        compression_type: CompressionType | None = None,
+        allow_formats: Collection[str] = (),
+    ) -> SyncTopic[TK, TV]: ...
 
     def topic(
         self,
         name: str,
         *,
-        key_serializer: Callable[..., bytes] | None = None,
-        value_serializer: Callable[..., bytes] | None = None,
+        key_serializer: Serializer[Any] | None = None,
+        value_serializer: Serializer[Any] | None = None,
         compression_type: CompressionType | None = None,
         allow_formats: Collection[str] = (),
     ) -> SyncTopic[Any, Any]:
@@ -425,7 +444,7 @@ class SyncProducer(Generic[K, V]):
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
         self._ready()
-        return self._thread.call(self._inner.partitions_for(topic))
+        return self._background.call(self._inner.partitions_for(topic))
 
     def metrics(self) -> ProducerMetrics:
         """The producer's numbers at this moment."""
@@ -451,26 +470,4 @@ class SyncProducer(Generic[K, V]):
 
     def _room(self, made: Prepared) -> Delivery:
         """Wait for room for a record."""
-        return self._thread.call(self._inner._room(made))
-
-
-def _close_all() -> None:
-    """Close what a program that ends has left open."""
-    for producer in list(_open):
-        parts = producer._parts
-        if producer._closed or not parts.started or producer._appender.refusal is forked:
-            continue
-        warnings.warn(
-            f"{producer!r} was not closed before the program's end; it is closed now. "
-            "Use 'with', or call close().",
-            ResourceWarning,
-            source=producer,
-            stacklevel=1,
-        )
-        try:
-            producer.close()
-        except ProducerError as error:
-            logger.error("at the program's end: %s", error)
-
-
-atexit.register(_close_all)
+        return self._background.call(self._inner._room(made))

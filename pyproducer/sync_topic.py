@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from pyproducer.assembly import Entry
 from pyproducer.bulk import DeliveryGroup, columns, fill
 from pyproducer.core.appender import Delivery
 from pyproducer.errors import ProducerError
+from pyproducer.generics import K, V
 from pyproducer.model import Headers, RecordMetadata
 
 if TYPE_CHECKING:
     from pyproducer.sync import SyncProducer
 
 __all__ = ["SyncTopic"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class SyncTopic(Generic[K, V]):
@@ -49,6 +47,7 @@ class SyncTopic(Generic[K, V]):
         timestamp_ms: int | None = None,
     ) -> RecordMetadata:
         """Queue a record and wait until it is acknowledged; see :meth:`SyncProducer.send`."""
+        self._producer._background.check_thread()
         made = self._taker().accept(value, key, headers, partition, timestamp_ms, None, True)
         if not isinstance(made, Delivery):
             made = self._producer._room(made)
@@ -85,7 +84,7 @@ class SyncTopic(Generic[K, V]):
             value, key, headers, partition, timestamp_ms, on_delivery, False
         )
         if not isinstance(made, Delivery):
-            raise self._producer._appender.full(made)
+            raise self._producer._inner._full(made)
         return made
 
     def send_many(
@@ -99,6 +98,7 @@ class SyncTopic(Generic[K, V]):
         headers: Headers | None = None,
     ) -> list[RecordMetadata]:
         """Queue many records and wait for all; see :meth:`SyncProducer.send_many`."""
+        self._producer._background.check_thread()
         group = self.enqueue_many(
             values,
             keys=keys,
@@ -125,10 +125,9 @@ class SyncTopic(Generic[K, V]):
         """Queue many records in one call; see :meth:`SyncProducer.enqueue_many`."""
         rows = columns(values, keys, partitions, timestamps_ms, headers_each, headers)
         producer, entry = self._producer, self._taker()
-        appender = producer._appender
         steps = fill(
             entry.accept,
-            lambda error: appender.reject(entry.topic, error),
+            lambda error: producer._inner._reject(entry.topic.name, error),
             lambda: False,
             rows,
         )

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from pyproducer.assembly import Entry
 from pyproducer.bulk import DeliveryGroup, columns, fill
 from pyproducer.core.appender import Delivery, TopicAppender
+from pyproducer.generics import K, V
 from pyproducer.model import Headers, RecordMetadata
 
 if TYPE_CHECKING:
     from pyproducer.producer import AsyncProducer
 
 __all__ = ["Topic"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Topic(Generic[K, V]):
@@ -88,7 +86,7 @@ class Topic(Generic[K, V]):
         """Queue a record at once, or not at all; see :meth:`AsyncProducer.enqueue_nowait`."""
         made = self._entry.accept(value, key, headers, partition, timestamp_ms, on_delivery, False)
         if not isinstance(made, Delivery):
-            raise self._producer._appender.full(made)
+            raise self._producer._full(made)
         return made
 
     async def send_many(
@@ -129,7 +127,7 @@ class Topic(Generic[K, V]):
         appender = producer._appender
         steps = fill(
             entry.accept,
-            lambda error: appender.reject(entry.topic, error),
+            lambda error: producer._reject(entry.topic.name, error),
             lambda: appender.turn_due,
             rows,
         )

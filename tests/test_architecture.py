@@ -23,13 +23,14 @@ LAYERS = [
         "producer",
         "topic",
         "assembly",
+        "lifecycle",
         "bulk",
         "closing",
         "formats",
         "interceptors",
         "metrics",
     },
-    {"sync", "sync_topic"},
+    {"sync", "sync_topic", "background"},
     {"cli"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

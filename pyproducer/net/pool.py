@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 from pyproducer.net.transport import BrokerTransport
@@ -48,6 +51,11 @@ class Pool:
         self._transports: dict[int, BrokerTransport] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
+
+    @property
+    def nodes(self) -> list[int]:
+        """Those with a connection, or with one on its way."""
+        return list({**self._opening, **self._transports})
 
     def connect(self, effect: Connect) -> None:
         """Begin to open a connection."""
@@ -100,8 +108,11 @@ class Pool:
     async def _open(self, effect: Connect) -> None:
         transport = BrokerTransport(self, effect.node, self._client_id)
         try:
-            await self._loop.create_connection(lambda: transport, effect.host, effect.port)
-        except OSError as error:
+            host = await self._resolved(effect)
+            await self._loop.create_connection(lambda: transport, host, effect.port)
+        except Exception as error:
+            # Not OSError alone: an address that a broker tells may be no address at all.
+            transport.abort()
             # Taken out first: settling would cancel this very task.
             self._opening.pop(effect.node, None)
             self._settle(effect.node)
@@ -112,6 +123,14 @@ class Pool:
             raise
         self._transports[effect.node] = transport
         self._opening.pop(effect.node, None)
+
+    async def _resolved(self, effect: Connect) -> str:
+        """The host, or its address where the loop cannot look it up any more."""
+        if not sys.is_finalizing() and threading.main_thread().is_alive():
+            return effect.host
+        # The program is ending: its threads are gone, and the loop asks a thread for names.
+        found = socket.getaddrinfo(effect.host, effect.port, type=socket.SOCK_STREAM)
+        return str(found[0][4][0])
 
     def _too_slow(self, node: int, address: str) -> None:
         self.disconnect(node)
@@ -145,7 +164,7 @@ class Pool:
         self._owner.node_disconnected(transport.node, reason)
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: Exception) -> str:
     """What a failed attempt to connect says, in one line."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from pyproducer.core.appender import CLOSED, Batch, Delivery, Prepared
 from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
-from pyproducer.errors import NotDone, ProducerError, WouldDeadlock, WrongLoop
+from pyproducer.errors import (
+    ForkedProducer,
+    NotDone,
+    ProducerError,
+    WouldDeadlock,
+    WrongLoop,
+)
 from pyproducer.net.pool import Pool
 from pyproducer.records.compression import compress
 
@@ -26,7 +32,7 @@ if TYPE_CHECKING:
     from pyproducer.core.engine import Engine
     from pyproducer.protocol.schema import Message
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "forked"]
 
 logger = logging.getLogger("pyproducer.net")
 
@@ -35,6 +41,14 @@ _SMALL_BODY: Final = 16 * 1024
 
 #: Seconds that callbacks and wake-ups may take of one turn of the loop.
 _SLICE: Final = 0.002
+
+
+def forked() -> ProducerError:
+    """The error of every call in a process that inherited a started producer."""
+    return ForkedProducer(
+        "this producer was started by the parent process and its connections belong there; "
+        "make or start one after the fork"
+    )
 
 
 class Runner:
@@ -73,6 +87,8 @@ class Runner:
         self._asked = False
         self._executor: ThreadPoolExecutor | None = None
         self._watchers: list[Callable[[], bool]] = []
+        self._forked = False
+        self._refuse: Callable[[Callable[[], ProducerError]], object] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -95,18 +111,34 @@ class Runner:
         """Monotonic seconds."""
         return self._clock.monotonic()
 
-    def bind(self, engine: Engine) -> None:
-        """Set the engine, once."""
+    def bind(self, engine: Engine, refuse: Callable[[Callable[[], ProducerError]], object]) -> None:
+        """Set the engine, once, and what makes every further call fail with an error."""
         self._engine = engine
+        self._refuse = refuse
 
     def start(self) -> None:
         """Begin to run on the current loop."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._asked = False
         self._pool = Pool(
             self, self._loop, client_id=self._client_id, setup_timeout=self._setup_timeout
         )
         self.ask()
+
+    async def give_up(self) -> None:
+        """End before anything was sent, so that a later start() can begin anew."""
+        nodes = [] if self._pool is None else self._pool.nodes
+        try:
+            await self.stop()
+        finally:
+            for node in nodes:
+                self.engine.on_disconnected(node, "the start was given up", self.now)
+            self.engine.failed_addresses.clear()
+
+    def forget(self) -> None:
+        """This is the child of a fork: loop, sockets and outcomes are the parent's."""
+        self._forked = True
 
     async def stop(self) -> None:
         """End: nothing is sent or received any more, and no thread, timer or socket is left."""
@@ -114,19 +146,25 @@ class Runner:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if pool is not None:
-            await pool.close()
+        self._look()
         # Outcomes set by the closing itself are still owed to their callers.
         deliveries = self.engine.settler.deliveries
-        while deliveries:
-            deliveries.run(self._clock.monotonic, _SLICE)
-            await asyncio.sleep(0)
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.shutdown(wait=True)
+        try:
+            if pool is not None:
+                await pool.close()
+            while deliveries:
+                deliveries.run(self._clock.monotonic, _SLICE)
+                await asyncio.sleep(0)
+        finally:
+            # Here too where the wait was cancelled.
+            while deliveries:
+                deliveries.run(self._clock.monotonic, _SLICE)
+            executor, self._executor = self._executor, None
+            if executor is not None:
+                executor.shutdown(wait=True)
 
     async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
-        """Wait until something holds, looked at after each step.
+        """Wait until something holds, looked at after each step, or until the end.
 
         Raises:
             TimeoutError: it does not after ``timeout`` seconds.
@@ -137,7 +175,7 @@ class Runner:
         future = loop.create_future()
 
         def look() -> bool:
-            if not future.done() and condition():
+            if not future.done() and (condition() or self._pool is None):
                 future.set_result(None)
             return future.done()
 
@@ -146,6 +184,9 @@ class Runner:
         try:
             async with asyncio.timeout(timeout):
                 await future
+        except TimeoutError:
+            if not condition():
+                raise
         finally:
             if look in self._watchers:
                 self._watchers.remove(look)
@@ -157,6 +198,8 @@ class Runner:
             WrongLoop: it is another one.
         """
         loop = asyncio.get_running_loop()
+        if self._forked:
+            raise forked()
         if loop is not self._loop:
             raise WrongLoop(
                 "the producer was started on another event loop; make one in each loop, "
@@ -167,15 +210,24 @@ class Runner:
     def ask(self) -> None:
         """Have a step made at the end of this turn; from the loop's thread."""
         if not self._asked and self._pool is not None:
-            self._asked = True
             assert self._loop is not None
             self._loop.call_soon(self._step)
+            self._asked = True
 
     # The appender's host.
 
     def wake(self) -> None:
         """Something was appended that the engine must know of; from any thread."""
-        if not self._shared or threading.get_ident() == self._thread:
+        if not self._shared:
+            assert self._loop is not None
+            if self._loop.is_closed():
+                # Nobody will ever send this record, nor any that comes after it.
+                assert self._refuse is not None
+                self._refuse(_loop_closed)
+                raise _loop_closed()
+            self.ask()
+            return
+        if threading.get_ident() == self._thread:
             self.ask()
             return
         loop = self._loop
@@ -194,18 +246,29 @@ class Runner:
             WouldDeadlock: the same, in a callback of a blocking producer.
             TimeoutError: ``timeout`` passed.
         """
-        if not self._shared:
-            raise NotDone(
-                f"the outcome of this record to {delivery.topic!r} is not known yet; "
-                "await the delivery, or ask after done() is true"
-            )
-        if threading.get_ident() == self._thread:
-            raise WouldDeadlock(
-                "result() would block the thread that has to complete this delivery; in a "
-                "callback ask only deliveries that are done"
-            )
+        if self._forked:
+            raise forked()
         done = threading.Event()
-        delivery.add_done_callback(lambda _: done.set())
+
+        def watch() -> None:
+            delivery.add_done_callback(lambda _: done.set())
+
+        if threading.get_ident() == self._thread:
+            if self._shared:
+                raise WouldDeadlock(
+                    "result() would block the thread that has to complete this delivery; in a "
+                    "callback ask only deliveries that are done"
+                )
+            raise _not_done(delivery)
+        if self._shared:
+            watch()
+        else:
+            assert self._loop is not None
+            try:
+                self._loop.call_soon_threadsafe(watch)
+            except RuntimeError:
+                # The loop is closed: nobody will ever know.
+                raise _not_done(delivery) from None
         if not done.wait(timeout):
             raise TimeoutError(
                 f"no outcome of the record to {delivery.topic!r} after {timeout:g} s"
@@ -214,7 +277,11 @@ class Runner:
     def soon(self, callback: Callable[[Delivery], object], delivery: Delivery) -> None:
         """Call back at the loop's next turn; from any thread."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._call, callback, delivery)
+        try:
+            self._loop.call_soon_threadsafe(self._call, callback, delivery)
+        except RuntimeError:
+            # The loop is closed, and with it the producer: there is no later turn.
+            self._call(callback, delivery)
 
     def saw(self, batch: Batch) -> None:
         """Somebody looked at the outcome of a failed record."""
@@ -254,6 +321,9 @@ class Runner:
             async with asyncio.timeout(timeout):
                 return await future
         except TimeoutError:
+            if future.done() and not future.cancelled():
+                # The room came in the very turn in which the time ran out.
+                return future.result()
             raise made.source.topic.appender.full(made) from None
         finally:
             engine.waiters.leave(ticket)
@@ -266,17 +336,26 @@ class Runner:
             return
         engine = self.engine
         engine.begin_turn()
-        effects = engine.poll(self._clock.monotonic())
-        for effect in effects:
-            self._perform(effect)
+        try:
+            for effect in engine.poll(self.now):
+                self._perform(effect)
+        except Exception as error:
+            # A defect. Records that nobody moves any more must not wait for ever.
+            logger.exception("the producer cannot go on")
+            engine.fatal(
+                ProducerError(f"internal error, {type(error).__name__}: {error}"), self.now
+            )
         deliveries = engine.settler.deliveries
         if deliveries:
             deliveries.run(self._clock.monotonic, _SLICE)
             if deliveries:
                 self.ask()
         if self._watchers:
-            self._watchers = [look for look in self._watchers if not look()]
+            self._look()
         self._arm()
+
+    def _look(self) -> None:
+        self._watchers = [look for look in self._watchers if not look()]
 
     def _arm(self) -> None:
         at = self.engine.deadline()
@@ -367,3 +446,17 @@ class Runner:
         """A response came; None where the request was written and wants none."""
         self.engine.on_answer(node, tag, message, self.now)
         self.ask()
+
+
+def _not_done(delivery: Delivery) -> NotDone:
+    return NotDone(
+        f"the outcome of this record to {delivery.topic!r} is not known yet; "
+        "await the delivery, or ask after done() is true"
+    )
+
+
+def _loop_closed() -> WrongLoop:
+    return WrongLoop(
+        "the event loop that the producer was started on is closed, so that nothing can be sent; "
+        "make a producer in the loop that runs now, and close it there"
+    )

@@ -1,0 +1,210 @@
+"""From start to close of one producer, on its event loop.
+
+    new -> starting -> started -> closing -> closed
+    starting -> new         the start failed or was cancelled: it may be tried again
+    new, starting -> closed
+
+Any number of tasks may call start() and close() at any time: one of them does it, the others wait
+for it and learn the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import TYPE_CHECKING
+
+from pyproducer.assembly import forked
+from pyproducer.closing import checked_timeout, close_verdict, closed_error, fail_remaining
+from pyproducer.errors import ConnectionFailed, FlushTimeout, ProducerError
+from pyproducer.model import FlushReport
+
+if TYPE_CHECKING:
+    from pyproducer.assembly import Assembly
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle:
+    """Starts, flushes and closes what an :class:`Assembly` put together.
+
+    Args:
+        parts: the producer's parts.
+        owned: True where the producer may be used on the loop's thread alone.
+    """
+
+    def __init__(self, parts: Assembly, *, owned: bool) -> None:
+        self._parts = parts
+        self._owned = owned
+        self._starting: asyncio.Future[None] | None = None
+        self._closing: asyncio.Future[None] | None = None
+
+    @property
+    def state(self) -> str:
+        """In one word or two, for people."""
+        if self._closing is not None:
+            return "closed" if self._closing.done() else "closing"
+        if self._parts.started:
+            return "started"
+        return "not started" if self._starting is None else "starting"
+
+    @property
+    def open(self) -> bool:
+        """True where there are connections that only close() ends."""
+        return self._parts.started and self._closing is None and not self._is_foreign
+
+    @property
+    def _is_foreign(self) -> bool:
+        return self._parts.appender.refusal is forked
+
+    async def start(self) -> None:
+        """Connect; see :meth:`AsyncProducer.start`."""
+        while True:
+            if self._closing is not None:
+                raise closed_error()
+            if self._is_foreign:
+                raise forked()
+            if self._starting is None:
+                break
+            self._parts.runner.check_loop()
+            if self._starting.done():
+                return
+            starting = self._starting
+            await asyncio.wait([starting])
+            if not starting.cancelled():
+                error = starting.exception()
+                if error is not None:
+                    # A copy: two tasks must not lengthen one traceback.
+                    raise copy.copy(error)
+            # Where the other's start was cancelled, it is this one's turn.
+        starting = self._starting = asyncio.get_running_loop().create_future()
+        try:
+            await self._connect()
+        except BaseException as error:
+            self._starting = None
+            if isinstance(error, ProducerError):
+                starting.set_exception(error)
+                # Taken note of, whether or not another waits for it.
+                starting.exception()
+            else:
+                starting.cancel()
+            raise
+        starting.set_result(None)
+
+    async def _connect(self) -> None:
+        parts = self._parts
+        runner, engine = parts.runner, parts.engine
+        wanted = {f"{host}:{port}" for host, port in parts.bootstrap}
+        runner.start()
+        try:
+            await runner.until(
+                lambda: (
+                    engine.contacted
+                    or self._closing is not None
+                    or wanted <= {address for address, _ in engine.failed_addresses}
+                )
+            )
+            if self._closing is not None:
+                raise closed_error()
+            if not engine.contacted:
+                address, _ = engine.failed_addresses[-1]
+                tried = "; ".join(
+                    f"{address}: {reason}"
+                    for address, reason in dict(engine.failed_addresses).items()
+                )
+                raise ConnectionFailed(
+                    f"no bootstrap server can be used ({tried}); check that a broker runs there "
+                    "and that this is its listener for plain connections",
+                    address=address,
+                )
+        except BaseException:
+            await runner.give_up()
+            raise
+        if self._owned:
+            parts.appender.owner = runner.thread
+        parts.started = True
+        parts.refuse(None)
+
+    async def flush(self, timeout: float | None) -> FlushReport:
+        """Wait for what is queued; see :meth:`AsyncProducer.flush`."""
+        seconds = checked_timeout(timeout)
+        refusal = self._parts.appender.refusal
+        if refusal is not None:
+            raise refusal()
+        return await self._flush(seconds)
+
+    async def _flush(self, seconds: float | None) -> FlushReport:
+        runner, engine = self._parts.runner, self._parts.engine
+        settler = engine.settler
+        done = runner.check_loop().create_future()
+
+        def told() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        # Settled is not enough: a caller looks at what his callbacks have counted.
+        flush = engine.flush(runner.now, lambda: settler.deliveries.then(told))
+        runner.ask()
+        try:
+            async with asyncio.timeout(seconds):
+                await done
+        except TimeoutError:
+            remaining = flush.remaining
+            if remaining:
+                raise FlushTimeout(
+                    f"{remaining} records have no outcome after {seconds:g} s; they stay "
+                    "queued until delivery_timeout_ms",
+                    remaining=remaining,
+                ) from None
+        finally:
+            settler.abandon(flush)
+        return flush.report
+
+    async def close(self, timeout: float | None) -> None:
+        """End it; see :meth:`AsyncProducer.close`."""
+        seconds = checked_timeout(timeout)
+        if seconds is None:
+            seconds = self._parts.config.close_timeout_ms / 1000
+        parts = self._parts
+        runner, engine = parts.runner, parts.engine
+        if self._closing is not None:
+            if not self._closing.done():
+                runner.check_loop()
+                await asyncio.shield(self._closing)
+            return
+        if self._is_foreign:
+            raise forked()
+        if self._starting is None and not parts.started:
+            closing = self._closing = asyncio.get_running_loop().create_future()
+            parts.refuse(closed_error)
+            closing.set_result(None)
+            return
+        closing = runner.check_loop().create_future()
+        self._closing = closing
+        parts.refuse(closed_error)
+        if not parts.started:
+            # The start that is under way sees it, and takes back what it has done.
+            starting = self._starting
+            assert starting is not None
+            runner.ask()
+            try:
+                await asyncio.wait([starting])
+            finally:
+                closing.set_result(None)
+            return
+        engine.waiters.dismiss(closed_error)
+        remaining = 0
+        try:
+            try:
+                await self._flush(seconds)
+            except FlushTimeout:
+                pass
+            finally:
+                # Also where the wait was cancelled: no record stays without an outcome.
+                remaining = fail_remaining(engine, runner.now)
+                await runner.stop()
+        finally:
+            closing.set_result(None)
+        error = close_verdict(engine.settler.ledger, remaining, seconds)
+        if error is not None:
+            raise error
