@@ -1338,7 +1338,11 @@ def run_watchers(Batch batch not None, Py_ssize_t start, Py_ssize_t stop):
             continue
         try:
             watcher(delivery)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            # Also what is no Exception: a callback that looks at a cancelled future raises that
+            # future's CancelledError, which is nobody else's.
             logger.exception(
                 "on_delivery callback %r failed for a record of %s-%s",
                 watcher,

@@ -297,7 +297,11 @@ def run_watchers(batch: Batch, start: int, stop: int) -> int:
             continue
         try:
             watcher(delivery)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            # Also what is no Exception: a callback that looks at a cancelled future raises that
+            # future's CancelledError, which is nobody else's.
             logger.exception(
                 "on_delivery callback %r failed for a record of %s-%s",
                 watcher,
