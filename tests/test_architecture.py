@@ -14,7 +14,7 @@ from tests.helpers.source_tree import ROOT, all_imports, files, imports, is_with
 
 # Imports go from a later row to an earlier one, or stay in their row.
 LAYERS = [
-    {"errors", "model", "clock", "loop_thread", "generics", "_version"},
+    {"errors", "model", "clock", "loop_thread", "generics", "writing", "_version"},
     {"protocol", "records", "config", "config_rules", "bootstrap", "dialects"},
     {"partitioner"},
     {"core"},
@@ -35,7 +35,16 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-BROKER_MAY_USE = {"errors", "model", "clock", "loop_thread", "protocol", "records", "broker"}
+BROKER_MAY_USE = {
+    "errors",
+    "model",
+    "clock",
+    "loop_thread",
+    "writing",
+    "protocol",
+    "records",
+    "broker",
+}
 
 # The order inside the broker; what is not named here may stand anywhere between.
 BROKER_ORDER = ["log", "replication", "groups", "handlers", "router", "server"]

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 from pyproducer.broker.context import CloseConnection, ConnectionInfo
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
+from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from pyproducer.broker.node import Node
     from pyproducer.broker.router import Router
-    from pyproducer.model import Buffer
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +31,6 @@ log = logging.getLogger(__name__)
 QUEUE_LIMIT = 1 << 20
 #: Answers above this size make the connection wait for its client before the next request.
 WRITE_LIMIT = 256 << 10
-#: Buffers from this size on are written by themselves; smaller neighbours are put together.
-SMALL_BUFFER = 16 << 10
 
 
 class Server:
@@ -263,22 +260,3 @@ class Connection(asyncio.BufferedProtocol):
                 size = config.int(name)
                 if size > 0:
                     sock.setsockopt(socket.SOL_SOCKET, option, size)
-
-
-def write_buffers(transport: asyncio.WriteTransport, buffers: Sequence[Buffer]) -> None:
-    """Writes the buffers in order, without copying the large ones together.
-
-    Not `writelines`: up to Python 3.11 it joins everything, and in 3.12 and 3.13 it forgets to
-    call `pause_writing`, so that a client that does not read would be buffered for without end.
-    """
-    small: list[Buffer] = []
-    for buffer in buffers:
-        if len(buffer) < SMALL_BUFFER:
-            small.append(buffer)
-            continue
-        if small:
-            transport.write(b"".join(small))
-            small = []
-        transport.write(buffer)
-    if small:
-        transport.write(b"".join(small))
