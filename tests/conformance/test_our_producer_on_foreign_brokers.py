@@ -108,9 +108,7 @@ def check_read_back(
     for reader in readers:
         if reader not in scoreboard.readers:
             continue
-        read: list[ReadRecord] = peer(reader).consume(
-            broker.bootstrap_servers, topic, len(records)
-        )
+        read: list[ReadRecord] = peer(reader).consume(broker.bootstrap_servers, topic, len(records))
         wrong = difference(records, read)
         scoreboard.add(Row(writer, name, reader, codec, acks, len(records), len(read), wrong))
 
