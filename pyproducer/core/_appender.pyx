@@ -1165,7 +1165,7 @@ cdef class Appender:
         Raises:
             UnknownTopic: no cluster can have a topic of this name.
         """
-        state = self.topics.get(name)
+        state = self.topics.get(name) if isinstance(name, str) else None
         if state is None:
             name = rules.check_topic_name(name)
             self.acquire()

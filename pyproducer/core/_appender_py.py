@@ -354,7 +354,7 @@ class Appender:
         Raises:
             UnknownTopic: no cluster can have a topic of this name.
         """
-        state = self.topics.get(name)
+        state = self.topics.get(name) if isinstance(name, str) else None
         if state is None:
             name = check_topic_name(name)
             with self.lock:
