@@ -200,10 +200,14 @@ def run(count: int, rounds: int) -> tuple[list[str], list[str]]:
 def table(done: list[Round], count: int, faults: list[str]) -> list[str]:
     """One line for each round, and the medians."""
     lines = [
-        f"{count:,} records of {RECORD_SIZE} bytes, {PARTITIONS} partitions, acks=all, idempotent, "
-        f"linger_ms={LINGER_MS}, no compression; broker: ours, in another process",
-        f"{'producer':<24}{'records/s':>9}{'accepted s':>12}{'total s':>10}"
-        f"{'own CPU s':>11}{'broker CPU s':>14}",
+        (
+            f"{count:,} records of {RECORD_SIZE} bytes, {PARTITIONS} partitions, acks=all, idempotent, "
+            f"linger_ms={LINGER_MS}, no compression; broker: ours, in another process"
+        ),
+        (
+            f"{'producer':<24}{'records/s':>9}{'accepted s':>12}{'total s':>10}"
+            f"{'own CPU s':>11}{'broker CPU s':>14}"
+        ),
     ]
     lines += [line(one.producer, one, count) for one in done]
     medians = {}
