@@ -161,7 +161,8 @@ class Sender:
             return None
         if now < queue.muted_until:
             return None
-        if not queue.waiting and queue.open_is_due and (self._idempotent or not queue.in_flight):
+        if not queue.waiting and queue.open_is_due and queue.takes_new(idempotent=self._idempotent):
+            # Not before it can be sent: until then it goes on filling.
             self._host.seal_open(queue, now)
         return queue.next(now, idempotent=self._idempotent)
 
@@ -244,6 +245,7 @@ class Sender:
         verdict = judge(code)
         if verdict.action is Action.ACK:
             self._leave(sealed)
+            queue.proven = queue.proven or sealed.epoch == queue.epoch
             if code:
                 self._settler.acknowledge(sealed.batch, -1, -1)
             else:

@@ -182,7 +182,7 @@ def test_halves_of_a_split_keep_the_time_of_the_whole():
     """
     Records of a batch that was split fail when the whole would have.
     """
-    rig = known(delivery_timeout=20.0)
+    rig = known(delivery_timeout=20.0).prove()
     handles = [rig.send(b"%d" % number) for number in range(4)]
     [sent] = rig.turn()
     rig.advance(5)
@@ -275,7 +275,7 @@ def test_split_keeps_sequences():
     """
     Halves share the numbers of the whole, so that followers under way still fit.
     """
-    rig = known(batch_max_records=5)
+    rig = known(batch_max_records=5).prove()
     for _ in range(10):
         rig.send(b"x")
     first, second = rig.turn()
@@ -297,7 +297,7 @@ def test_split_batch_stays_in_doubt():
     """
     Halves of a batch that may be in the log are not stamped anew, for that could double it.
     """
-    rig = known()
+    rig = known().prove()
     handles = [rig.send(b"a"), rig.send(b"b")]
     rig.turn()
     rig.lose()
@@ -415,7 +415,7 @@ def test_fatal_refusal_tells_each_what_it_met():
     """
     What was in flight when another batch met a fatal refusal may be written; the guilty is not.
     """
-    rig = known(batch_max_records=1)
+    rig = known(batch_max_records=1).prove()
     guilty, flying = rig.send(b"a"), rig.send(b"b")
     waiting = [rig.send(b"%d" % number) for number in range(5)]
     shelved = rig.send(b"c", topic="unknown")

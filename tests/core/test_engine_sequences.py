@@ -13,12 +13,8 @@ E = ErrorCode
 
 
 def known(topics=None, **options) -> Rig:
-    """A rig that sends one record per batch, at once."""
-    rig = Rig(topics, **({"batch_max_records": 1, "linger": 0.0} | options))
-    for topic in rig.topics:
-        rig.engine.want(topic, rig.now)
-    rig.turn()
-    return rig
+    """A rig that sends one record per batch, at once, and whose brokers know the producer."""
+    return Rig(topics, **({"batch_max_records": 1, "linger": 0.0} | options)).prove()
 
 
 def five_in_flight(rig: Rig):
@@ -264,9 +260,10 @@ def test_out_of_order_at_the_head_begins_a_new_epoch():
     for one in sent:
         rig.answer(one, E.OUT_OF_ORDER_SEQUENCE_NUMBER)
     again = rig.advance(1)
+    again += rig.answer(again[0])
     assert [b"0", b"1", b"2", b"3", b"4"] == values(again)
     assert [(7, 1, number) for number in range(5)] == [one.identity for one in again]
-    for one in again:
+    for one in again[1:]:
         rig.answer(one)
 
     assert [0, 1, 2, 3, 4] == [handle.result().offset for handle in handles]
@@ -438,9 +435,10 @@ def test_definite_failure_ahead_of_others_begins_a_new_epoch():
     for one in sent[1:]:
         rig.answer(one, E.OUT_OF_ORDER_SEQUENCE_NUMBER)
     again = rig.advance(1)
+    again += rig.answer(again[0])
     assert [b"1", b"2", b"3", b"4"] == values(again)
     assert [(7, 1, number) for number in range(4)] == [one.identity for one in again]
-    for one in again:
+    for one in again[1:]:
         rig.answer(one)
 
     assert isinstance(handles[0].exception(), BrokerRejected)
@@ -521,3 +519,38 @@ def test_recovery_first_settles_what_the_log_may_have():
     rig.send(b"new")
     rig.advance(1)
     assert (7, 1, 0) == rig.sent[-1].identity
+
+
+def test_first_batch_of_an_epoch_goes_alone():
+    """
+    Until a broker took a batch of the epoch, the next one waits: a broker that knows nothing of a
+    producer takes any first sequence number, and a first batch refused would come second.
+    """
+    rig = Rig(batch_max_records=1, linger=0.0)
+    handles = [rig.send(b"%d" % number) for number in range(3)]
+    rig.advance(1)
+    assert [[b"0"]] == [one.values for one in rig.sent]
+    assert [] == rig.answer(rig.sent[0], E.NOT_ENOUGH_REPLICAS)
+    [again] = rig.advance(1)
+    assert [b"0"] == again.values
+    followers = rig.answer(again)
+    assert [[b"1"], [b"2"]] == [one.values for one in followers]
+    for one in followers:
+        rig.answer(one)
+
+    assert [0, 1, 2] == [handle.result().offset for handle in handles]
+
+
+def test_open_batch_is_not_closed_before_it_can_be_sent():
+    """
+    While the first batch of an epoch is out, the next one goes on filling.
+    """
+    rig = Rig(linger=0.0)
+    rig.send(b"0")
+    [first] = rig.turn()
+    rig.send(b"1")
+    assert [] == rig.turn()
+    rig.send(b"2")
+    [second] = rig.answer(first)
+
+    assert [b"1", b"2"] == second.values

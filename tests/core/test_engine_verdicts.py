@@ -67,9 +67,7 @@ def test_every_row_is_expected():
 
 def seen(code: int) -> str:
     """What the engine makes of a code for a batch of two records, as one of EXPECTED's words."""
-    rig = Rig(linger=0.0)
-    rig.engine.want("t", rig.now)
-    rig.turn()
+    rig = Rig(linger=0.0).prove()
     handles = [rig.send(b"a"), rig.send(b"b")]
     [sent] = rig.turn()
     before = len(rig.metadata_asked)

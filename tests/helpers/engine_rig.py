@@ -406,6 +406,27 @@ class Rig:
         )
         self.engine.on_answer(METADATA_NODE, effect.tag, response, self.now)
 
+    def prove(self) -> Rig:
+        """Have a record of every partition acknowledged, and its numbers come round to 0 again.
+
+        A partition sends one batch at a time until its broker took the first of an epoch.
+        """
+        for name, spec in self.topics.items():
+            self.engine.want(name, self.now)
+            self.turn()
+            for number in range(len(spec.leaders)):
+                self.send(b"first", topic=name, partition=number)
+        self.engine.flush(self.now, lambda: None)
+        for sent in self.turn():
+            self.answer(sent)
+        for topic in self.appender.topics.values():
+            for part in topic.partitions or []:
+                part.queue.next_sequence = 0
+        self.assert_idle()
+        self.sent.clear()
+        self.offsets.clear()
+        return self
+
     def release(self) -> None:
         """Answer what was held."""
         held, self.held = self.held, []
