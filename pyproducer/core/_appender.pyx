@@ -1053,37 +1053,46 @@ cdef class Appender:
         return delivery
 
     cdef Delivery admit_to_shelf(self, TopicState topic, Prepared made, bint in_line):
-        cdef Batch shelf
         cdef Py_ssize_t charge = made.bound()
         self.acquire()
         try:
             if self.refusal is not None:
                 raise self.refusal()
-            if self.waiting and not in_line:
-                return None
-            if self.used + charge > self.limit:
-                self.starve()
-                return None
-            shelf = topic.shelf
-            if shelf is None:
-                self.serial += 1
-                shelf = topic.shelf = Batch(PartitionState(topic, -1), self.serial)
-                shelf.shelved = []
-                self.opened.append(shelf)
-                self.wake()
-            made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
-            if made.on_delivery is not None:
-                shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
-                made.on_delivery = None
-            shelf.count += 1
-            shelf.charged += charge
-            self.used += charge
-            self.since_turn += charge
-            self.records += 1
-            shelf.shelved.append(made)
-            return made.delivery
+            if topic.partitions is None:
+                return self.put_on_shelf(topic, made, charge, in_line)
         finally:
             self.unlock()
+        # Metadata came while this thread waited for the lock. On a new shelf the record would
+        # stay: nobody looks at the shelf of a topic that is known.
+        return self.admit(made, in_line)
+
+    cdef Delivery put_on_shelf(
+        self, TopicState topic, Prepared made, Py_ssize_t charge, bint in_line
+    ):
+        cdef Batch shelf
+        if self.waiting and not in_line:
+            return None
+        if self.used + charge > self.limit:
+            self.starve()
+            return None
+        shelf = topic.shelf
+        if shelf is None:
+            self.serial += 1
+            shelf = topic.shelf = Batch(PartitionState(topic, -1), self.serial)
+            shelf.shelved = []
+            self.opened.append(shelf)
+            self.wake()
+        made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
+        if made.on_delivery is not None:
+            shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
+            made.on_delivery = None
+        shelf.count += 1
+        shelf.charged += charge
+        self.used += charge
+        self.since_turn += charge
+        self.records += 1
+        shelf.shelved.append(made)
+        return made.delivery
 
     # Choosing a partition.
 

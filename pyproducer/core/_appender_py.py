@@ -269,31 +269,38 @@ class Appender:
         with self.lock:
             if self.refusal is not None:
                 raise self.refusal()
-            if self.waiting and not in_line:
-                return None
-            charge = made.size_bound
-            if self.used + charge > self.limit:
-                self._starve()
-                return None
-            shelf = topic.shelf
-            if shelf is None:
-                self._serial += 1
-                shelf = topic.shelf = Batch(PartitionState(topic, -1), self._serial)
-                shelf.shelved = []
-                self._opened.append(shelf)
-                self._wake()
-            made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
-            if made.on_delivery is not None:
-                shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
-                made.on_delivery = None
-            shelf.count += 1
-            shelf.charged += charge
-            self.used += charge
-            self.since_turn += charge
-            self.records += 1
-            assert shelf.shelved is not None
-            shelf.shelved.append(made)
-            return made.delivery
+            if topic.partitions is None:
+                return self._put_on_shelf(topic, made, in_line)
+        # Metadata came while this thread waited for the lock. On a new shelf the record would
+        # stay: nobody looks at the shelf of a topic that is known.
+        return self.admit(made, in_line=in_line)
+
+    def _put_on_shelf(self, topic: TopicState, made: Prepared, in_line: bool) -> Delivery | None:
+        if self.waiting and not in_line:
+            return None
+        charge = made.size_bound
+        if self.used + charge > self.limit:
+            self._starve()
+            return None
+        shelf = topic.shelf
+        if shelf is None:
+            self._serial += 1
+            shelf = topic.shelf = Batch(PartitionState(topic, -1), self._serial)
+            shelf.shelved = []
+            self._opened.append(shelf)
+            self._wake()
+        made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
+        if made.on_delivery is not None:
+            shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
+            made.on_delivery = None
+        shelf.count += 1
+        shelf.charged += charge
+        self.used += charge
+        self.since_turn += charge
+        self.records += 1
+        assert shelf.shelved is not None
+        shelf.shelved.append(made)
+        return made.delivery
 
     # Choosing a partition.
 
