@@ -62,7 +62,9 @@ class Feeder:
             except BufferFull as error:
                 # Nothing has left for max_block_ms; the next record would wait as long.
                 self._reject(one.line, str(error))
-                self.blocked = f"nothing could be sent for a while, so it stopped at line {one.line}"
+                self.blocked = (
+                    f"nothing could be sent for a while, so it stopped at line {one.line}"
+                )
                 return
             except ProducerError as error:
                 self._reject(one.line, str(error))

@@ -25,6 +25,7 @@ __all__ = [
     "warnings_shown",
 ]
 
+_ANY_WIDTH = 10_000
 _logger = logging.getLogger("pyproducer")
 
 
@@ -65,12 +66,15 @@ def warnings_shown() -> Iterator[None]:
         _logger.removeHandler(handler)
 
 
-def table(
-    title: str | None, columns: Sequence[str], *, numbers: Sequence[str] = ()
-) -> Table:
+def table(title: str | None, columns: Sequence[str], *, numbers: Sequence[str] = ()) -> Table:
     """An empty table; the columns named in ``numbers`` stand at the right."""
     made = Table(
-        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for column in columns:
         made.add_column(
@@ -83,7 +87,8 @@ def print_table(made: Table) -> None:
     """A table on stdout. Into a file or pipe it is as wide as it has to be, so nothing is cut."""
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = max(console.width, console.measure(made).maximum)
+        console = Console(highlight=False, width=_ANY_WIDTH)
+        console.width = console.measure(made).maximum
     console.print(made)
 
 

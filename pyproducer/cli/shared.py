@@ -181,7 +181,9 @@ def _shape(
     _, *own = inspect.signature(function, eval_str=True).parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
-        inspect.Parameter("_context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        inspect.Parameter(
+            "_context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        )
     ]
     parameters += [one.replace(kind=keyword) for one in own]
     parameters += [

@@ -23,8 +23,6 @@ __all__ = ["FORMATS", "Source", "make_source"]
 FORMATS: Final = ("lines", "json", "csv", "avro")
 
 
-
-
 class Source(Protocol):
     """Makes records of lines."""
 

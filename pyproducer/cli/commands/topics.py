@@ -29,9 +29,7 @@ app = typer.Typer(
 _Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 _Config = Annotated[
     list[str] | None,
-    typer.Option(
-        "--config", metavar="K=V", help="A configuration of the topic; may be repeated."
-    ),
+    typer.Option("--config", metavar="K=V", help="A configuration of the topic; may be repeated."),
 ]
 
 
@@ -236,7 +234,9 @@ def delete(
     """
     if not yes:
         if not sys.stdin.isatty():
-            raise CliError("deleting asks first, and there is no terminal to ask; add --yes", _USAGE)
+            raise CliError(
+                "deleting asks first, and there is no terminal to ask; add --yes", _USAGE
+            )
         if not typer.confirm(f"Delete {', '.join(names)} with all records?", err=True):
             raise CliError("nothing was deleted")
 
