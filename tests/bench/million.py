@@ -65,9 +65,8 @@ def send_ours(bootstrap_servers: str, topic: str, count: int) -> float:
                 await enqueue(value(number))
             accepted = time.perf_counter() - began
             report = await producer.flush()
-            if (report.delivered, report.failed) != (count, 0):
-                # Deliveries before the flush are not in its report: only failures count.
-                assert report.failed == 0, report
+            # Those delivered before the flush are not in its report; the reading back has them.
+            assert report.failed == 0, report
             return accepted
 
     return asyncio.run(run())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -186,6 +185,7 @@ async def test_kafka_stored_the_codec_and_the_sequences(
     """
     topics = {codec: f"stored-{codec}" for codec in CODECS}
     await asyncio.to_thread(apache_kafka.create_topics, dict.fromkeys(topics.values(), 1))
+    stored: list[str] = []
     for codec, topic in topics.items():
         records = sample_records(topic, partitions=1)
         await send_all(apache_kafka, topic, records, codec, "all")
@@ -206,5 +206,5 @@ async def test_kafka_stored_the_codec_and_the_sequences(
             assert int(first) == following
             following = int(last) + 1
         assert following == len(records)
-        found = Counter(one[3] for one in batches)
-        scoreboard.note(f"Apache Kafka stored {len(records)} records of ours as {dict(found)}")
+        stored.append(f"{len(batches)} {codec}")
+    scoreboard.note(f"Apache Kafka's own reader on batches of ours: {', '.join(stored)}; all valid")
