@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pyproducer.core.appender import Appender, Batch, Delivery, Prepared, TopicAppender
 from pyproducer.core.delivery import Ledger
@@ -41,6 +42,9 @@ from pyproducer.protocol.messages.produce import (
 from pyproducer.records import reader
 from pyproducer.records.codec import Codec
 from pyproducer.records.compression import compress
+
+#: What brokers say that know no topic ids.
+NO_ID = UUID(int=0)
 
 WALL_MS = 1_700_000_000_000
 
@@ -152,6 +156,7 @@ class TopicSpec:
     leaders: list[int]
     epochs: list[int]
     error: int = 0
+    topic_id: UUID = NO_ID
 
 
 class Rig:
@@ -372,6 +377,7 @@ class Rig:
                 MetadataResponseTopic(
                     name=asked.name,
                     error_code=spec.error,
+                    topic_id=spec.topic_id,
                     partitions=[
                         MetadataResponsePartition(
                             partition_index=number,
