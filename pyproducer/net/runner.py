@@ -315,7 +315,7 @@ class Runner:
                 future.set_result(outcome)
 
         engine = self.engine
-        ticket = engine.waiters.join(made, tell)
+        ticket = engine.waiters.join(made, tell, lambda: not future.done())
         self.ask()
         try:
             async with asyncio.timeout(timeout):
@@ -327,6 +327,9 @@ class Runner:
             raise made.source.topic.appender.full(made) from None
         finally:
             engine.waiters.leave(ticket)
+            if engine.waiters:
+                # The next in line may want less room than this one did.
+                self.ask()
 
     # Steps.
 
