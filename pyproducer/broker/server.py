@@ -15,15 +15,17 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.context import CloseConnection, ConnectionInfo
+from pyproducer.broker.context import CloseConnection, ConnectionInfo, Mishap
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
 from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
 
     from pyproducer.broker.node import Node
     from pyproducer.broker.router import Router
+    from pyproducer.model import Buffer
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +88,12 @@ class Server:
         for connection in idle:
             connection.abort()
         return len(idle)
+
+    def close_all(self) -> int:
+        """Closes every connection at once, in the middle of whatever it does; says how many."""
+        for connection in list(self._connections):
+            connection.abort()
+        return len(self._connections)
 
     def _connect(self) -> Connection:
         return Connection(self)
@@ -198,6 +206,7 @@ class Connection(asyncio.BufferedProtocol):
     async def _work(self, info: ConnectionInfo) -> None:
         transport = self._transport
         assert transport is not None
+        faults = self._server.node.faults
         while True:
             while not self._frames or not self._writable:
                 if self._broken is not None and not self._frames:
@@ -206,6 +215,8 @@ class Connection(asyncio.BufferedProtocol):
                 self.busy = False
                 await self._news()
             self.busy = True
+            if faults.pauses:
+                await faults.gate()
             frame = self._frames.popleft()
             self._queued -= len(frame)
             if self._paused and self._queued < QUEUE_LIMIT and self._broken is None:
@@ -221,7 +232,13 @@ class Connection(asyncio.BufferedProtocol):
                 transport.abort()
                 return
             del frame
-            if answer is not None:
+            if faults.pauses:
+                await faults.gate()
+            if info.mishap is not None:
+                mishap, info.mishap = info.mishap, None
+                if not await _suffer(mishap, transport, answer):
+                    return
+            elif answer is not None:
                 write_buffers(transport, answer)
             self.last_active = self._clock.monotonic()
 
@@ -260,3 +277,23 @@ class Connection(asyncio.BufferedProtocol):
                 size = config.int(name)
                 if size > 0:
                     sock.setsockopt(socket.SOL_SOCKET, option, size)
+
+
+async def _suffer(
+    mishap: Mishap, transport: asyncio.Transport, answer: Sequence[Buffer] | None
+) -> bool:
+    """Sends the answer as far as a test wants it; returns whether the connection lives on."""
+    if answer is not None and mishap.cut is not None:
+        whole = b"".join(answer)
+        after = mishap.cut.settings["after_bytes"]
+        # Never all of it: an answer that arrives whole was not cut.
+        size = len(whole) // 2 if after is None else min(after, len(whole) - 1)
+        transport.write(whole[:size])
+        transport.close()
+        mishap.cut.strike()
+        return False
+    if answer is not None:
+        write_buffers(transport, answer)
+    if mishap.muted:
+        await asyncio.sleep(mishap.muted)
+    return True

@@ -86,7 +86,7 @@ def _has_transactional(request: ProduceRequest) -> bool:
 def _append(
     node: Node, topic: str, part: PartitionProduceData, version: int
 ) -> PartitionProduceResponse:
-    partition = node.partition(topic, part.index)
+    partition = node.led_partition(topic, part.index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no {topic}-{part.index}")
     if topic in INTERNAL_TOPICS:

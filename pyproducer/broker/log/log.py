@@ -472,6 +472,10 @@ class PartitionLog:
         """Producers idle for too long are forgotten; says how many."""
         return self._producers.expire(self._clock.wall_ms())
 
+    def forget_producers(self) -> int:
+        """Producers are forgotten, however young, unless in a transaction; says how many."""
+        return self._producers.forget_all()
+
     # To the disk.
 
     def begin_flush(self) -> FlushTicket:
