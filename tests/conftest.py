@@ -10,5 +10,9 @@ def pytest_report_header() -> list[str]:
     """Return the line that tells a run with the accelerator from one without."""
     from tests.helpers.accelerator import built
 
-    mode = "PYPRODUCER_PURE=1" if os.environ.get("PYPRODUCER_PURE") == "1" else "as installed"
+    mode = (
+        "PYPRODUCER_PURE=1"
+        if os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}
+        else "as installed"
+    )
     return [f"accelerator: built {built() or 'nothing'}, used {mode}; {sys.platform}"]
