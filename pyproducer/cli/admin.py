@@ -70,7 +70,7 @@ class TopicConfig:
     own: bool
 
 
-class _NotController(Exception):  # noqa: N818
+class _NotController(Exception):
     """Another broker has become the controller."""
 
 
@@ -84,7 +84,7 @@ class Admin:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def list(self, *, internal: bool = False) -> list[MetadataResponseTopic]:
+    async def topics(self, *, internal: bool = False) -> list[MetadataResponseTopic]:
         """All topics by name; the cluster's own only if ``internal``."""
         topics = (await self._cluster.metadata(None)).topics
         return sorted(

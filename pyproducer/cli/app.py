@@ -34,7 +34,7 @@ demo.register(app)
 bench.register(app)
 
 
-def _version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"pyproducer {VERSION}")
         raise typer.Exit
@@ -58,8 +58,9 @@ def root(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Write to Kafka, look at it, and run a broker of your own.
@@ -97,7 +98,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough. Python flushes stdout once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         return _report(error, debug="--debug" in words)
     return result if isinstance(result, int) else Exit.DONE
 

@@ -127,7 +127,9 @@ class BrokerConnection:
         """The connection is gone; whoever waits is told."""
         self._lost = reason
         error = self._failure(reason)
-        for future in (self._ready, *self._waiting.values()):
+        if not self._ready.done():
+            self._ready.set_exception(error)
+        for future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)
         # Nobody may be waiting for the handshake any more.

@@ -51,7 +51,7 @@ def parse_rate(option: str, text: str) -> Rate:
     match = _RATE.fullmatch(text)
     if match is None or (match["binary"] and not match["byte"]):
         raise CliError(
-            f"{option} {text!r} is no rate: write 50MB, 1.5GiB or, for records, 20000 (all per second)",
+            f"{option} {text!r} is no rate a second: write 50MB, 1.5GiB or, for records, 20000",
             Exit.USAGE,
         )
     base = 1024 if match["binary"] else 1000

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 from rich import progress as rich_progress
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from pyproducer.cli.feeding import Feeder
 from pyproducer.cli.lines import LineReader
@@ -72,6 +73,7 @@ class _Live(rich_progress.Progress):
         self._source = source
         self._task = self.add_task("", total=size, text="")
 
-    def get_renderables(self):  # type: ignore[no-untyped-def]  # noqa: ANN201, D102
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What to draw, with the numbers of this moment."""
         self.update(self._task, completed=self._source.done, text=self._source.text)
-        yield from super().get_renderables()
+        return super().get_renderables()

@@ -7,12 +7,13 @@ connection breaks, and begins at the log's start where its place was deleted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Final, Literal
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Final, Literal, cast
 
 from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.exits import CliError, Exit
 from pyproducer.errors import ConnectionFailed, CorruptRecord
+from pyproducer.model import Buffer
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.fetch import (
     FetchPartition,
@@ -112,7 +113,7 @@ class TopicReader:
                 await self._find_leaders()
         return found
 
-    async def batches(self) -> AsyncIterator[tuple[int, Batch]]:
+    async def batches(self) -> AsyncGenerator[tuple[int, Batch], None]:
         """The partitions' batches with their partition, for ever; checksums hold.
 
         ``positions`` moves on as they are given. Within a partition they are in order. A batch
@@ -252,7 +253,8 @@ class TopicReader:
         partition = data.partition_index
         opened: list[Batch] = []
         position = self.positions.get(partition, 0)
-        for batch in iter_batches(data.records or b""):
+        # Decoding gives one piece of memory; only what we send may be in several.
+        for batch in iter_batches(cast("Buffer", data.records or b"")):
             if batch.header.next_offset <= position:
                 continue
             try:

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from pyproducer.cli.exits import CliError, Exit
 from pyproducer.cli.found import TOO_LONG, Found, Item, Rejected
-from pyproducer.cli.lines import Line, LineReader
+from pyproducer.cli.lines import LineReader
 from pyproducer.cli.rows import RowJoiner
 from pyproducer.cli.serializer_package import serializer
 

@@ -90,7 +90,7 @@ def bench(
 def _broker() -> Iterator[str]:
     command_line = [sys.executable, "-m", "pyproducer.broker", "--port", "0"]
     # A group of its own: Ctrl-C is for us, and we end it.
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603
         command_line, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         try:
@@ -200,31 +200,25 @@ class _Bench:
 
 
 def _told(result: dict[str, Any], config: ProducerConfig) -> str:
-    where = "the embedded broker in another process of this machine"
-    lines = [
-        f"{result['records']:,} records of {result['value_bytes']} bytes, acks={config.acks}, "
-        f"compression {config.compression_type}, to "
-        + (where if result["embedded_broker"] else "the cluster"),
-        f"  throughput        {result['records_per_second']:>12,.0f} records/s"
-        f"  {result['megabytes_per_second']:,.1f} MB/s of values",
-        f"  latency, loaded   p50 {result['loaded_p50_ms']:.1f} ms"
-        f"  p99 {result['loaded_p99_ms']:.1f} ms",
-        f"  latency, lone     p50 {result['lone_p50_ms']:.2f} ms"
-        f"  p99 {result['lone_p99_ms']:.2f} ms",
-    ]
+    where = (
+        "the embedded broker in another process of this machine"
+        if result["embedded_broker"]
+        else "the cluster"
+    )
+    text = f"""\
+{result["records"]:,} records of {result["value_bytes"]} bytes to {where},
+acks={config.acks}, compression {config.compression_type}
+  throughput       {result["records_per_second"]:,.0f} records/s, \
+{result["megabytes_per_second"]:,.1f} MB/s of values
+  latency, loaded  p50 {result["loaded_p50_ms"]:.1f} ms, p99 {result["loaded_p99_ms"]:.1f} ms
+  latency, lone    p50 {result["lone_p50_ms"]:.2f} ms, p99 {result["lone_p99_ms"]:.2f} ms
+Throughput: 'await enqueue()' in a loop on one asyncio loop, until the last acknowledgement.
+Loaded: from enqueue to callback meanwhile, so mostly the wait in a full queue.
+Lone: 'await send()', one record at a time with nothing else under way."""
     if result["failed"]:
-        lines.append(f"  FAILED            {result['failed']:,} records")
-    lines += [
-        "Throughput: 'await enqueue()' in a loop on one asyncio loop, until the last "
-        "acknowledgement.",
-        "Loaded: from enqueue to callback meanwhile, so mostly the wait in a full queue.",
-        "Lone: 'await send()', one record at a time with nothing else under way.",
-    ]
+        text += f"\n{result['failed']:,} RECORDS FAILED"
     if result["embedded_broker"]:
-        lines.append(
-            f"Producer and broker shared {os.cpu_count()} cores; a cluster of its own answers "
-            "otherwise."
-        )
+        text += f"\nProducer and broker shared {os.cpu_count()} cores; other machines differ."
     if not result["accelerated"]:
-        lines.append("The accelerator was not built or is switched off: this is pure Python.")
-    return "\n".join(lines)
+        text += "\nThe accelerator was not built or is switched off: this is pure Python."
+    return text

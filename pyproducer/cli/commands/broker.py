@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def broker(
-    shared: Shared,
+    _shared: Shared,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen at; 0 picks one.")
     ] = 9092,

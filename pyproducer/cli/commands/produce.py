@@ -102,7 +102,7 @@ def produce(
         delimiter=delimiter,
         limit=config.max_request_size,
     )
-    headers = list(pairs("--header", header or ()).items())
+    headers = pairs("--header", header or ())
     servers = shared.required_servers()
     with _opened(file) as (descriptor, size):
         lines = LineReader(descriptor, limit=config.max_request_size)
@@ -244,9 +244,11 @@ async def _give_up(producer: AsyncProducer[Any, Any]) -> None:
 def _told(summary: dict[str, Any]) -> str:
     delivered, seconds = summary["delivered"], summary["seconds"]
     rate = delivered / seconds if seconds else 0.0
-    parts = [
+    size = bytes_text(summary["bytes_read"])
+    text = (
         f"delivered {delivered} record{'' if delivered == 1 else 's'} to {summary['topic']} "
-        f"in {seconds_text(seconds)} ({rate:.0f} a second, {bytes_text(summary['bytes_read'])} read)"
-    ]
+        f"in {seconds_text(seconds)} ({rate:.0f} a second, {size} read)"
+    )
+    parts = [text]
     parts += [f"{name} {summary[name]}" for name in ("rejected", "failed") if summary[name]]
     return ", ".join(parts)

@@ -117,7 +117,7 @@ async def _tail(
             await batches.aclose()
 
 
-def _text(topic: str, keys: bool) -> _Write:
+def _text(_topic: str, keys: bool) -> _Write:
     def shown(data: bytes | None) -> str:
         return "" if data is None else data.decode("utf-8", "backslashreplace")
 
@@ -126,7 +126,7 @@ def _text(topic: str, keys: bool) -> _Write:
     return lambda _, record: shown(record.value)
 
 
-def _hex(topic: str, keys: bool) -> _Write:
+def _hex(_topic: str, keys: bool) -> _Write:
     def shown(data: bytes | None) -> str:
         return "" if data is None else data.hex()
 
@@ -135,7 +135,7 @@ def _hex(topic: str, keys: bool) -> _Write:
     return lambda _, record: shown(record.value)
 
 
-def _json(topic: str, keys: bool) -> _Write:
+def _json(topic: str, _keys: bool) -> _Write:
     def write(partition: int, record: Record) -> str:
         document: dict[str, Any] = {
             "topic": topic,

@@ -51,18 +51,18 @@ def _run(shared: Shared, work: Callable[[Cluster], Coroutine[Any, Any, None]]) -
     asyncio.run(connected())
 
 
-def pairs(option: str, entries: Iterable[str]) -> dict[str, str]:
-    """``name=value`` entries as a mapping.
+def pairs(option: str, entries: Iterable[str]) -> list[tuple[str, str]]:
+    """``name=value`` entries as pairs.
 
     Raises:
         CliError: one of them has no ``=`` or no name.
     """
-    found = {}
+    found = []
     for entry in entries:
         name, equals, value = entry.partition("=")
         if not equals or not name:
             raise CliError(f"{option} takes name=value, not {entry!r}", Exit.USAGE)
-        found[name] = value
+        found.append((name, value))
     return found
 
 
@@ -88,7 +88,7 @@ def create(
     A good name says whose it is (shop.orders rather than orders); what could be better is told
     on stderr. Partitions can be added later, but then keys move to other partitions.
     """
-    configs = pairs("--config", config or ())
+    configs = dict(pairs("--config", config or ()))
     for line in advice(name):
         note(f"hint: {line}")
 
@@ -117,7 +117,7 @@ def list_(
     """
 
     async def work(cluster: Cluster) -> None:
-        topics = await Admin(cluster).list(internal=internal)
+        topics = await Admin(cluster).topics(internal=internal)
         if shared.json:
             print_json([{"topic": one.name, "partitions": len(one.partitions)} for one in topics])
         elif not topics:
@@ -198,7 +198,7 @@ def alter(
     pyproducer topics alter shop.orders --config retention.ms=86400000
     pyproducer topics alter shop.orders --delete-config retention.ms
     """
-    configs, deleted = pairs("--config", config or ()), list(delete_config or ())
+    configs, deleted = dict(pairs("--config", config or ())), list(delete_config or ())
     if partitions is None and not configs and not deleted:
         raise CliError("nothing to alter: give --partitions, --config or --delete-config", _USAGE)
 
