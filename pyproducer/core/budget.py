@@ -57,7 +57,7 @@ class WaitLine:
             outcome: Delivery | Exception | None
             try:
                 outcome = self._appender.admit(made, True)
-            except Exception as error:  # noqa: BLE001 - it is the waiter's, not ours
+            except Exception as error:
                 outcome = error
             if outcome is None:
                 return
