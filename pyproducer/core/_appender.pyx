@@ -393,11 +393,7 @@ cdef class Delivery:
         cdef Batch batch = self.resolve()
         if batch.state <= _CLOSED:
             batch.home.topic.appender.host.block(self, timeout)
-        try:
-            self.outcome()
-        except Exception as error:
-            return error
-        return None
+        return self.failure()
 
     def add_done_callback(self, callback):
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
@@ -425,16 +421,14 @@ cdef class Delivery:
         return self.outcome()
 
     cdef object outcome(self):
-        cdef Batch batch = self.resolve()
+        cdef Batch batch
         cdef int64_t offset
-        if batch.state == _FAILED:
-            self.mark_seen(batch)
-            error = batch.error
-            if batch.record_errors is not None:
-                error = batch.record_errors.get(self._i, error)
+        error = self.failure()
+        if error is not None:
             # One exception object serves all records of the batch: without this each raise
             # would lengthen the traceback that the last one left.
             raise error.with_traceback(None)
+        batch = self._b
         offset = batch.base_offset
         if offset >= 0:
             offset += self._i
@@ -446,6 +440,16 @@ cdef class Delivery:
         return RecordMetadata(
             batch.home.topic.name, batch.home.number, offset, self._timestamp, _CREATE_TIME
         )
+
+    cdef object failure(self):
+        cdef Batch batch = self.resolve()
+        if batch.state != _FAILED:
+            return None
+        self.mark_seen(batch)
+        error = batch.error
+        if batch.record_errors is not None:
+            error = batch.record_errors.get(self._i, error)
+        return error
 
     cdef int mark_seen(self, Batch batch) except -1:
         cdef bytearray seen = batch.seen

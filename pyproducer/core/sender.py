@@ -155,7 +155,7 @@ class Sender:
         return request, chosen
 
     def _choose(self, queue: PartitionQueue, now: float) -> SealedBatch | None:
-        if queue.recovering and not queue.in_flight and self._identity.recovered(queue):
+        if queue.recovering and self._identity.recovered(queue):
             self._stats.epoch_bumps += 1
         if len(queue.in_flight) >= MAX_UNRESOLVED and self._idempotent:
             return None
@@ -245,7 +245,7 @@ class Sender:
         verdict = judge(code)
         if verdict.action is Action.ACK:
             self._leave(sealed)
-            queue.proven = queue.proven or sealed.epoch == queue.epoch
+            queue.proven = True
             if code:
                 self._settler.acknowledge(sealed.batch, -1, -1)
             else:

@@ -73,7 +73,7 @@ def test_timeout_during_compression():
     delivery = rig.send(b"a" * 100)
     rig.turn()
     timed_out(rig, delivery, maybe=False, attempts=0)
-    rig.finish_compression(rig.compressing[0])
+    rig.engine.on_compressed(rig.compressing[0].sealed, b"squeezed")
     assert [] == rig.advance(1)
     rig.assert_idle()
 
@@ -112,6 +112,8 @@ def test_timeout_in_flight():
     [sent] = rig.turn()
     timed_out(rig, delivery, maybe=True, attempts=1, after=20.0)
     assert 0 == rig.appender.used
+    [unresolved] = rig.appender.topics["t"].partitions[0].queue.in_flight
+    assert None is unresolved.body
     rig.answer(sent)
     rig.assert_idle()
 
@@ -193,6 +195,8 @@ def test_halves_of_a_split_keep_the_time_of_the_whole():
     rig.advance(0.2)
 
     assert all(isinstance(handle.exception(), DeliveryTimeout) for handle in handles)
+    assert [2] * 4 == [handle.exception().attempts for handle in handles]
+    assert [20] * 4 == pytest.approx([handle.exception().elapsed for handle in handles], abs=0.1)
     for half in halves:
         rig.answer(half)
     rig.assert_idle()

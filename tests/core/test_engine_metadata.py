@@ -341,3 +341,38 @@ def test_refusals_of_many_batches_ask_once():
 
     assert 2 == rig.sent[-1].node
     assert len(rig.metadata_asked) <= before + 3
+
+
+def test_broker_is_found_at_its_new_address():
+    """
+    A broker that moved is connected to where the newest metadata says.
+    """
+    rig = Rig({"t": [1]}, linger=0.0)
+    rig.send(b"a")
+    rig.answer(rig.turn()[0])
+    rig.brokers[1] = ("moved", 9092)
+    rig.send(b"b")
+    rig.turn()
+    rig.lose(1)
+    rig.down = {1}
+    rig.advance(3)
+
+    assert (1, "moved") == connects(rig)[-1]
+
+
+def test_partition_in_the_line_of_a_dead_broker_changes_over():
+    """
+    A batch that stands in line at a broker that is down leaves by the new leader.
+    """
+    rig = Rig({"t": [1]}, linger=0.0)
+    rig.down = {1}
+    rig.send(b"a")
+    assert [] == rig.advance(1)
+    rig.lead(2)
+    [sent] = rig.advance(3)
+
+    assert (2, [b"a"]) == (sent.node, sent.values)
+    rig.down = set()
+    rig.answer(sent)
+    rig.advance(5)
+    assert 1 == len(rig.sent)
