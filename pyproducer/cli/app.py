@@ -13,7 +13,7 @@ import typer
 
 from pyproducer._version import VERSION
 from pyproducer.cli.commands import bench, broker, demo, produce, tail, topics
-from pyproducer.cli.exits import Exit, judge
+from pyproducer.cli.exits import Exit, OutputClosed, judge
 from pyproducer.cli.output import setup_logging
 from pyproducer.cli.shared import ENVIRONMENT, remember
 
@@ -93,9 +93,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     setup_logging(debug="--debug" in words)
     try:
         result = app(args=words, prog_name="pyproducer", standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Python flushes stdout once more at the end.
+    except OutputClosed:
+        # Python flushes stdout once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
     except BaseException as error:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from pyproducer.errors import ConfigError, ConnectionFailed, ProducerError, UsageError
 
-__all__ = ["CliError", "Exit", "judge"]
+__all__ = ["CliError", "Exit", "OutputClosed", "judge"]
 
 
 class Exit(IntEnum):
@@ -28,6 +28,10 @@ class CliError(Exception):
     def __init__(self, text: str, status: Exit = Exit.FAILED) -> None:
         super().__init__(text)
         self.status = status
+
+
+class OutputClosed(Exception):
+    """Whoever read our output has seen enough."""
 
 
 def judge(error: BaseException) -> tuple[Exit, str]:

@@ -78,9 +78,16 @@ def _split(line: str) -> tuple[str, str | None]:
                 rest = rest[1:]
             elif not rest:
                 break
-            return line[:position], rest.strip(" \t")
+            return line[:position], _trimmed(rest.lstrip(" \t"))
         position += 1
     return line, None
+
+
+def _trimmed(value: str) -> str:
+    """The value without white space at its end, unless that is escaped."""
+    short = value.rstrip(" \t")
+    escaped = (len(short) - len(short.rstrip("\\"))) % 2
+    return value[: len(short) + escaped]
 
 
 def _unescape(text: str) -> str:

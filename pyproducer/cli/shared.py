@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from pyproducer.bootstrap import parse_bootstrap
-from pyproducer.cli.exits import CliError, Exit
+from pyproducer.cli.exits import CliError, Exit, OutputClosed
 from pyproducer.cli.properties import read_properties
 from pyproducer.config import Dialect, ProducerConfig
 
@@ -165,7 +166,13 @@ def command(
             values = {one: here[one] or before.get(one) for one in options}
             for one in _LOCAL:
                 values[one] = bool(values[one])
-            return function(Shared(**values), **arguments)
+            try:
+                result = function(Shared(**values), **arguments)
+                sys.stdout.flush()
+            except BrokenPipeError as error:
+                # typer would end the process with a status of its own.
+                raise OutputClosed from error
+            return result
 
         _shape(called, function, options)
         app.command(name)(called)

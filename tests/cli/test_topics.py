@@ -17,7 +17,8 @@ def test_a_topics_life(cli, broker):
     )
 
     listed = {
-        one["topic"]: one["partitions"] for one in json.loads(cli("topics", "list", "--json").stdout)
+        one["topic"]: one["partitions"]
+        for one in json.loads(cli("topics", "list", "--json").stdout)
     }
     assert 2 == listed["life.of-a"]
 
@@ -98,7 +99,9 @@ def test_plan_computes_partitions():
     """
     words = ["topics", "plan", "--throughput", "50MB", "--per-producer", "10MB"]
     done = call_cli(*words, "--per-consumer", "4MB", "--json")
-    assert {"partitions": 13, "for_producers": 5.0, "for_consumers": 12.5} == json.loads(done.stdout)
+    assert {"partitions": 13, "for_producers": 5.0, "for_consumers": 12.5} == json.loads(
+        done.stdout
+    )
 
     told = call_cli(*words, "--per-consumer", "4MB").stdout
     assert told.startswith("13 partitions\n")
