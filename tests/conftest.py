@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
+
+# An environment that was set up before the plugin existed does not know it by its entry point.
+if not entry_points(group="pytest11", name="pyproducer"):
+    pytest_plugins = ["pyproducer.pytest_plugin"]
 
 
 def pytest_report_header() -> list[str]:

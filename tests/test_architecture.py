@@ -31,7 +31,7 @@ LAYERS = [
         "metrics",
     },
     {"sync", "sync_topic", "background"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
@@ -125,12 +125,13 @@ def test_broker_never_meets_the_producer():
 
 def test_producer_never_meets_the_broker():
     """
-    Only the command line, which starts one, imports the broker.
+    Only the command line and the plugin for pytest, which start one, import the broker.
     """
     wrong = [
         one
         for one in own_imports()
-        if component(one.imported) == "broker" and component(one.importer) not in {"broker", "cli"}
+        if component(one.imported) == "broker"
+        and component(one.importer) not in {"broker", "cli", "pytest_plugin"}
     ]
 
     assert [] == told(wrong)
