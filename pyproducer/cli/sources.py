@@ -144,7 +144,8 @@ def _key(value: Any, field: str | None) -> str | None:
         raise ValueError(f"there is no field {field!r}; the fields are {', '.join(value)}")
     found = value[field]
     if isinstance(found, (dict, list)):
-        raise ValueError(f"the field {field!r} is no plain value and cannot be a key")
+        # The line is at fault, not the caller's type.
+        raise ValueError(f"the field {field!r} is no plain value and cannot be a key")  # noqa: TRY004
     if isinstance(found, bool):
         return "true" if found else "false"
     return None if found is None else str(found)
