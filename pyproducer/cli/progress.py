@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from rich import progress as rich_progress
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from pyproducer.cli.feeding import Feeder
 from pyproducer.cli.lines import LineReader
@@ -15,9 +15,12 @@ from pyproducer.cli.output import terminal
 
 __all__ = ["Progress"]
 
+#: Seconds between two looks at the numbers.
+_PAUSE: Final = 0.2
+
 
 class Progress:
-    """Shows what a feeder has done while the ``with`` block runs.
+    """Shows what a feeder has done while the ``with`` block runs on an event loop.
 
     Args:
         feeder: what sends.
@@ -28,11 +31,23 @@ class Progress:
     def __init__(self, feeder: Feeder, lines: LineReader, size: int | None) -> None:
         self._feeder = feeder
         self._lines = lines
-        self._shown: _Live | None = _Live(self, size) if terminal() else None
+        self._timer: asyncio.TimerHandle | None = None
+        # Drawn by our own timer: rich's would draw on another thread.
+        self._bar = rich_progress.Progress(
+            rich_progress.TextColumn("{task.description}"),
+            rich_progress.BarColumn(),
+            rich_progress.DownloadColumn(),
+            rich_progress.TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._bar.add_task("", total=size)
 
     def __enter__(self) -> Self:
-        if self._shown is not None:
-            self._shown.start()
+        if terminal():
+            self._bar.start()
+            self._tick()
         return self
 
     def __exit__(
@@ -41,39 +56,18 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._shown is not None:
-            self._shown.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._draw()
+            self._bar.stop()
 
-    @property
-    def done(self) -> int:
-        """Bytes read."""
-        return self._lines.bytes_read
+    def _tick(self) -> None:
+        self._draw()
+        self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._tick)
 
-    @property
-    def text(self) -> str:
-        """What has become of the records."""
+    def _draw(self) -> None:
         feeder = self._feeder
         refused = feeder.rejected + feeder.failed
-        return f"{feeder.delivered} delivered" + (f", {refused} not" if refused else "")
-
-
-class _Live(rich_progress.Progress):
-    """rich's display, which asks for the numbers each time that it draws."""
-
-    def __init__(self, source: Progress, size: int | None) -> None:
-        columns: tuple[rich_progress.ProgressColumn, ...] = (
-            rich_progress.TextColumn("{task.fields[text]}"),
-            rich_progress.BarColumn(),
-            rich_progress.DownloadColumn(),
-            rich_progress.TimeElapsedColumn(),
-        )
-        super().__init__(
-            *columns, console=Console(stderr=True), transient=True, refresh_per_second=5
-        )
-        self._source = source
-        self._task = self.add_task("", total=size, text="")
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        """What to draw, with the numbers of this moment."""
-        self.update(self._task, completed=self._source.done, text=self._source.text)
-        return super().get_renderables()
+        text = f"{feeder.delivered} delivered" + (f", {refused} not" if refused else "")
+        self._bar.update(self._task, completed=self._lines.bytes_read, description=text)
+        self._bar.refresh()

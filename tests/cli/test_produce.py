@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import signal
 import time
 
@@ -185,6 +188,31 @@ def test_interrupted_reading_loses_nothing(broker, servers, topic, number):
     assert b"up to line 1000" in errors
     assert b"6 bytes of a line that had not ended" in errors
     assert [b"%d" % line for line in range(1000)] == sorted(values(broker, topic), key=int)
+
+
+def test_progress_on_a_terminal(broker, servers, topic, tmp_path):
+    """
+    Where stderr is a terminal it shows how far things are, and stdout has the summary alone.
+    """
+    path = tmp_path / "numbers"
+    path.write_text("".join(f"{number}\n" for number in range(20_000)))
+    ours, theirs = pty.openpty()
+    process = start_cli("produce", topic, path, servers=servers, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with process:
+        # Reading fails once the other side is closed, as Linux does it for terminals.
+        with contextlib.suppress(OSError):
+            while data := os.read(ours, 65536):
+                shown += data
+        output = process.stdout.read()
+    os.close(ours)
+
+    assert 1 == output.count(b"\n")
+    assert b" delivered" in shown
+    assert b"108.9/108.9 kB" in shown
+    assert 0 == process.returncode
+    assert 20_000 == len(broker.records(topic))
 
 
 def _unread(descriptor: int) -> int:

@@ -65,13 +65,15 @@ def call_cli(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(words, status, output.getvalue(), errors.getvalue())
 
 
-def start_cli(*words: object, servers: str | None = None) -> subprocess.Popen[bytes]:
-    """Start a command with pipes on all sides."""
+def start_cli(
+    *words: object, servers: str | None = None, stderr: int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    """Start a command with pipes on all sides, or another stderr."""
     return subprocess.Popen(
         command_line(*words),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         cwd=ROOT,
         env=_environment(servers),
     )

@@ -28,7 +28,7 @@ from pyproducer.cli.progress import Progress
 from pyproducer.cli.shared import Shared, command
 from pyproducer.cli.sources import Source, make_source
 from pyproducer.config import ProducerConfig
-from pyproducer.errors import UndeliveredError, UnknownTopic
+from pyproducer.errors import ProducerError, UnknownTopic
 from pyproducer.producer import AsyncProducer
 
 __all__ = ["register"]
@@ -237,7 +237,8 @@ class _Run:
 
 
 async def _give_up(producer: AsyncProducer[Any, Any]) -> None:
-    with contextlib.suppress(UndeliveredError):
+    # What failed by this is in the summary.
+    with contextlib.suppress(ProducerError):
         await producer.close(0)
 
 
