@@ -199,8 +199,7 @@ class _Met:
             return
         for key in fresh:
             self.failures[key] = fault
-            # What changes nothing may as well be worked on: its answer has everything needed.
-            (self.after if late or self.place.reads else self.before)[key] = code
+            (self.after if late else self.before)[key] = code
 
     def struck(self, keys: set[Key]) -> None:
         """Counts each fault that had a part in these once."""
@@ -215,12 +214,11 @@ async def _refused_in_part(
     if place is None or not met.failures:
         return await route.handle(node, request, context)
     unanswered = isinstance(request, ProduceRequest) and request.acks == 0
-    if place.reads and place.by_partition:
-        # A fetch that will fail does not wait for records first.
-        before, after = {**met.before, **met.after}, {}
-    else:
-        before, after = met.before, met.after
-    rest = place.without(request, before, node) if before else request
+    # What changes nothing may as well be worked on, and then has everything that an answer needs;
+    # but a fetch that will fail does not wait for records first.
+    omits = place.by_partition or not place.reads
+    omitted = {**met.before, **(met.after if place.reads else {})} if omits else {}
+    rest = place.without(request, omitted, node) if omitted else request
     response: Any = None
     if rest is not None:
         response = await route.handle(node, rest, context)
@@ -230,11 +228,12 @@ async def _refused_in_part(
         met.struck(set(met.failures))
         # The client reads no answer; a closed connection is the only news it can get.
         raise CloseConnection("a Produce request with acks=0 failed: a test's wish")
-    if before:
-        place.add(response, request, before, version, node)
-        met.struck(set(before))
-    if after:
-        met.struck(place.overlay(response, after, version, node))
+    if omitted:
+        place.add(response, request, omitted, version, node)
+        met.struck(set(omitted))
+    for codes, always in ((met.before, True), (met.after, False)):
+        if left := {key: code for key, code in codes.items() if key not in omitted}:
+            met.struck(place.overlay(response, left, version, node, always=always))
     return response
 
 

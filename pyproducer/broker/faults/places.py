@@ -55,8 +55,10 @@ class Place:
         """The response has the codes for what was left out of the request."""
         raise NotImplementedError
 
-    def overlay(self, response: Message, codes: Codes, version: int, node: Node) -> set[Key]:
-        """What went well says the codes instead; returns for which keys that was so."""
+    def overlay(
+        self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
+    ) -> set[Key]:
+        """What went well, or `always` all, says the codes instead; returns which keys do now."""
         raise NotImplementedError
 
 
@@ -86,17 +88,19 @@ class Whole(Place):
     ) -> None:
         _set(response, codes[WHOLE], version, self.blank)
 
-    def overlay(self, response: Message, codes: Codes, version: int, node: Node) -> set[Key]:
+    def overlay(
+        self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
+    ) -> set[Key]:
         for versions, name in self.items.items():
             if version in versions:
                 targets = _nested(response, name.split("."))
                 break
         else:
             targets = [response]
-        good = [one for one in targets if not getattr(one, "error_code", 0)]
-        for one in good:
+        meant = [one for one in targets if always or not getattr(one, "error_code", 0)]
+        for one in meant:
             _set(one, codes[WHOLE], version, self.blank)
-        return {WHOLE} if good else set()
+        return {WHOLE} if meant else set()
 
 
 @dataclass(frozen=True)
@@ -162,11 +166,13 @@ class Items(Place):
                 _set(made, codes[known, None], version, self.blank)
                 getattr(response, self.answered).append(made)
 
-    def overlay(self, response: Message, codes: Codes, version: int, node: Node) -> set[Key]:
+    def overlay(
+        self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
+    ) -> set[Key]:
         struck: set[Key] = set()
         for item in getattr(response, self.answered):
             key = (_name(item, self.name, node), None)
-            if key in codes and not item.error_code:
+            if key in codes and (always or not item.error_code):
                 _set(item, codes[key], version, self.blank)
                 struck.add(key)
         return struck
@@ -235,14 +241,16 @@ class Partitions(Place):
                 _set(refusal, codes[key], version, self.blank)
                 getattr(held[known], answered_parts).append(refusal)
 
-    def overlay(self, response: Message, codes: Codes, version: int, node: Node) -> set[Key]:
+    def overlay(
+        self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
+    ) -> set[Key]:
         topics, name, parts, number = self.answered
         struck: set[Key] = set()
         for topic in getattr(response, topics):
             known = _name(topic, name, node)
             for part in getattr(topic, parts):
                 key = (known, _number(part, number))
-                if key in codes and not part.error_code:
+                if key in codes and (always or not part.error_code):
                     _set(part, codes[key], version, self.blank)
                     struck.add(key)
         return struck
