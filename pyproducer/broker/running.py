@@ -89,6 +89,7 @@ class RunningBroker:
 
     async def _start(self, settings: BrokerSettings) -> None:
         node = self.node
+        self._faults.prepare(self._disk)
         node.open()
         self._exit.callback(node.close)
         open_groups(node, LoopScheduler(asyncio.get_running_loop(), node.clock))

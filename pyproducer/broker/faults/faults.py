@@ -299,14 +299,16 @@ class Faults:
 
     # The broker's side.
 
+    def prepare(self, disk: FillableDisk) -> None:
+        """The broker starts, and this is its disk."""
+        if any(fault.kind == "disk_full" for fault in self.active):
+            disk.fill(self._write_failed)
+
     def bind(self, node: Node, server: Server, disk: FillableDisk) -> None:
         """The broker runs, on the loop of the caller."""
         self._running = _Running(
             asyncio.get_running_loop(), threading.get_ident(), node, server, disk
         )
-        for fault in self.active:
-            if fault.kind == "disk_full":
-                disk.fill(fault.strike)
 
     def unbind(self) -> None:
         """The broker ends; what waits for the end of a pause goes on."""
@@ -348,7 +350,7 @@ class Faults:
         if not fault.active:
             return
         if fault.kind == "disk_full":
-            running.disk.fill(fault.strike)
+            running.disk.fill(self._write_failed)
         elif fault.kind == "leaderless":
             for partition in _concerned(running.node, fault):
                 # A fetch that waits there is told at once.
@@ -360,6 +362,11 @@ class Faults:
         self.injector.remove(fault)
         if fault.kind in {"pause", "leaderless", "disk_full"}:
             self._on_loop(lambda running: self._over(fault, running), None)
+
+    def _write_failed(self) -> None:
+        for fault in self.active:
+            if fault.kind == "disk_full":
+                fault.strike()
 
     def _over(self, fault: Fault, running: _Running) -> None:
         if fault.kind == "pause":
