@@ -196,15 +196,14 @@ class Node:
         return found
 
     def elect(self, partition: Partition) -> None:
-        """The partition has this broker as its leader anew: clients of the last one learn of it.
-
-        Raises:
-            OSError: The new epoch could not be recorded; the old one still stands.
-        """
+        """The partition has this broker as its leader anew: clients of the last one learn of it."""
         epoch = max(self._leader_epoch, partition.leader_epoch) + 1
-        # The next start is the next election.
-        self._metadata.update(**{_STARTS: epoch + 1})
         self._leader_epoch = partition.leader_epoch = epoch
+        try:
+            # The next start is the next election.
+            self._metadata.update(**{_STARTS: epoch + 1})
+        except OSError as error:
+            log.warning("leader epoch %d is not kept over a restart: %s", epoch, error)
 
     def partitions(self, topic: str) -> list[Partition]:
         """The partitions of a topic that can be used, in order; none for an unknown topic."""
