@@ -245,8 +245,7 @@ class Appender:
         batch._chunks.append(record)
         batch.count = index + 1
         batch.size = size
-        if timestamp > batch.max_timestamp:
-            batch.max_timestamp = timestamp
+        batch.max_timestamp = max(batch.max_timestamp, timestamp)
         delivery = made.delivery
         if delivery is None:
             delivery = Delivery(batch, index, timestamp)

@@ -562,3 +562,38 @@ def test_waiting_records_are_told_by_their_bound(twin):
 
     assert 3 + 3 + 5 + 31 == made.size_bound
     assert "up to 42 bytes to 't'" in str(door.appender.full(made))
+
+
+def test_largest_record_is_exact(twin):
+    """
+    A record whose bound reaches the limit is taken; a byte more is refused, and told its size.
+    """
+    door = Door(twin, topics={"t": 1}, largest_record=300)
+    door.put(b"x" * (300 - 61 - 31 - 1))
+    with pytest.raises(RecordTooLarge) as caught:
+        door.put(b"x" * (300 - 61 - 31))
+
+    assert (301, 300, "max_request_size") == (
+        caught.value.size,
+        caught.value.limit,
+        caught.value.limit_name,
+    )
+
+
+def test_waiter_without_room_does_not_wake_the_host(twin):
+    """
+    Who waits already and finds no room again is no news.
+    """
+    door = Door(twin, topics={"t": 1}, batch_size=10_000, buffer_memory=2000)
+    door.put(b"x" * 1500)
+    made = door.accept(b"y" * 1000)
+    assert isinstance(made, twin.Prepared)
+    assert door.appender.starved
+    door.take()
+    door.appender.starved = False
+    door.appender.waiting = 1
+    woken = door.host.woken
+    assert None is door.appender.admit(made, True)
+
+    assert door.appender.starved
+    assert woken == door.host.woken

@@ -26,6 +26,8 @@ class Schedule:
             fault=(0.0, 0.02, 0.08, 0.2)[seed % 4],
             partitions=1 + seed % 3,
             idempotent=seed % 5 != 4,
+            acks=1 if seed % 10 == 4 else -1,
+            retries=3 if seed % 15 == 9 else None,
             batch_max_records=1 + seed % 7,
             max_in_flight=(1, 2, 5)[seed // 3 % 3],
             linger=(0.0, 0.005, 0.05)[seed // 7 % 3],
@@ -60,6 +62,11 @@ class Schedule:
         cluster.run(cluster.now + 8)
         cluster.fault = 0.0
         cluster.run(cluster.now + 60)
+        # Whatever happened, nothing is stuck: in peace a record takes no time.
+        late = [cluster.send(b"late %d" % n, partition=n) for n in range(len(cluster.parts))]
+        cluster.run(cluster.now + 2)
+        assert [None] * len(late) == [handle.exception() for handle in late]
+        cluster.engine.stats.delivered -= len(late)
         self.judge(total)
 
     def put(self) -> None:
