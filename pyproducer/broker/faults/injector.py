@@ -175,9 +175,10 @@ class _Met:
                     met._fail(fault, node, request, context)
                 case "delay" if met.delay is None and fault.claim():
                     met.delay = fault
-                case "drop_response" if met.drop is None and fault.claim():
+                # An answer that is not sent cannot be cut as well.
+                case "drop_response" if met.drop is met.cut is None and fault.claim():
                     met.drop = fault
-                case "cut" if met.cut is None and fault.claim():
+                case "cut" if met.cut is met.drop is None and fault.claim():
                     met.cut = fault
                 case "throttle" if met.throttle is None and fault.claim():
                     met.throttle = fault
