@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
+from pathlib import Path
 
 
 def sockets() -> set[str]:
     """The sockets this process has open, by inode."""
     found = set()
-    for name in os.listdir("/proc/self/fd"):
+    for path in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")
+            target = str(path.readlink())
         except OSError:
             continue
         if target.startswith("socket:"):

@@ -198,7 +198,7 @@ async def test_slow_callbacks_leave_turns(producer):
             await asyncio.sleep(0)
 
     told = []
-    for number in range(20_000):
+    for _ in range(20_000):
         producer.enqueue_nowait("one", b"x", on_delivery=lambda d: told.append(d.result()))
     ticking = asyncio.create_task(ticker())
     await producer.flush()

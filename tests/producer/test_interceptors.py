@@ -51,7 +51,9 @@ async def test_sees_and_changes(broker):
 
     assert [ProducerRecord("one", 5, b"k", None, 0, 7)] == first.sent
     assert [("by", "1")] == second.sent[0].headers
-    assert [(meta, None)] == [(m, e) for _, m, e in first.done] == [(m, e) for _, m, e in second.done]
+    assert (
+        [(meta, None)] == [(m, e) for _, m, e in first.done] == [(m, e) for _, m, e in second.done]
+    )
     assert (("by", b"1"), ("by", b"2")) == broker.records("one")[0].headers
 
 
@@ -185,7 +187,12 @@ async def test_order_and_callbacks(broker):
                 "one", value, on_delivery=lambda d, value=value: order.append(("callback", value))
             )
 
-    assert [("interceptor", "a"), ("callback", "a"), ("interceptor", "b"), ("callback", "b")] == order
+    assert [
+        ("interceptor", "a"),
+        ("callback", "a"),
+        ("interceptor", "b"),
+        ("callback", "b"),
+    ] == order
 
 
 async def test_bad_callback_is_refused(broker):

@@ -82,7 +82,7 @@ async def test_lingers_while_something_is_in_flight(broker):
     async with AsyncProducer(broker.bootstrap_servers, linger_ms=60_000) as producer:
 
         async def caller(n):
-            for turn in range(n % 7):
+            for _ in range(n % 7):
                 await asyncio.sleep(0)
             return await producer.send("one", str(n))
 

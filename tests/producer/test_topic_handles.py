@@ -228,9 +228,9 @@ async def test_refused_use_binds_nothing(producer):
         await producer.topic(
             "one", key_serializer=Named("int"), value_serializer=Named("csv")
         ).send(1)
-    await producer.topic(
-        "one", key_serializer=Named("long"), value_serializer=Named("json")
-    ).send(1, key=1)
+    await producer.topic("one", key_serializer=Named("long"), value_serializer=Named("json")).send(
+        1, key=1
+    )
 
 
 async def test_key_formats(producer):

@@ -145,9 +145,7 @@ async def test_on_delivery_failure(broker, caplog):
     on_delivery_failure sees each failure that nobody else does; then nothing is logged or raised.
     """
     told: list[DeliveryFailure] = []
-    async with AsyncProducer(
-        broker.bootstrap_servers, on_delivery_failure=told.append
-    ) as producer:
+    async with AsyncProducer(broker.bootstrap_servers, on_delivery_failure=told.append) as producer:
         producer.enqueue_nowait("t", b"x", partition=WRONG)
         producer.enqueue_nowait("t", b"x", partition=WRONG, on_delivery=lambda _: None)
         await producer.flush()
@@ -236,14 +234,16 @@ def test_blocking_producer(shared_broker):
     """
     The blocking producer raises in the same way.
     """
-    with pytest.raises(UndeliveredError) as caught, SyncProducer(
-        shared_broker.bootstrap_servers
-    ) as producer:
+    with (
+        pytest.raises(UndeliveredError) as caught,
+        SyncProducer(shared_broker.bootstrap_servers) as producer,
+    ):
         producer.enqueue_nowait("t", b"x", partition=WRONG)
 
     assert caught.value.count == 1
-    with pytest.raises(ZeroDivisionError), SyncProducer(
-        shared_broker.bootstrap_servers
-    ) as producer:
+    with (
+        pytest.raises(ZeroDivisionError),
+        SyncProducer(shared_broker.bootstrap_servers) as producer,
+    ):
         producer.enqueue_nowait("t", b"x", partition=WRONG)
         raise ZeroDivisionError
