@@ -597,3 +597,33 @@ def test_waiter_without_room_does_not_wake_the_host(twin):
 
     assert door.appender.starved
     assert woken == door.host.woken
+
+
+def test_memory_of_large_batches_is_used_again_only_when_nobody_reads_it(twin):
+    """
+    Batches that grow large may take over memory of earlier ones, never while it is being read.
+    """
+    door = Door(
+        twin, topics={"t": 1}, batch_size=600_000, largest_record=100_000, buffer_memory=1 << 26
+    )
+    reading: list[tuple[memoryview, bytes]] = []
+    for turn in range(40):
+        values = [b"%d-%d." % (turn, n) + bytes([turn]) * (997 * (n % 7)) for n in range(190)]
+        for value in values:
+            door.put(value, timestamp_ms=turn)
+        door.appender.close_open(door.appender.topics["t"].partitions[0])
+        _, closed, _ = door.take()
+        door.batches.clear()
+        assert values == [record[1] for batch in closed for record in door.records(batch)]
+        for batch in closed:
+            if turn % 3 == 0:
+                view = memoryview(batch.body())
+                reading.append((view, bytes(view)))
+            door.appender.recharge(batch, 0)
+            batch.acknowledge(0, -1)
+        if turn % 9 == 8:
+            del reading[:2]
+        del closed, batch
+
+        assert all(view == copy for view, copy in reading)
+    assert 0 == door.appender.used
