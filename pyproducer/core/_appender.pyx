@@ -3,7 +3,7 @@
 """The appender in Cython: from a call's arguments to record bytes in an open batch.
 
 The twin of ``_appender_py.py``, which reads more easily: same classes, same bytes, same errors,
-held together by ``tests/core/test_appender.py``. What differs is how: bytes are written straight
+held together by ``tests/core``. What differs is how: bytes are written straight
 into the batch's own memory, and nothing is made for a record but its handle.
 """
 
