@@ -93,7 +93,7 @@ async def test_lone_surrogates(at_door, text):
         [("a", b"good"), ("b", True)],
         [{"a": b"x"}],
     ],
-    ids=repr,
+    ids=lambda headers: repr(headers)[:12],
 )
 async def test_headers(at_door, headers):
     """
