@@ -26,6 +26,7 @@ from pyproducer.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
+from pyproducer.records.batch import HEADER_SIZE
 from pyproducer.records.compression import decompress
 
 __all__ = ["NEWEST_PRODUCE", "Sender", "SenderHost"]
@@ -139,7 +140,7 @@ class Sender:
                 self._stats.retries += 1
             self._stats.batches += 1
             self._stats.batch_records += sealed.batch.count
-            self._stats.bytes_plain += sealed.batch.size
+            self._stats.bytes_plain += HEADER_SIZE + sealed.batch.size
             self._stats.bytes_sent += sealed.size
             name = sealed.queue.topic
             topic = topics.get(name)
