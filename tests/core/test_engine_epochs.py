@@ -286,6 +286,28 @@ def test_recovery_first_settles_what_the_log_may_have():
     assert (7, 1, 0) == rig.sent[-1].identity
 
 
+def test_doubt_does_not_wait_for_a_batch_that_waits_for_it():
+    """
+    The head was refused and waits for the next epoch, which waits for the follower in doubt: told
+    that it is out of order, the follower fails with its fate open, and the head goes on.
+    """
+    rig = known()
+    head = rig.send(b"head")
+    follower = rig.send(b"follower")
+    first, second = rig.turn()
+    rig.answer(first, E.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    rig.lose()
+    [again] = rig.advance(1)
+    assert second.identity == again.identity
+    [anew] = rig.answer(again, E.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    rig.answer(anew)
+
+    assert (7, 1, 0) == anew.identity
+    assert head.result().offset >= 0
+    assert follower.exception().maybe_written
+    rig.assert_idle()
+
+
 def test_first_batch_of_an_epoch_goes_alone():
     """
     Until a broker took a batch of the epoch, the next one waits: a broker that knows nothing of a
