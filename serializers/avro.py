@@ -19,6 +19,7 @@ from typing import Any, Generic, Literal, TypeAlias, cast
 import fastavro
 import fastavro.schema
 
+from serializers.avro_bounds import find_unbounded_array
 from serializers.avro_check import Mismatch, compile_check
 from serializers.contract import (
     Buffer,
@@ -114,6 +115,9 @@ class AvroSerializer(Generic[T_contra]):
 class AvroDeserializer(Generic[T_co]):
     """Reads one value and gives it the form of its schema.
 
+    Schemas with arrays of items that take no bytes (null, a fixed of size 0, a record of only
+    such fields) are refused: a few bytes could announce more of them than memory holds.
+
     Args:
         schema: the reader's schema, as for :class:`AvroSerializer`.
         framing: ``"plain"``, or ``"single_object"``, where the fingerprint tells the schema
@@ -122,7 +126,8 @@ class AvroDeserializer(Generic[T_co]):
             to ``schema``. In plain framing at most one, and then every value has it.
 
     Raises:
-        ValueError: a schema is none, or there are too many of them.
+        ValueError: a schema is none, there are too many of them, or values are to be read by
+            one that has such an array.
     """
 
     __slots__ = ("_plain", "_read", "_schema", "_writers", "fingerprint", "format")
@@ -154,6 +159,8 @@ class AvroDeserializer(Generic[T_co]):
                     "most one in writer_schemas, or use framing='single_object'"
                 )
             self._plain = (others[0], self._schema) if others else (self._schema, None)
+        for writer, _ in [self._plain] if self._plain else self._writers.values():
+            _check_bounds(writer)
 
     def __call__(self, data: Buffer, context: Context | None = None, /) -> T_co:
         """Return the value.
@@ -167,6 +174,11 @@ class AvroDeserializer(Generic[T_co]):
         try:
             value: Any = self._read(source, writer, reader)
         except Exception as error:
+            if _is_cut_off(error):
+                raise DeserializeError(
+                    f"the data ends early: its {len(data)} bytes are only a part of a value of "
+                    f"the schema {_name(writer)}"
+                ) from error
             raise DeserializeError(
                 f"the bytes are no value of the schema {_name(writer)}: "
                 f"{str(error) or type(error).__name__}"
@@ -213,6 +225,23 @@ def _parse(schema: Schema) -> Any:
         raise
     except Exception as error:
         raise ValueError(f"not an Avro schema: {str(error) or type(error).__name__}") from error
+
+
+def _check_bounds(schema: Any) -> None:
+    path = find_unbounded_array(schema)
+    if path is not None:
+        raise ValueError(
+            f"the array at {path} of the schema {_name(schema)} has items that take no bytes, so "
+            "that the size of the data would not bound their number"
+        )
+
+
+def _is_cut_off(error: Exception) -> bool:
+    if isinstance(error, EOFError):
+        # A negative length comes as the same type.
+        return not str(error).startswith("Expected -")
+    # fastavro's compiled reader says so of a number without its last byte.
+    return isinstance(error, IndexError) and str(error).startswith("string index")
 
 
 def _fingerprint(schema: Any) -> str:

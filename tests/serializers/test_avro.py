@@ -361,6 +361,9 @@ def test_every_byte_counts(framing):
     for end in range(len(data)):
         with pytest.raises(DeserializeError):
             read(data[:end])
+        if end >= 10 or framing == "plain":
+            with pytest.raises(DeserializeError, match=f"the data ends early: its {end} bytes"):
+                read(data[:end])
     with pytest.raises(DeserializeError, match=f"1 of {len(data) + 1} bytes follow the value"):
         read(data + b"\x00")
 
@@ -374,6 +377,28 @@ def test_reader_never_fails_otherwise(data):
         AvroDeserializer(ORDER)(data)
     except DeserializeError:
         return
+
+
+def test_a_number_without_its_end_is_cut_off_and_a_negative_length_is_not():
+    """
+    Only what lacks bytes is said to end early.
+    """
+    with pytest.raises(DeserializeError, match="the data ends early: its 2 bytes"):
+        AvroDeserializer("long")(b"\xff\xff")
+    with pytest.raises(DeserializeError, match="the bytes are no value of the schema bytes: "):
+        AvroDeserializer("bytes")(b"\x05abc")
+
+
+@pytest.mark.parametrize("framing", ["plain", "single_object"])
+def test_arrays_of_nothing_are_not_read(framing):
+    """
+    Where ten bytes could announce 2**62 items, the reader is refused, for every writer's schema.
+    """
+    schema = field({"type": "array", "items": "null"})
+
+    for schemas in ((schema, []), ("long", [schema])):
+        with pytest.raises(ValueError, match=r"the array at \$\.fields\[0\]\.type of the schema R"):
+            AvroDeserializer(schemas[0], framing=framing, writer_schemas=schemas[1])
 
 
 @pytest.mark.parametrize("arguments", [{"framing": "confluent"}, {"extra_fields": "drop"}])
