@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeAlias
 
 from serializers.contract import Buffer, Context, DeserializeError, SerializeError, T_contra
+from serializers.encoding import canonical_encoding
 
 __all__ = ["CsvDeserializer", "CsvSerializer"]
 
@@ -56,7 +57,7 @@ class _Shape:
         encoding: str,
     ) -> _Shape:
         """Check the arguments of a serializer or deserializer and fill in the dialect's."""
-        found = csv.get_dialect(dialect) if isinstance(dialect, str) else dialect
+        found = _named_dialect(dialect) if isinstance(dialect, str) else dialect
         if found.escapechar is not None or not found.doublequote or found.skipinitialspace:
             raise ValueError(
                 "dialects with an escape character, undoubled quotes or skipped spaces are not "
@@ -82,7 +83,7 @@ class _Shape:
         if null is not None and (not isinstance(null, str) or shape.special.search(null)):
             raise ValueError(f"null={null!r} must be text that needs no quotes, or None")
         # Tells a name that is no text encoding before the first record does.
-        "".encode(encoding)
+        canonical_encoding(encoding)
         return shape
 
     @property
@@ -126,9 +127,8 @@ class CsvSerializer(Generic[T_contra]):
         default: called with a value of any other type; returns the str to write.
 
     Raises:
-        ValueError: an argument is out of its bounds, or columns are missing or repeated.
-        LookupError: there is no such text encoding.
-        csv.Error: there is no such dialect.
+        ValueError: an argument is out of its bounds (as is a dialect or an encoding that does
+            not exist), or columns are missing or repeated.
 
     Attributes:
         format: ``"csv:id,name"``, with whatever else a reader has to know in parentheses.
@@ -404,6 +404,14 @@ class CsvDeserializer:
                 raise DeserializeError(
                     f"a line break at character {at}: a record holds one row without terminator"
                 )
+
+
+def _named_dialect(name: str) -> Any:
+    try:
+        return csv.get_dialect(name)
+    except csv.Error as error:
+        known = ", ".join(map(repr, sorted(csv.list_dialects())))
+        raise ValueError(f"dialect={name!r} is unknown; known are {known}") from error
 
 
 def _checked_columns(columns: Iterable[str]) -> tuple[str, ...]:

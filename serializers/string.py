@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
-
 from serializers.contract import Buffer, Context, DeserializeError, SerializeError
+from serializers.encoding import canonical_encoding
 
 __all__ = ["StringDeserializer", "StringSerializer"]
 
@@ -17,7 +16,7 @@ class StringSerializer:
             byte order mark writes one every time.
 
     Raises:
-        LookupError: there is no such text encoding.
+        ValueError: there is no such text encoding.
 
     Attributes:
         format: ``"string"`` for UTF-8, else ``"string:"`` and the encoding's canonical name.
@@ -26,7 +25,7 @@ class StringSerializer:
     __slots__ = ("_encoding", "format")
 
     def __init__(self, encoding: str = "utf-8") -> None:
-        self._encoding = _canonical(encoding)
+        self._encoding = canonical_encoding(encoding)
         self.format = _format(self._encoding)
 
     def __call__(self, value: str, context: Context | None = None, /) -> bytes:
@@ -60,13 +59,13 @@ class StringDeserializer:
         encoding: as for :class:`StringSerializer`.
 
     Raises:
-        LookupError: there is no such text encoding.
+        ValueError: there is no such text encoding.
     """
 
     __slots__ = ("_encoding", "format")
 
     def __init__(self, encoding: str = "utf-8") -> None:
-        self._encoding = _canonical(encoding)
+        self._encoding = canonical_encoding(encoding)
         self.format = _format(self._encoding)
 
     def __call__(self, data: Buffer, context: Context | None = None, /) -> str:
@@ -88,12 +87,6 @@ class StringDeserializer:
 
     def __repr__(self) -> str:
         return f"StringDeserializer({self._encoding!r})"
-
-
-def _canonical(encoding: str) -> str:
-    # Encoding nothing tells codecs that are no text encodings (hex, rot13) from those that are.
-    "".encode(encoding)
-    return codecs.lookup(encoding).name
 
 
 def _format(encoding: str) -> str:

@@ -339,7 +339,14 @@ def test_dialects_with_escapes_are_refused():
 
     with pytest.raises(ValueError, match="escape character"):
         CsvSerializer(["a"], dialect=Escaped)
-    with pytest.raises(csv.Error, match="unknown dialect"):
-        CsvSerializer(["a"], dialect="nope")
-    with pytest.raises(LookupError):
-        CsvSerializer(["a"], encoding="nope")
+
+
+@pytest.mark.parametrize("kind", [CsvSerializer, CsvDeserializer])
+def test_unknown_names_are_refused(kind):
+    """
+    A dialect or an encoding that does not exist is named, with the dialects that do.
+    """
+    with pytest.raises(ValueError, match=r"^dialect='zz' is unknown; known are .*'excel'.*'unix'"):
+        kind(["a"], dialect="zz")
+    with pytest.raises(ValueError, match=r"^encoding='nope' must be a text encoding: unknown"):
+        kind(["a"], encoding="nope")

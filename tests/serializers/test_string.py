@@ -49,9 +49,9 @@ def test_unknown_encodings_are_refused_at_once(encoding):
     """
     A name that is no text encoding fails at construction, not at the first record.
     """
-    with pytest.raises(LookupError):
+    with pytest.raises(ValueError, match=f"^encoding='{encoding}' must be a text encoding: "):
         StringSerializer(encoding)
-    with pytest.raises(LookupError):
+    with pytest.raises(ValueError, match=f"^encoding='{encoding}' must be a text encoding: "):
         StringDeserializer(encoding)
 
 
