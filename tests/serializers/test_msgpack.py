@@ -56,17 +56,61 @@ def test_values_round_trip(value):
 @given(value=values(KEYS | st.integers(-5, 5) | st.none()))
 def test_other_keys_are_read_if_asked_for(value):
     """
-    Keys of any type are written; reading them has to be allowed.
+    Keys of any type are written and read where both sides are told to expect them.
     """
-    assert value == MsgpackDeserializer(any_keys=True)(write(value))
+    packed = MsgpackSerializer(any_keys=True)(value)
+
+    assert value == MsgpackDeserializer(any_keys=True)(packed)
 
 
-def test_strange_keys_are_refused_by_default():
+@given(value=values(KEYS | st.integers(-5, 5) | st.none()))
+def test_what_is_written_by_default_is_read_by_default(value):
     """
-    A number as a key is refused by a reader that was not told to expect it.
+    A value is refused by the writer, or comes back: never is one written that the reader refuses.
     """
+    with contextlib.suppress(SerializeError):
+        assert value == read(write(value))
+
+
+class Marked(dict[object, object]):
+    """A mapping that is no plain dict."""
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({1: 2}, r"\$"),
+        ([{"a": {None: 2}}], r"\$\[0\]\.a"),
+        (({"a": [{1.5: 2}]},), r"\$\[0\]\.a\[0\]"),
+        (Marked({"a": Marked({1: 2})}), r"\$\.a"),
+        (Line({1: 2}), r"\$\.price"),
+        ([decimal.Decimal(1)], r"\$\[0\]"),
+    ],
+)
+def test_strange_keys_are_refused_by_default(value, path):
+    """
+    A number as a key is refused by writer and reader alike, be it in what default= returned.
+    """
+    strict = MsgpackSerializer(default=lambda number: {int(number): 2})
+    loose = MsgpackSerializer(any_keys=True, default=lambda number: {int(number): 2})
+
+    with pytest.raises(SerializeError, match=f"^{path} has a key that .*: pass any_keys=True"):
+        strict(value)
     with pytest.raises(DeserializeError, match="not allowed for map key"):
-        read(write({1: 2}))
+        read(loose(value))
+
+
+def test_plain_keys_of_other_mappings_are_written():
+    """
+    A subclass of dict or str is no stranger than its base.
+    """
+    key = type("Key", (str,), {})("k")
+
+    assert read(write([Marked(a=1), {key: 1}, Line(1)])) == [
+        {"a": 1},
+        {"k": 1},
+        {"price": 1, "count": 1},
+    ]
 
 
 def test_dataclasses_become_mappings():
