@@ -154,14 +154,15 @@ def decode_request_header(frame: Buffer) -> RequestHeader:
         key, version, correlation_id, length = _REQUEST_HEADER.unpack_from(view)
         end = _REQUEST_HEADER.size + max(length, 0)
         if length < -1 or end > len(view):
-            raise Malformed(f"client id of {length} bytes")
+            raise Malformed(f"there is no room for a client id of {length} bytes")
         client_id = str(view[_REQUEST_HEADER.size : end], "utf-8")
         api = API.get(key)
         if api is not None and api.flexible_since <= version <= api.max_version:
             end = skip_tags(view, end + 1, len(view), view[end])
     except (IndexError, ValueError, struct.error) as error:
         raise ProtocolError(
-            f"{len(view)} bytes starting {bytes(view[:16])!r} have no request header: {error}"
+            f"{len(view)} bytes starting {bytes(view[:16])!r} have no request header: "
+            f"{_reason(error)}"
         ) from error
     return RequestHeader(key, version, correlation_id, client_id, view[end:])
 
@@ -211,9 +212,17 @@ def decode_response_header(frame: Buffer, api_key: int, version: int) -> tuple[i
                 end = skip_tags(view, end, len(view), first)
     except (IndexError, ValueError, struct.error) as error:
         raise ProtocolError(
-            f"{len(view)} bytes starting {bytes(view[:16])!r} have no response header: {error}"
+            f"{len(view)} bytes starting {bytes(view[:16])!r} have no response header: "
+            f"{_reason(error)}"
         ) from error
     return correlation_id, view[end:]
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a header, in terms of the frame."""
+    if isinstance(error, (IndexError, struct.error)):
+        return "the frame is too short"
+    return str(error)
 
 
 class FrameReader:

@@ -119,6 +119,15 @@ def test_broken_response_header(data):
         decode_response_header(bytes.fromhex(data), ApiKey.METADATA, 9)
 
 
+@pytest.mark.parametrize("data", ["", "0003 0001", "0003 0009 00000000 0000"])
+def test_short_headers_are_called_short(data):
+    """A header cut off anywhere is told in terms of the frame."""
+    with pytest.raises(ProtocolError, match=r"the frame is too short$"):
+        decode_request_header(bytes.fromhex(data))
+    with pytest.raises(ProtocolError, match=r"the frame is too short$"):
+        decode_response_header(bytes.fromhex(data)[:4], ApiKey.METADATA, 9)
+
+
 def test_request_of_unknown_api():
     """An unknown key is its own error, with what is known of the request."""
     with pytest.raises(UnknownApi, match="API key 4242") as caught:
