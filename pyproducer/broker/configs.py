@@ -8,6 +8,7 @@ a setting that is accepted is a setting that works.
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -100,18 +101,40 @@ class ConfigSpec:
             raise self._refused(value, "is null, which is no value")
         try:
             parsed = parse(self.type, value)
-        except ValueError as error:
-            raise self._refused(value, f"is no {self.type.name}: {error}") from None
+        except ValueError:
+            raise self._refused(value, f"must be {self._expected()}") from None
         self._check_rule(value, parsed)
         if self.implemented:
             return
-        harmless = {self.default, self.ours.removeprefix("only:")}
+        harmless = [self.default]
+        if self.ours.startswith("only:"):
+            harmless.append(self.ours.removeprefix("only:"))
         if not any(v is not None and _same(self.type, v, parsed) for v in harmless):
             raise self._refused(
                 value,
                 f"has no effect in this broker, so it is not accepted; leave {self.name} "
                 f"at its default ({self.default if self.default is not None else 'null'})",
             )
+
+    def _expected(self) -> str:
+        """What its values are, with their range, in words."""
+        if self.type is ConfigType.BOOLEAN:
+            return "true or false"
+        kind, _, allowed = self.rule.partition(":")
+        if kind == "in":
+            return f"one of {allowed}"
+        low, high = "", ""
+        if self.type is not ConfigType.DOUBLE:
+            bound = _BOUNDS[self.type.name]
+            low, high = str(-bound), str(bound - 1)
+        if kind.startswith(">="):
+            low = kind.removeprefix(">=")
+        elif ".." in kind:
+            low, _, high = kind.partition("..")
+        noun = "a number" if self.type is ConfigType.DOUBLE else "a whole number"
+        if low and high:
+            return f"{noun} from {low} to {high}"
+        return f"{noun}, at least {low}" if low else noun
 
     def _check_rule(self, value: str, parsed: object) -> None:
         kind, _, text = self.rule.partition(":")
@@ -166,6 +189,9 @@ def parse(kind: ConfigType, value: str) -> bool | int | float | str | list[str]:
             raise ValueError("expected true or false")
         return text.lower() == "true"
     if kind in {ConfigType.INT, ConfigType.SHORT, ConfigType.LONG}:
+        # int() would take what Kafka does not: underscores and digits of other scripts.
+        if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII):
+            raise ValueError("not a whole number")
         number = int(text)
         bound = _BOUNDS[kind.name]
         if not -bound <= number < bound:

@@ -33,12 +33,12 @@ def test_every_default_obeys_its_own_rule():
 
 def test_only_what_the_log_obeys_is_called_implemented():
     """
-    A topic config is called implemented if the log has a setting for it, min.insync.replicas apart.
+    A topic config is called implemented if the log has a setting for it, and only then.
     """
     log = {field.name.replace("_", ".") for field in fields(LogConfig)}
     ours = {name for name, spec in topic_specs().items() if spec.implemented}
 
-    assert {"min.insync.replicas"} == ours - log
+    assert set() == ours - log
     assert set() == {name for name in topic_specs() if name in log} - ours
 
 
@@ -77,7 +77,17 @@ def test_table_is_sorted_and_documented():
     ("config", "hint"),
     [
         ({"retention.m": "1"}, "did you mean retention.ms?"),
-        ({"retention.ms": "1e3"}, "retention.ms=1e3 is no LONG"),
+        (
+            {"retention.ms": "1e3"},
+            "retention.ms=1e3 must be a whole number from -1 to 9223372036854775807",
+        ),
+        ({"segment.bytes": "1_000"}, "must be a whole number from 14 to 2147483647"),
+        ({"retention.bytes": "x"}, "must be a whole number from -9223372036854775808 to"),
+        ({"compression.lz4.level": "x"}, "must be a whole number from 1 to 17"),
+        ({"compression.gzip.level": "x"}, "must be one of -1,1,2,3"),
+        ({"min.cleanable.dirty.ratio": "x"}, "must be a number from 0 to 1"),
+        ({"preallocate": "yes"}, "preallocate=yes must be true or false"),
+        ({"min.insync.replicas": "2"}, "has no effect in this broker"),
         ({"segment.bytes": "13"}, "must be at least 14"),
         ({"compression.zstd.level": "23"}, "-131072 to 22"),
         ({"compression.gzip.level": "0"}, "must be of -1, 1"),
@@ -95,12 +105,41 @@ def test_refusals_say_what_to_change(config: dict[str, str], hint: str):
     assert hint in str(caught.value)
 
 
+def test_refused_values_are_told_without_pythons_words():
+    """
+    A value of the wrong type is refused in the words of the configuration alone.
+    """
+    for name, spec in topic_specs().items():
+        if spec.type.name in {"INT", "SHORT", "LONG", "DOUBLE", "BOOLEAN"}:
+            with pytest.raises(Refused) as caught:
+                check_topic_configs({name: "abc"})
+            assert str(caught.value.message).startswith(f"{name}=abc must be ")
+            assert "literal" not in str(caught.value)
+
+
+def test_no_is_no_value_that_is_let_through():
+    """
+    The table's mark for a configuration without effect is not taken for a value of it.
+    """
+    with pytest.raises(Refused, match="no effect"):
+        check_broker_configs({"sasl.kerberos.service.name": "no"})
+
+
 def test_topic_config_among_broker_configs_is_pointed_out():
     """
     A topic's key given to the broker is answered with the broker's key.
     """
     with pytest.raises(Refused, match=r"message\.max\.bytes"):
         check_broker_configs({"max.message.bytes": "5"})
+
+
+def test_more_replicas_in_sync_than_there_are_is_refused():
+    """
+    min.insync.replicas stays at 1, the only number of replicas there is.
+    """
+    check_broker_configs({"min.insync.replicas": "1"})
+    with pytest.raises(Refused, match=r"min\.insync\.replicas=2 has no effect"):
+        check_broker_configs({"min.insync.replicas": "2"})
 
 
 def test_statements_of_fact_are_accepted():
