@@ -15,7 +15,15 @@ from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.node import Node
 from pyproducer.broker.partition import Partition, Watch
 from pyproducer.broker.running import RunningBroker
-from pyproducer.broker.settings import BrokerSettings, checked_config, checked_topics, reachable
+from pyproducer.broker.settings import (
+    BrokerSettings,
+    checked_config,
+    checked_data_dir,
+    checked_host,
+    checked_port,
+    checked_topics,
+    reachable,
+)
 from pyproducer.broker.topics import TopicSpec
 from pyproducer.clock import SystemClock
 from pyproducer.errors import ConfigError, UnknownTopic, UsageError
@@ -72,7 +80,7 @@ class Broker:
         fs: File system of `data_dir`; None is the machine's.
 
     Raises:
-        ConfigError: A topic or a configuration that is not possible.
+        ConfigError: An argument that is not possible.
     """
 
     def __init__(
@@ -92,13 +100,15 @@ class Broker:
     ) -> None:
         self._settings = BrokerSettings(
             topics=checked_topics(topics),
-            config=checked_config(config or {}, auto_create_topics=auto_create_topics),
-            data_dir=None if data_dir is None else Path(data_dir),
-            host=host,
-            port=port,
-            advertised_host=advertised_host or reachable(host),
-            http_host=http_host,
-            http_port=http_port,
+            config=checked_config(
+                {} if config is None else config, auto_create_topics=auto_create_topics
+            ),
+            data_dir=checked_data_dir(data_dir),
+            host=checked_host("host", host),
+            port=checked_port("port", port),
+            advertised_host=checked_host("advertised_host", advertised_host or reachable(host)),
+            http_host=checked_host("http_host", http_host),
+            http_port=None if http_port is None else checked_port("http_port", http_port),
             clock=clock or SystemClock(),
             fs=fs,
         )
@@ -154,7 +164,8 @@ class Broker:
         """It runs in a background thread and takes connections when this returns.
 
         Raises:
-            OSError: The address or the data directory cannot be used.
+            OSError: The address cannot be used, or the disk failed.
+            ConfigError: The data directory cannot be made or written to.
             DataDirectoryError: Another broker uses the data directory.
             UsageError: It is running already.
         """
@@ -229,7 +240,8 @@ class Broker:
             stop_signals: Signals that end it; only possible on the main thread.
 
         Raises:
-            OSError: The address or the data directory cannot be used.
+            OSError: The address cannot be used, or the disk failed.
+            ConfigError: The data directory cannot be made or written to.
             DataDirectoryError: Another broker uses the data directory.
             UsageError: It is running already.
         """

@@ -13,6 +13,8 @@ from pyproducer.errors import ConfigError
 
 __all__ = ["run_broker"]
 
+_HTTP_HOST = "127.0.0.1"
+
 
 def run_broker(
     *,
@@ -26,6 +28,8 @@ def run_broker(
 ) -> None:
     """Runs a broker until SIGTERM or SIGINT, and says ``listening on HOST:PORT`` once it does.
 
+    A second line, ``http on HOST:PORT``, says where its HTTP side is, if it has one.
+
     Args:
         host: Address to listen at.
         port: Port to listen at; 0 lets the system pick one.
@@ -36,8 +40,8 @@ def run_broker(
         config: Kafka's broker configurations, as `NAME=VALUE`.
 
     Raises:
-        ConfigError: An argument is not possible.
-        OSError: The address or the data directory cannot be used.
+        ConfigError: An argument is not possible, or the data directory cannot be used.
+        OSError: The address cannot be used, or the disk failed.
         DataDirectoryError: Another broker uses the data directory.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -49,6 +53,7 @@ def run_broker(
         advertised_host=advertised_host,
         config=dict(_setting(entry) for entry in config),
         http_port=http_port,
+        http_host=_HTTP_HOST,
     )
     asyncio.run(broker.serve(on_ready=_announce, stop_signals=(signal.SIGTERM, signal.SIGINT)))
 
@@ -69,3 +74,5 @@ def _setting(entry: str) -> tuple[str, str]:
 
 def _announce(broker: Broker) -> None:
     print(f"listening on {broker.bootstrap_servers}", flush=True)  # noqa: T201
+    if broker.http_port is not None:
+        print(f"http on {_HTTP_HOST}:{broker.http_port}", flush=True)  # noqa: T201

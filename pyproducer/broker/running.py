@@ -53,9 +53,10 @@ class RunningBroker:
         """The data is loaded and connections are taken, under these faults.
 
         Raises:
-            OSError: The address or the data directory cannot be used.
+            OSError: The address cannot be used, or the disk failed.
             DataDirectoryError: Another broker uses the data directory.
-            ConfigError: A topic to be made is not possible beside those there are.
+            ConfigError: The data directory cannot be used, or a topic to be made is not possible
+                beside those there are.
         """
         folder = None
         data_dir = settings.data_dir

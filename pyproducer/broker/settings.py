@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: its partitions at once, and the first group does not make 50 logs.
 _DEFAULTS = {"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "5"}
 
+_MAX_PORT = 65535
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
@@ -50,8 +52,13 @@ def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[Topi
     """
     if isinstance(topics, Mapping):
         specs = [TopicSpec(name, count) for name, count in topics.items()]
-    else:
+    elif isinstance(topics, Iterable):
         specs = list(topics)
+    else:
+        raise ConfigError(
+            f"topics takes a mapping of names to partition counts, or TopicSpecs, not {topics!r}",
+            option="topics",
+        )
     names: set[str] = set()
     twins: set[str] = set()
     for spec in specs:
@@ -60,6 +67,7 @@ def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[Topi
                 f"topics takes a mapping of names to partition counts, or TopicSpecs, not {spec!r}",
                 option="topics",
             )
+        _check_types(spec)
         try:
             check_name(spec.name)
             check_topic_configs(spec.configs)
@@ -87,12 +95,86 @@ def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[Topi
     return specs
 
 
+def _check_types(spec: TopicSpec) -> None:
+    problem = None
+    if not isinstance(spec.name, str):
+        problem = f"a topic's name is a text, not {spec.name!r}"
+    elif not _is_int(spec.partitions):
+        problem = (
+            f"topic {spec.name!r} has 1 to {MAX_PARTITIONS} partitions, not {spec.partitions!r}"
+        )
+    elif not isinstance(spec.configs, Mapping):
+        problem = f"the configs of topic {spec.name!r} map names to texts, not {spec.configs!r}"
+    else:
+        wrong = [one for one in spec.configs.items() if not all(isinstance(t, str) for t in one)]
+        if wrong:
+            name, value = wrong[0]
+            problem = f"topic {spec.name!r}: give {name} as a text, not {value!r}"
+    if problem is not None:
+        raise ConfigError(problem, option="topics")
+
+
+def _is_int(value: object) -> bool:
+    # True would pass for 1.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def checked_port(option: str, port: int) -> int:
+    """The port.
+
+    Raises:
+        ConfigError: No socket can listen at it.
+    """
+    if not _is_int(port) or not 0 <= port <= _MAX_PORT:
+        raise ConfigError(
+            f"{option}={port!r} is no port: give 0 to {_MAX_PORT}, where 0 lets the system pick "
+            "a free one",
+            option=option,
+        )
+    return port
+
+
+def checked_host(option: str, host: str) -> str:
+    """The address, as a text; whether it is this machine's shows at the start.
+
+    Raises:
+        ConfigError: It is no text.
+    """
+    if not isinstance(host, str):
+        raise ConfigError(
+            f"{option}={host!r} is no address: give a text such as '127.0.0.1'", option=option
+        )
+    return host
+
+
+def checked_data_dir(data_dir: str | Path | None) -> Path | None:
+    """The directory as a path; whether it can be used shows at the start.
+
+    Raises:
+        ConfigError: It is no path.
+    """
+    if data_dir is None:
+        return None
+    if not isinstance(data_dir, str | Path):
+        raise ConfigError(
+            f"data_dir={data_dir!r} is no path: give a text or a Path, or None for a temporary "
+            "folder",
+            option="data_dir",
+        )
+    return Path(data_dir)
+
+
 def checked_config(config: Mapping[str, object], *, auto_create_topics: bool) -> dict[str, str]:
     """Kafka's broker configurations as texts.
 
     Raises:
         ConfigError: One of them is unknown, not possible, or without effect here.
     """
+    if not isinstance(config, Mapping):
+        raise ConfigError(
+            f"config takes a mapping of Kafka's broker properties to values, not {config!r}",
+            option="config",
+        )
     given: dict[str, str] = _DEFAULTS | {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in config.items()

@@ -134,6 +134,21 @@ def test_data_directory_in_use_is_told_to_the_caller(tmp_path: Path):
         Broker(data_dir=tmp_path).start()
 
 
+@pytest.mark.parametrize("below", ["", "/below"])
+def test_unusable_data_directory_is_named(tmp_path: Path, below: str):
+    """
+    A directory that cannot be is a ConfigError that names it, and nothing stays open.
+    """
+    (tmp_path / "file").touch()
+    files = open_files()
+    broker = Broker(data_dir=f"{tmp_path}/file{below}")
+    with pytest.raises(ConfigError, match=f"{tmp_path}/file{below} cannot be used") as caught:
+        broker.start()
+
+    assert "data_dir" == caught.value.option
+    assert files == open_files()
+
+
 def test_foreign_metadata_file_is_told_to_the_caller(tmp_path: Path):
     """
     A metadata file that is broken stops the start instead of being overwritten.
@@ -231,7 +246,19 @@ def test_create_topic(broker: Broker, client: WireClient):
         ({"topics": {"__consumer_offsets": 1}}, "by the broker itself"),
         ({"config": {"no.such": "1"}}, "unknown broker configuration"),
         ({"config": {"num.io.threads": "3"}}, "no effect"),
-        ({"config": {"num.partitions": "x"}}, "no INT"),
+        ({"config": {"num.partitions": "x"}}, "a whole number from 1 to"),
+        ({"config": "num.partitions=3"}, "config takes a mapping"),
+        ({"topics": {"o": "x"}}, "1 to 10000 partitions, not 'x'"),
+        ({"topics": {"o": True}}, "1 to 10000 partitions, not True"),
+        ({"topics": {5: 1}}, "name is a text, not 5"),
+        ({"topics": 5}, "topics takes a mapping"),
+        ({"topics": [TopicSpec("a", 1, {"retention.ms": 5})]}, "retention.ms as a text, not 5"),
+        ({"topics": [TopicSpec("a", 1, 5)]}, "map names to texts, not 5"),
+        ({"port": 99999}, "port=99999 is no port: give 0 to 65535"),
+        ({"port": "9092"}, "port='9092' is no port"),
+        ({"http_port": -1}, "http_port=-1 is no port"),
+        ({"host": 5}, "host=5 is no address"),
+        ({"data_dir": 5}, "data_dir=5 is no path"),
     ],
     ids=str,
 )

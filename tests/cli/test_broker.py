@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 from pyproducer import SyncProducer
+from pyproducer.broker import Broker
 from tests.helpers.command_line import one_line, run_cli, start_cli
 from tests.helpers.processes import free_ports
 
@@ -23,6 +24,7 @@ def test_serves_until_a_signal(tmp_path, number):
         line = process.stdout.readline().decode()
         found = re.fullmatch(r"listening on (127\.0\.0\.1:[0-9]+)\n", line)
         assert found, line
+        assert f"http on 127.0.0.1:{http}\n" == process.stdout.readline().decode()
         with SyncProducer(found[1]) as producer:
             assert 0 == producer.send("a.b", b"x", partition=1).offset
         with urllib.request.urlopen(f"http://127.0.0.1:{http}/health", timeout=10) as answer:
@@ -42,6 +44,46 @@ def test_port_in_use(broker):
 
     assert (1, "") == (done.returncode, done.stdout)
     assert str(broker.port) in one_line(done.stderr)
+
+
+def test_free_http_port_is_told():
+    """
+    With --http-port 0 the second line says where the HTTP side is.
+    """
+    process = start_cli("broker", "--port", 0, "--http-port", 0)
+    with process:
+        assert process.stdout.readline().startswith(b"listening on 127.0.0.1:")
+        found = re.fullmatch(r"http on (\S+)\n", process.stdout.readline().decode())
+        with urllib.request.urlopen(f"http://{found[1]}/health", timeout=10) as answer:
+            assert 200 == answer.status
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_unusable_data_directory_is_named(tmp_path):
+    """
+    A data directory that cannot be made ends with one line about it, not about the address.
+    """
+    (tmp_path / "file").touch()
+    done = run_cli("broker", "--port", 0, "--data-dir", tmp_path / "file" / "below")
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert f"the data directory {tmp_path}/file/below cannot be used" in one_line(done.stderr)
+    assert "127.0.0.1" not in done.stderr
+
+
+def test_data_directory_in_use(tmp_path):
+    """
+    A data directory of a running broker ends with 1 and one line that says what to do.
+    """
+    with Broker(data_dir=tmp_path):
+        done = run_cli("broker", "--port", 0, "--data-dir", tmp_path)
+
+    assert (1, "") == (done.returncode, done.stdout)
+    told = one_line(done.stderr)
+    assert f"another broker runs on {tmp_path}; stop it" in told
+    assert "DataDirectoryError" not in told
+    assert "--debug" not in told
 
 
 def test_bad_topic():

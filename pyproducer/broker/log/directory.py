@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pyproducer.broker.log.filesystem import File, FileSystem, read_file, replace_file
+from pyproducer.errors import ConfigError
 
 __all__ = [
     "DataDirectory",
@@ -105,14 +106,21 @@ class DataDirectory:
 
         Raises:
             DataDirectoryError: another broker runs on it, or it belongs to another one.
+            ConfigError: it cannot be made, or no file be made in it.
             OSError: the disk failed.
         """
-        self._fs.mkdir(self.path)
         try:
+            self._fs.mkdir(self.path)
             self._lock = self._fs.lock(self.path / _LOCK)
         except BlockingIOError as error:
             raise DataDirectoryError(
                 f"another broker runs on {self.path}; stop it or choose another data directory"
+            ) from error
+        except OSError as error:
+            raise ConfigError(
+                f"the data directory {self.path} cannot be used: {error.strerror or error}; "
+                "name one that can be made and written to",
+                option="data_dir",
             ) from error
         try:
             self._claim()

@@ -54,9 +54,11 @@ def broker(
     pyproducer broker --port 0 --topic shop.orders:6 --topic shop.clicks
     pyproducer broker --data-dir ./data --http-port 8080
 
-    It prints 'listening on HOST:PORT' when it takes connections. One node, for development,
+    It prints 'listening on HOST:PORT' when it takes connections, and with --http-port then
+    'http on HOST:PORT'. One node, for development,
     tests and small services on one machine; its log on disk has Kafka's own format.
     """
+    from pyproducer.broker.log.directory import DataDirectoryError
     from pyproducer.broker.program import run_broker
 
     # A server's log is for its operator.
@@ -72,6 +74,10 @@ def broker(
             topics=topic or (),
             config=broker_config or (),
         )
+    except DataDirectoryError as error:
+        raise CliError(str(error), Exit.FAILED) from error
     except OSError as error:
+        # Only what went wrong with a file has a name.
+        what = f"run at {host}:{port}" if error.filename is None else f"use {error.filename}"
         reason = error.strerror or str(error)
-        raise CliError(f"the broker cannot run at {host}:{port}: {reason}", Exit.FAILED) from error
+        raise CliError(f"the broker cannot {what}: {reason}", Exit.FAILED) from error
