@@ -50,19 +50,21 @@ _CONFIG = Annotated[
 _COMMAND_CONFIG = Annotated[
     Path | None, typer.Option("--command-config", metavar="FILE", help=_FILE_HELP)
 ]
-_DIALECT = Annotated[
-    str | None,
-    typer.Option(
-        "--dialect", metavar="java|librdkafka", help="Whose names --config has.  [default: java]"
-    ),
-]
+
+
+def _dialect(file_option: str) -> Any:
+    """``--dialect`` of a command that has its file of options by this name."""
+    told = f"Whose names {file_option} has.  [default: java]"
+    return Annotated[str | None, typer.Option("--dialect", metavar="java|librdkafka", help=told)]
+
+
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _DEBUG = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 _OPTIONS: dict[str, tuple[Any, object]] = {
     "bootstrap_server": (_SERVER, None),
     "config_file": (_CONFIG, None),
-    "dialect": (_DIALECT, None),
+    "dialect": (_dialect("--config"), None),
     "json": (_JSON, False),
     "debug": (_DEBUG, False),
 }
@@ -100,7 +102,11 @@ class Shared:
         """
         if self.config_file is None:
             if self.dialect is not None:
-                raise CliError("--dialect says how to read a --config, and none is given", _USAGE)
+                raise CliError(
+                    "--dialect says how to read a file of options, and none is given: "
+                    "add --command-config FILE",
+                    _USAGE,
+                )
             config = ProducerConfig()
         else:
             # from_kafka judges the dialect, too.
@@ -157,6 +163,7 @@ def command(
     options = {one: _OPTIONS[one] for one in _OPTIONS if cluster or one in _LOCAL}
     if topic_config:
         options["config_file"] = (_COMMAND_CONFIG, None)
+        options["dialect"] = (_dialect("--command-config"), None)
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)

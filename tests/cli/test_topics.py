@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.helpers.command_line import call_cli, one_line
 
 
@@ -91,6 +93,28 @@ def test_create_advises_on_names(cli):
 
     assert (0, "created clicks with 1 partition\n") == (done.returncode, done.stdout)
     assert "shop.clicks" in one_line(done.stderr)
+
+
+def test_no_advice_on_a_name_that_was_refused(cli):
+    """
+    A name that Kafka does not allow gets its error and no hint.
+    """
+    done = cli("topics", "create", "a/b")
+
+    assert 1 == done.returncode
+    assert "not legal" in one_line(done.stderr)
+    assert "hint" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["create", "alter"])
+def test_dialect_is_that_of_the_command_config(verb):
+    """
+    Where --config is the topic's, --dialect speaks of --command-config.
+    """
+    told = " ".join(call_cli("topics", verb, "--help").stdout.split())
+
+    assert "Whose names --command-config has." in told
+    assert "Whose names --config has." not in told
 
 
 def test_plan_computes_partitions():

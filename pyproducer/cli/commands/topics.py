@@ -89,8 +89,6 @@ def create(
     on stderr. Partitions can be added later, but then keys move to other partitions.
     """
     configs = dict(pairs("--config", config or ()))
-    for line in advice(name):
-        note(f"hint: {line}")
 
     async def work(cluster: Cluster) -> None:
         made = await Admin(cluster).create(
@@ -100,6 +98,8 @@ def create(
             print_json({"topic": name, "partitions": made})
         else:
             print(f"created {name} with {made} partition{'s' if made > 1 else ''}")
+        for line in advice(name):
+            note(f"hint: {line}")
 
     _run(shared, work)
 
