@@ -137,9 +137,11 @@ class JsonSerializer(Generic[T_contra]):
 class JsonDeserializer(Generic[T_co]):
     """Reads one JSON value in UTF-8, strictly: no NaN, no comments, nothing after the value.
 
+    orjson reads integers of more than 64 bits as floats, and so loses digits; ``backend="json"``
+    reads them as they are.
+
     Args:
-        backend: ``"orjson"``, the faster, or ``"json"``, which reads integers of any size where
-            orjson turns those of more than 64 bits into floats.
+        backend: ``"orjson"``, the faster, or ``"json"``, which reads integers of any size.
 
     Raises:
         ValueError: there is no such backend.
