@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from pyproducer.broker.log import lookup
+from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.segment import Segment
@@ -98,6 +99,21 @@ class SegmentList:
             key=lambda record: (record.timestamp, -record.offset),
             default=None,
         )
+
+    def aborted(self, start: int, end: int) -> list[AbortedTransaction]:
+        """The aborted transactions of which a reader of ``start`` to ``end - 1`` may see any part.
+
+        Raises:
+            CorruptIndexError: a list of them cannot be read.
+        """
+        found: list[AbortedTransaction] = []
+        for segment in self.since(start):
+            for entry in segment.aborted.entries():
+                if entry.last_offset >= start and entry.first_offset < end:
+                    found.append(entry)
+                if entry.last_stable_offset >= end:
+                    return found
+        return found
 
     def drop_first(self) -> Segment:
         """The oldest segment is off the list, and its files are the caller's."""
