@@ -38,7 +38,7 @@ RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 BROKER_MAY_USE = {"errors", "model", "clock", "loop_thread", "protocol", "records", "broker"}
 
 # The order inside the broker; what is not named here may stand anywhere between.
-BROKER_ORDER = ["log", "replication", "groups", "handlers", "router", "server"]
+BROKER_ORDER = ["log", "replication", "groups", "transactions", "handlers", "router", "server"]
 
 PURE = ("pyproducer.core", "pyproducer.protocol", "pyproducer.records", "pyproducer.partitioner")
 IMPURE_MODULES = ("asyncio", "socket", "ssl", "threading", "time", "random")
@@ -129,7 +129,8 @@ def test_producer_never_meets_the_broker():
 
 def test_order_inside_the_broker():
     """
-    Log, replication, groups, handlers, router, server: each imports only those before it.
+    Log, replication, groups, transactions, handlers, router, server: each imports only those
+    before it.
     """
 
     def place(module: str) -> int | None:

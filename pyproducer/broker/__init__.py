@@ -6,7 +6,8 @@ with Broker(topics={"orders": 6}) as broker:
 
 from __future__ import annotations
 
-from pyproducer.broker.broker import Broker, BrokerRecord
+from pyproducer.broker.broker import Broker
+from pyproducer.broker.inspection import BrokerRecord
 from pyproducer.broker.topics import TopicSpec
 
 __all__ = ["Broker", "BrokerRecord", "TopicSpec"]

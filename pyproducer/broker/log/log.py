@@ -393,14 +393,14 @@ class PartitionLog:
         except (OSError, CorruptRecord) as error:
             raise self._health.unreadable(error) from error
 
-    def aborted_transactions(self, start: int, end: int) -> list[AbortedTransaction]:
-        """The aborted transactions with records that a reader of ``start`` to ``end - 1`` may see.
+    def aborted_transactions(self, offset: int, data: bytes) -> list[AbortedTransaction]:
+        """The aborted transactions with records in what :meth:`read` gave for ``offset``.
 
         Raises:
             Refused: KAFKA_STORAGE_ERROR or CORRUPT_MESSAGE.
         """
         try:
-            return self._segments.aborted(start, end)
+            return self._segments.aborted(offset, data)
         except (OSError, CorruptIndexError) as error:
             raise self._health.unreadable(error) from error
 

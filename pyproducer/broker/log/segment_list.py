@@ -10,6 +10,7 @@ from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.segment import Segment
+from pyproducer.records.reader import iter_batches
 
 __all__ = ["SegmentList"]
 
@@ -100,13 +101,16 @@ class SegmentList:
             default=None,
         )
 
-    def aborted(self, start: int, end: int) -> list[AbortedTransaction]:
-        """The aborted transactions of which a reader of ``start`` to ``end - 1`` may see any part.
+    def aborted(self, start: int, data: bytes) -> list[AbortedTransaction]:
+        """The aborted transactions with records from ``start`` on in ``data``, whole batches.
 
         Raises:
             CorruptIndexError: a list of them cannot be read.
         """
         found: list[AbortedTransaction] = []
+        if not data or not any(len(segment.aborted) for segment in self._segments):
+            return found
+        end = max(batch.header.next_offset for batch in iter_batches(data))
         for segment in self.since(start):
             for entry in segment.aborted.entries():
                 if entry.last_offset >= start and entry.first_offset < end:
