@@ -8,55 +8,60 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from pyproducer import _version
-from pyproducer.bulk import DeliveryGroup
-from pyproducer.config import ProducerConfig, ProducerOptions
-from pyproducer.core.appender import Delivery
-from pyproducer.errors import (
-    AuthenticationError,
-    BrokerRejected,
-    BufferFull,
-    BulkError,
-    CloseTimeout,
-    ConfigError,
-    ConnectionFailed,
-    CorruptRecord,
-    DeliveryError,
-    DeliveryTimeout,
-    FlushTimeout,
-    ForkedProducer,
-    FormatConflict,
-    NotDone,
-    NotStarted,
-    ProducerClosed,
-    ProducerError,
-    ProducerFenced,
-    ProtocolError,
-    RecordTooLarge,
-    SerializationError,
-    TransactionAborted,
-    TransactionError,
-    UndeliveredError,
-    UnknownTopic,
-    UnsupportedVersion,
-    UsageError,
-    WouldDeadlock,
-    WrongLoop,
-)
-from pyproducer.interceptors import Interceptor, ProducerRecord
-from pyproducer.metrics import ProducerMetrics
-from pyproducer.model import (
-    DeliveryFailure,
-    FlushReport,
-    Headers,
-    RecordMetadata,
-    TimestampType,
-    TopicPartition,
-)
-from pyproducer.producer import AsyncProducer
-from pyproducer.sync import SyncProducer
-from pyproducer.sync_topic import SyncTopic
-from pyproducer.topic import Topic
+
+if TYPE_CHECKING:
+    from pyproducer.bulk import DeliveryGroup
+    from pyproducer.config import ProducerConfig, ProducerOptions
+    from pyproducer.core.appender import Delivery
+    from pyproducer.errors import (
+        AuthenticationError,
+        BrokerRejected,
+        BufferFull,
+        BulkError,
+        CloseTimeout,
+        ConfigError,
+        ConnectionFailed,
+        CorruptRecord,
+        DeliveryError,
+        DeliveryTimeout,
+        FlushTimeout,
+        ForkedProducer,
+        FormatConflict,
+        NotDone,
+        NotStarted,
+        ProducerClosed,
+        ProducerError,
+        ProducerFenced,
+        ProtocolError,
+        RecordTooLarge,
+        SerializationError,
+        TransactionAborted,
+        TransactionError,
+        UndeliveredError,
+        UnknownTopic,
+        UnsupportedVersion,
+        UsageError,
+        WouldDeadlock,
+        WrongLoop,
+    )
+    from pyproducer.interceptors import Interceptor, ProducerRecord
+    from pyproducer.metrics import ProducerMetrics
+    from pyproducer.model import (
+        DeliveryFailure,
+        FlushReport,
+        Headers,
+        RecordMetadata,
+        TimestampType,
+        TopicPartition,
+    )
+    from pyproducer.producer import AsyncProducer
+    from pyproducer.sync import SyncProducer
+    from pyproducer.sync_topic import SyncTopic
+    from pyproducer.topic import Topic
 
 __version__ = _version.VERSION
 
@@ -108,3 +113,74 @@ __all__ = [
     "WouldDeadlock",
     "WrongLoop",
 ]
+
+# Which module has each name. They are imported when first asked for: pytest loads the plugin in
+# this package at every start, also where nobody asks for a broker or a producer.
+_HOMES: Final = {
+    "bulk": ("DeliveryGroup",),
+    "config": ("ProducerConfig", "ProducerOptions"),
+    "core.appender": ("Delivery",),
+    "errors": (
+        "AuthenticationError",
+        "BrokerRejected",
+        "BufferFull",
+        "BulkError",
+        "CloseTimeout",
+        "ConfigError",
+        "ConnectionFailed",
+        "CorruptRecord",
+        "DeliveryError",
+        "DeliveryTimeout",
+        "FlushTimeout",
+        "ForkedProducer",
+        "FormatConflict",
+        "NotDone",
+        "NotStarted",
+        "ProducerClosed",
+        "ProducerError",
+        "ProducerFenced",
+        "ProtocolError",
+        "RecordTooLarge",
+        "SerializationError",
+        "TransactionAborted",
+        "TransactionError",
+        "UndeliveredError",
+        "UnknownTopic",
+        "UnsupportedVersion",
+        "UsageError",
+        "WouldDeadlock",
+        "WrongLoop",
+    ),
+    "interceptors": ("Interceptor", "ProducerRecord"),
+    "metrics": ("ProducerMetrics",),
+    "model": (
+        "DeliveryFailure",
+        "FlushReport",
+        "Headers",
+        "RecordMetadata",
+        "TimestampType",
+        "TopicPartition",
+    ),
+    "producer": ("AsyncProducer",),
+    "sync": ("SyncProducer",),
+    "sync_topic": ("SyncTopic",),
+    "topic": ("Topic",),
+}
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is not None:
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        # Found at once from now on.
+        globals()[name] = value
+        return value
+    if name in _HOMES:
+        # pyproducer.errors and its like, without an import of their own.
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -92,14 +92,12 @@ class Assembly:
             compression_level=config.compression_level,
             shared=lock is not None,
         )
-        largest = min(config.max_request_size, config.buffer_memory)
         self.appender = Appender(
             batch_size=min(config.batch_limit_bytes, config.max_request_size),
             batch_max_records=config.batch_max_records or 2**31 - 1,
-            largest_record=largest,
-            largest_record_name=(
-                "max_request_size" if largest == config.max_request_size else "buffer_memory"
-            ),
+            # The buffer is never smaller: the configuration sees to it.
+            largest_record=config.max_request_size,
+            largest_record_name="max_request_size",
             buffer_memory=config.buffer_memory,
             partitioner=resolve(config.partitioner),
             choose=chance.randrange,

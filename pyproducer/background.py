@@ -6,6 +6,7 @@ whose last reference goes still has records to deliver.
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import contextlib
 import logging
@@ -140,25 +141,32 @@ class Background:
             mine.set()
 
     def _close(self, seconds: float) -> None:
-        stuck = False
+        loop = self._thread.loop
+        closing = asyncio.run_coroutine_threadsafe(self._inner.close(seconds), loop)
         try:
-            self._thread.call(self._inner.close(seconds), seconds + _GRACE)
-        except CloseTimeout:
+            closing.result(seconds + _GRACE)
+        except BaseException as error:
+            if isinstance(error, TimeoutError) and not closing.done():
+                # It goes on by itself, whenever the callback lets it, and the thread ends then.
+                closing.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+                raise CloseTimeout(
+                    f"the producer's thread did not end {seconds + _GRACE:g} s after close() was "
+                    "called: a callback keeps it",
+                    remaining=sum(
+                        batch.count for batch in list(self._parts.engine.settler.live.values())
+                    ),
+                ) from None
+            # Where it is KeyboardInterrupt, what has no outcome gets it at once.
+            closing.cancel()
+            self._stop()
             raise
+        self._stop()
+
+    def _stop(self) -> None:
+        try:
+            self._thread.stop(_GRACE)
         except TimeoutError:
-            stuck = True
-            remaining = len(self._parts.engine.settler.live)
-            raise CloseTimeout(
-                f"the producer's thread did not end {seconds + _GRACE:g} s after close() was "
-                "called: a callback keeps it",
-                remaining=remaining,
-            ) from None
-        finally:
-            try:
-                self._thread.stop(0.0 if stuck else _GRACE)
-            except TimeoutError:
-                # A daemon: it ends with the callback, or with the program.
-                logger.warning("a callback keeps the producer's thread from ending")
+            logger.warning("a callback keeps the producer's thread from ending")
 
     def close_soon(self) -> None:
         """Close without waiting: for the garbage collector, which may run on any thread."""

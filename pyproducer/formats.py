@@ -74,6 +74,9 @@ def arity(serializer: Callable[..., Any] | None, field: str) -> int:
             f"{field}_serializer={serializer!r} takes neither (value) nor (value, context)",
             option=f"{field}_serializer",
         )
+    if len(positional) > 1 and positional[1].name == "context":
+        # An optional context is still one that the serializer can use.
+        return 2
     return max(1, required)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Generic
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 
 from serializers.contract import (
     Buffer,

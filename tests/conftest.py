@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import entry_points
+
+# An environment that was set up before the plugin existed does not know it by its entry point.
+if not entry_points(group="pytest11", name="pyproducer"):
+    pytest_plugins = ["pyproducer.pytest_plugin"]
 
 
 def pytest_report_header() -> list[str]:
     """Return the line that tells a run with the accelerator from one without."""
     from tests.helpers.accelerator import built
 
-    mode = "PYPRODUCER_PURE=1" if os.environ.get("PYPRODUCER_PURE") == "1" else "as installed"
+    mode = (
+        "PYPRODUCER_PURE=1"
+        if os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}
+        else "as installed"
+    )
     return [f"accelerator: built {built() or 'nothing'}, used {mode}; {sys.platform}"]

@@ -14,7 +14,7 @@ from tests.helpers.source_tree import ROOT, all_imports, files, imports, is_with
 
 # Imports go from a later row to an earlier one, or stay in their row.
 LAYERS = [
-    {"errors", "model", "clock", "loop_thread", "_version"},
+    {"errors", "model", "clock", "loop_thread", "generics", "writing", "_version"},
     {"protocol", "records", "config", "config_rules", "bootstrap", "dialects"},
     {"partitioner"},
     {"core"},
@@ -31,11 +31,20 @@ LAYERS = [
         "metrics",
     },
     {"sync", "sync_topic", "background"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
-BROKER_MAY_USE = {"errors", "model", "clock", "loop_thread", "protocol", "records", "broker"}
+BROKER_MAY_USE = {
+    "errors",
+    "model",
+    "clock",
+    "loop_thread",
+    "writing",
+    "protocol",
+    "records",
+    "broker",
+}
 
 # The order inside the broker; what is not named here may stand anywhere between.
 BROKER_ORDER = ["log", "replication", "groups", "transactions", "handlers", "router", "server"]
@@ -116,12 +125,13 @@ def test_broker_never_meets_the_producer():
 
 def test_producer_never_meets_the_broker():
     """
-    Only the command line, which starts one, imports the broker.
+    Only the command line and the plugin for pytest, which start one, import the broker.
     """
     wrong = [
         one
         for one in own_imports()
-        if component(one.imported) == "broker" and component(one.importer) not in {"broker", "cli"}
+        if component(one.imported) == "broker"
+        and component(one.importer) not in {"broker", "cli", "pytest_plugin"}
     ]
 
     assert [] == told(wrong)

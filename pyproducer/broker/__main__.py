@@ -1,16 +1,13 @@
-"""`python -m pyproducer.broker`: a broker of its own process."""
+"""`python -m pyproducer.broker`: a broker of its own process, without the extra `cli`."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
-import signal
 import sys
 from pathlib import Path
 
-from pyproducer.broker.broker import Broker
 from pyproducer.broker.log.directory import DataDirectoryError
+from pyproducer.broker.program import run_broker
 from pyproducer.errors import ConfigError
 
 
@@ -33,29 +30,23 @@ def main(arguments: list[str] | None = None) -> int:
         help="a Kafka broker property",
     )
     options = parser.parse_args(arguments)
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        broker = Broker(
-            {name: int(count or 1) for name, _, count in (t.partition(":") for t in options.topic)},
-            data_dir=options.data_dir,
+        run_broker(
             host=options.host,
             port=options.port,
             advertised_host=options.advertised_host,
-            config={name: value for name, _, value in (c.partition("=") for c in options.config)},
+            data_dir=options.data_dir,
             http_port=options.http_port,
+            topics=options.topic,
+            config=options.config,
         )
-        asyncio.run(broker.serve(on_ready=_announce, stop_signals=(signal.SIGTERM, signal.SIGINT)))
-    except (ConfigError, ValueError) as error:
+    except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
     except (OSError, DataDirectoryError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
-
-
-def _announce(broker: Broker) -> None:
-    print(f"listening on {broker.bootstrap_servers}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""The broker's HTTP side: health, topics, and metrics in Prometheus' text format.
+"""The broker's HTTP side: health, topics, metrics in Prometheus' text format, and faults.
 
-Read-only and without authentication, so it listens on loopback unless told otherwise.
+It has no authentication, and whoever reaches it can set faults: it listens on loopback unless told
+otherwise.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pyproducer.broker.faults.http import FaultsHttp
 from pyproducer.broker.metrics import LATENCY_BOUNDS
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.api import API
@@ -15,6 +17,7 @@ from pyproducer.protocol.api import API
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from pyproducer.broker.faults.faults import Faults
     from pyproducer.broker.node import Node
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,13 +26,17 @@ _SHUTDOWN = 1.0
 
 
 class AdminHttp:
-    """Serves `/health`, `/topics` and `/metrics` about a node, from `start` until `close`.
+    """Serves `/health`, `/topics`, `/metrics` and `/faults`, from `start` until `close`.
+
+    Args:
+        node: What it tells about.
+        faults: What `/faults` sets and ends.
 
     Raises:
         ConfigError: aiohttp is not installed.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, faults: Faults) -> None:
         try:
             from aiohttp import web
         except ImportError as error:
@@ -37,6 +44,7 @@ class AdminHttp:
                 "http_port needs aiohttp: pip install 'pyproducer[cli]'", option="http_port"
             ) from error
         self._node = node
+        self._faults = FaultsHttp(faults)
         self._web = web
         self._runner: web.AppRunner | None = None
 
@@ -52,6 +60,7 @@ class AdminHttp:
                 self._web.get("/health", self._health),
                 self._web.get("/topics", self._topics),
                 self._web.get("/metrics", self._metrics),
+                *self._faults.routes(),
             ]
         )
         self._runner = self._web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.inspection import BrokerRecord, PartitionReader, records_of
 from pyproducer.broker.node import Node
 from pyproducer.broker.partition import Partition, Watch
@@ -53,8 +54,8 @@ class Broker:
             instead of 50.
         auto_create_topics: Create a topic with `num.partitions` partitions when a client first
             asks for it; the same as `auto.create.topics.enable`.
-        http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`); 0 lets the system
-            pick one, None is no HTTP side. Needs the extra `cli`.
+        http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`); 0 lets
+            the system pick one, None is no HTTP side. Needs the extra `cli`.
         http_host: Address of the HTTP side.
         clock: Gives all time; None is the machine's clock.
         fs: File system of `data_dir`; None is the machine's.
@@ -90,6 +91,7 @@ class Broker:
             clock=clock or SystemClock(),
             fs=fs,
         )
+        self._faults = Faults()
         self._thread: LoopThread | None = None
         self._running: RunningBroker | None = None
         self._lock = threading.Lock()
@@ -122,6 +124,11 @@ class Broker:
     def http_port(self) -> int | None:
         """The port of the HTTP side, or None if there is none."""
         return None if self._running is None else self._running.http_port
+
+    @property
+    def faults(self) -> Faults:
+        """What can be made to go wrong in it, from any thread."""
+        return self._faults
 
     @property
     def cluster_id(self) -> str:
@@ -290,7 +297,7 @@ class Broker:
         return self.records(topic, committed=committed)
 
     async def _open(self) -> None:
-        self._running = await RunningBroker.open(self._settings)
+        self._running = await RunningBroker.open(self._settings, self._faults)
 
     async def _close(self) -> None:
         running, self._running = self._running, None

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyproducer.broker.faults.fault import Fault
 
 ANONYMOUS = "User:ANONYMOUS"
 
 
 class CloseConnection(Exception):
     """The connection must be closed without an answer; its message says why, for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mishap:
+    """What a test wants to happen to a connection with the answer that comes next.
+
+    Attributes:
+        cut: The fault that sends a part of the answer and then closes; None sends all of it.
+        muted: Seconds after the answer in which the connection's next request is not begun.
+    """
+
+    cut: Fault | None = None
+    muted: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -22,6 +39,7 @@ class ConnectionInfo:
         principal: Who is authenticated on the connection.
         software_name: What the client called itself in ApiVersions; "" until it did.
         software_version: Likewise.
+        mishap: Set for the answer under way by a fault, and by nothing else.
     """
 
     number: int
@@ -30,6 +48,7 @@ class ConnectionInfo:
     principal: str = ANONYMOUS
     software_name: str = ""
     software_version: str = ""
+    mishap: Mishap | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -22,6 +22,7 @@ from pyproducer.broker.configs import (
     topic_specs,
 )
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.faults.injector import Injector
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.manager import LogManager, TopicLogs
 from pyproducer.broker.metadata_file import MetadataFile
@@ -61,6 +62,7 @@ class Node:
         fs: All files are reached through it.
         routes: The APIs that are served.
         new_uuid: Makes topic ids and the cluster's id.
+        faults: What tests have set; None is never any.
 
     Attributes:
         node_id: This broker's number.
@@ -68,6 +70,7 @@ class Node:
         clock: The clock.
         metrics: Counters.
         routes: The APIs that are served.
+        faults: What tests have set.
         advertised_host: The address told to clients; set once the listener is up.
         advertised_port: Likewise.
         topics: Which topics there are; known after `open`.
@@ -93,8 +96,10 @@ class Node:
         fs: FileSystem,
         routes: Sequence[Route],
         new_uuid: Callable[[], UUID] = uuid4,
+        faults: Injector | None = None,
     ) -> None:
         self.config = config
+        self.faults = faults or Injector()
         self.clock = clock
         self.metrics = BrokerMetrics()
         self.routes = routes
@@ -184,6 +189,27 @@ class Node:
         if found is None and (offline := self._logs.offline.get(TopicPartition(topic, index))):
             raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"{topic}-{index} is offline: {offline}")
         return found
+
+    def led_partition(self, topic: str, index: int) -> Partition | None:
+        """The partition as a client may read and write it; None if there is none.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR as for `partition`, or NOT_LEADER_OR_FOLLOWER.
+        """
+        found = self.partition(topic, index)
+        if found is not None and self.faults.leaderless:
+            self.faults.check_leader(topic, index)
+        return found
+
+    def elect(self, partition: Partition) -> None:
+        """The partition has this broker as its leader anew: clients of the last one learn of it."""
+        epoch = max(self._leader_epoch, partition.leader_epoch) + 1
+        self._leader_epoch = partition.leader_epoch = epoch
+        try:
+            # The next start is the next election.
+            self._metadata.update(**{_STARTS: epoch + 1})
+        except OSError as error:
+            log.warning("leader epoch %d is not kept over a restart: %s", epoch, error)
 
     def partitions(self, topic: str) -> list[Partition]:
         """The partitions of a topic that can be used, in order; none for an unknown topic."""

@@ -58,11 +58,15 @@ class Router:
             connection=connection,
             received_at=started,
         )
-        response = await route.handle(self._node, request, context)
+        faults = self._node.faults
+        if faults.requests:
+            response = await faults.handle(route, self._node, request, context)
+        else:
+            response = await route.handle(self._node, request, context)
         self._node.metrics.count_request(key, self._node.clock.monotonic() - started)
         if response is None:
             return None
-        return encode_response(response, version, correlation_id)
+        return encode_response(response, context.api_version, correlation_id)
 
     def _unsupported_api_versions(self, correlation_id: int) -> list[Buffer]:
         # A client newer than us asks in a version whose body we cannot know: it gets the

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pyproducer.broker.configs import BrokerConfig
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.faults.disk import FillableDisk
+from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.groups.scheduler import LoopScheduler
 from pyproducer.broker.groups.wiring import add_group_chores, open_groups
 from pyproducer.broker.handlers.table import ROUTES
@@ -33,8 +35,12 @@ class RunningBroker:
         http_port: Port of the HTTP side, or None if there is none.
     """
 
-    def __init__(self, node: Node, folder: _TemporaryFolder | None) -> None:
+    def __init__(
+        self, node: Node, folder: _TemporaryFolder | None, disk: FillableDisk, faults: Faults
+    ) -> None:
         self.node = node
+        self._disk = disk
+        self._faults = faults
         self.http_port: int | None = None
         # Unwound from the last entry to the first, also when opening fails half-way.
         self._exit = contextlib.AsyncExitStack()
@@ -44,8 +50,8 @@ class RunningBroker:
             self._exit.callback(folder.remove)
 
     @classmethod
-    async def open(cls, settings: BrokerSettings) -> RunningBroker:
-        """The data is loaded and connections are taken.
+    async def open(cls, settings: BrokerSettings, faults: Faults) -> RunningBroker:
+        """The data is loaded and connections are taken, under these faults.
 
         Raises:
             OSError: The address or the data directory cannot be used.
@@ -53,19 +59,23 @@ class RunningBroker:
             ConfigError: A topic to be made is not possible beside those there are.
         """
         folder = None
-        data_dir, fs = settings.data_dir, settings.fs
+        data_dir = settings.data_dir
         if data_dir is None:
             folder = _TemporaryFolder()
             data_dir = folder.path
+        disk = FillableDisk(settings.fs or RealFileSystem(sync=folder is None))
         running = cls(
             Node(
                 data_dir,
                 config=BrokerConfig(settings.config),
                 clock=settings.clock,
-                fs=fs or RealFileSystem(sync=folder is None),
+                fs=disk,
                 routes=ROUTES,
+                faults=faults.injector,
             ),
             folder,
+            disk,
+            faults,
         )
         try:
             await running._start(settings)
@@ -80,6 +90,7 @@ class RunningBroker:
 
     async def _start(self, settings: BrokerSettings) -> None:
         node = self.node
+        self._faults.prepare(self._disk)
         node.open()
         self._exit.callback(node.close)
         open_groups(node, LoopScheduler(asyncio.get_running_loop(), node.clock))
@@ -88,6 +99,8 @@ class RunningBroker:
         _make_topics(node, settings)
         server = Server(node, Router(node))
         self._exit.push_async_callback(server.close)
+        self._faults.bind(node, server, self._disk)
+        self._exit.callback(self._faults.unbind)
         node.advertised_port = await server.start(settings.host, settings.port)
         node.advertised_host = settings.advertised_host
         node.config.facts = {
@@ -101,7 +114,7 @@ class RunningBroker:
         if settings.http_port is not None:
             from pyproducer.broker.admin_http import AdminHttp
 
-            http = AdminHttp(node)
+            http = AdminHttp(node, self._faults)
             self._exit.push_async_callback(http.close)
             self.http_port = await http.start(settings.http_host, settings.http_port)
         housekeeping = Housekeeping(node.clock)

@@ -15,9 +15,10 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.context import CloseConnection, ConnectionInfo
+from pyproducer.broker.context import CloseConnection, ConnectionInfo, Mishap
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
+from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,6 @@ log = logging.getLogger(__name__)
 QUEUE_LIMIT = 1 << 20
 #: Answers above this size make the connection wait for its client before the next request.
 WRITE_LIMIT = 256 << 10
-#: Buffers from this size on are written by themselves; smaller neighbours are put together.
-SMALL_BUFFER = 16 << 10
 
 
 class Server:
@@ -89,6 +88,12 @@ class Server:
         for connection in idle:
             connection.abort()
         return len(idle)
+
+    def close_all(self) -> int:
+        """Closes every connection at once, in the middle of whatever it does; says how many."""
+        for connection in list(self._connections):
+            connection.abort()
+        return len(self._connections)
 
     def _connect(self) -> Connection:
         return Connection(self)
@@ -201,6 +206,7 @@ class Connection(asyncio.BufferedProtocol):
     async def _work(self, info: ConnectionInfo) -> None:
         transport = self._transport
         assert transport is not None
+        faults = self._server.node.faults
         while True:
             while not self._frames or not self._writable:
                 if self._broken is not None and not self._frames:
@@ -209,6 +215,8 @@ class Connection(asyncio.BufferedProtocol):
                 self.busy = False
                 await self._news()
             self.busy = True
+            if faults.pauses:
+                await faults.gate()
             frame = self._frames.popleft()
             self._queued -= len(frame)
             if self._paused and self._queued < QUEUE_LIMIT and self._broken is None:
@@ -224,7 +232,13 @@ class Connection(asyncio.BufferedProtocol):
                 transport.abort()
                 return
             del frame
-            if answer is not None:
+            if faults.pauses:
+                await faults.gate()
+            if info.mishap is not None:
+                mishap, info.mishap = info.mishap, None
+                if not await _suffer(mishap, transport, answer):
+                    return
+            elif answer is not None:
                 write_buffers(transport, answer)
             self.last_active = self._clock.monotonic()
 
@@ -265,20 +279,21 @@ class Connection(asyncio.BufferedProtocol):
                     sock.setsockopt(socket.SOL_SOCKET, option, size)
 
 
-def write_buffers(transport: asyncio.WriteTransport, buffers: Sequence[Buffer]) -> None:
-    """Writes the buffers in order, without copying the large ones together.
-
-    Not `writelines`: up to Python 3.11 it joins everything, and in 3.12 and 3.13 it forgets to
-    call `pause_writing`, so that a client that does not read would be buffered for without end.
-    """
-    small: list[Buffer] = []
-    for buffer in buffers:
-        if len(buffer) < SMALL_BUFFER:
-            small.append(buffer)
-            continue
-        if small:
-            transport.write(b"".join(small))
-            small = []
-        transport.write(buffer)
-    if small:
-        transport.write(b"".join(small))
+async def _suffer(
+    mishap: Mishap, transport: asyncio.Transport, answer: Sequence[Buffer] | None
+) -> bool:
+    """Sends the answer as far as a test wants it; returns whether the connection lives on."""
+    if answer is not None and mishap.cut is not None:
+        whole = b"".join(answer)
+        after = mishap.cut.settings["after_bytes"]
+        # Never all of it: an answer that arrives whole was not cut.
+        size = len(whole) // 2 if after is None else min(after, len(whole) - 1)
+        transport.write(whole[:size])
+        transport.close()
+        mishap.cut.strike()
+        return False
+    if answer is not None:
+        write_buffers(transport, answer)
+    if mishap.muted:
+        await asyncio.sleep(mishap.muted)
+    return True

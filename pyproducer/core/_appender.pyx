@@ -393,11 +393,7 @@ cdef class Delivery:
         cdef Batch batch = self.resolve()
         if batch.state <= _CLOSED:
             batch.home.topic.appender.host.block(self, timeout)
-        try:
-            self.outcome()
-        except Exception as error:
-            return error
-        return None
+        return self.failure()
 
     def add_done_callback(self, callback):
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
@@ -425,16 +421,14 @@ cdef class Delivery:
         return self.outcome()
 
     cdef object outcome(self):
-        cdef Batch batch = self.resolve()
+        cdef Batch batch
         cdef int64_t offset
-        if batch.state == _FAILED:
-            self.mark_seen(batch)
-            error = batch.error
-            if batch.record_errors is not None:
-                error = batch.record_errors.get(self._i, error)
+        error = self.failure()
+        if error is not None:
             # One exception object serves all records of the batch: without this each raise
             # would lengthen the traceback that the last one left.
             raise error.with_traceback(None)
+        batch = self._b
         offset = batch.base_offset
         if offset >= 0:
             offset += self._i
@@ -446,6 +440,16 @@ cdef class Delivery:
         return RecordMetadata(
             batch.home.topic.name, batch.home.number, offset, self._timestamp, _CREATE_TIME
         )
+
+    cdef object failure(self):
+        cdef Batch batch = self.resolve()
+        if batch.state != _FAILED:
+            return None
+        self.mark_seen(batch)
+        error = batch.error
+        if batch.record_errors is not None:
+            error = batch.record_errors.get(self._i, error)
+        return error
 
     cdef int mark_seen(self, Batch batch) except -1:
         cdef bytearray seen = batch.seen
@@ -1053,37 +1057,46 @@ cdef class Appender:
         return delivery
 
     cdef Delivery admit_to_shelf(self, TopicState topic, Prepared made, bint in_line):
-        cdef Batch shelf
         cdef Py_ssize_t charge = made.bound()
         self.acquire()
         try:
             if self.refusal is not None:
                 raise self.refusal()
-            if self.waiting and not in_line:
-                return None
-            if self.used + charge > self.limit:
-                self.starve()
-                return None
-            shelf = topic.shelf
-            if shelf is None:
-                self.serial += 1
-                shelf = topic.shelf = Batch(PartitionState(topic, -1), self.serial)
-                shelf.shelved = []
-                self.opened.append(shelf)
-                self.wake()
-            made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
-            if made.on_delivery is not None:
-                shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
-                made.on_delivery = None
-            shelf.count += 1
-            shelf.charged += charge
-            self.used += charge
-            self.since_turn += charge
-            self.records += 1
-            shelf.shelved.append(made)
-            return made.delivery
+            if topic.partitions is None:
+                return self.put_on_shelf(topic, made, charge, in_line)
         finally:
             self.unlock()
+        # Metadata came while this thread waited for the lock. On a new shelf the record would
+        # stay: nobody looks at the shelf of a topic that is known.
+        return self.admit(made, in_line)
+
+    cdef Delivery put_on_shelf(
+        self, TopicState topic, Prepared made, Py_ssize_t charge, bint in_line
+    ):
+        cdef Batch shelf
+        if self.waiting and not in_line:
+            return None
+        if self.used + charge > self.limit:
+            self.starve()
+            return None
+        shelf = topic.shelf
+        if shelf is None:
+            self.serial += 1
+            shelf = topic.shelf = Batch(PartitionState(topic, -1), self.serial)
+            shelf.shelved = []
+            self.opened.append(shelf)
+            self.wake()
+        made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
+        if made.on_delivery is not None:
+            shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
+            made.on_delivery = None
+        shelf.count += 1
+        shelf.charged += charge
+        self.used += charge
+        self.since_turn += charge
+        self.records += 1
+        shelf.shelved.append(made)
+        return made.delivery
 
     # Choosing a partition.
 
@@ -1165,7 +1178,7 @@ cdef class Appender:
         Raises:
             UnknownTopic: no cluster can have a topic of this name.
         """
-        state = self.topics.get(name)
+        state = self.topics.get(name) if isinstance(name, str) else None
         if state is None:
             name = rules.check_topic_name(name)
             self.acquire()
@@ -1338,7 +1351,11 @@ def run_watchers(Batch batch not None, Py_ssize_t start, Py_ssize_t stop):
             continue
         try:
             watcher(delivery)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            # Also what is no Exception: a callback that looks at a cancelled future raises that
+            # future's CancelledError, which is nobody else's.
             logger.exception(
                 "on_delivery callback %r failed for a record of %s-%s",
                 watcher,

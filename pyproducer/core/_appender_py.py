@@ -245,8 +245,7 @@ class Appender:
         batch._chunks.append(record)
         batch.count = index + 1
         batch.size = size
-        if timestamp > batch.max_timestamp:
-            batch.max_timestamp = timestamp
+        batch.max_timestamp = max(batch.max_timestamp, timestamp)
         delivery = made.delivery
         if delivery is None:
             delivery = Delivery(batch, index, timestamp)
@@ -269,31 +268,38 @@ class Appender:
         with self.lock:
             if self.refusal is not None:
                 raise self.refusal()
-            if self.waiting and not in_line:
-                return None
-            charge = made.size_bound
-            if self.used + charge > self.limit:
-                self._starve()
-                return None
-            shelf = topic.shelf
-            if shelf is None:
-                self._serial += 1
-                shelf = topic.shelf = Batch(PartitionState(topic, -1), self._serial)
-                shelf.shelved = []
-                self._opened.append(shelf)
-                self._wake()
-            made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
-            if made.on_delivery is not None:
-                shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
-                made.on_delivery = None
-            shelf.count += 1
-            shelf.charged += charge
-            self.used += charge
-            self.since_turn += charge
-            self.records += 1
-            assert shelf.shelved is not None
-            shelf.shelved.append(made)
-            return made.delivery
+            if topic.partitions is None:
+                return self._put_on_shelf(topic, made, in_line)
+        # Metadata came while this thread waited for the lock. On a new shelf the record would
+        # stay: nobody looks at the shelf of a topic that is known.
+        return self.admit(made, in_line=in_line)
+
+    def _put_on_shelf(self, topic: TopicState, made: Prepared, in_line: bool) -> Delivery | None:
+        if self.waiting and not in_line:
+            return None
+        charge = made.size_bound
+        if self.used + charge > self.limit:
+            self._starve()
+            return None
+        shelf = topic.shelf
+        if shelf is None:
+            self._serial += 1
+            shelf = topic.shelf = Batch(PartitionState(topic, -1), self._serial)
+            shelf.shelved = []
+            self._opened.append(shelf)
+            self._wake()
+        made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
+        if made.on_delivery is not None:
+            shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
+            made.on_delivery = None
+        shelf.count += 1
+        shelf.charged += charge
+        self.used += charge
+        self.since_turn += charge
+        self.records += 1
+        assert shelf.shelved is not None
+        shelf.shelved.append(made)
+        return made.delivery
 
     # Choosing a partition.
 
@@ -354,7 +360,7 @@ class Appender:
         Raises:
             UnknownTopic: no cluster can have a topic of this name.
         """
-        state = self.topics.get(name)
+        state = self.topics.get(name) if isinstance(name, str) else None
         if state is None:
             name = check_topic_name(name)
             with self.lock:

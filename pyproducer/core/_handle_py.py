@@ -221,18 +221,17 @@ class Delivery:
         batch = self._resolve()
         if batch.state <= CLOSED:
             batch.home.topic.appender.host.block(self, timeout)
-        return self._outcome()
+        try:
+            return self._outcome()
+        finally:
+            del batch, self
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the record failed with, or None if it was delivered; waits as result() does."""
         batch = self._resolve()
         if batch.state <= CLOSED:
             batch.home.topic.appender.host.block(self, timeout)
-        try:
-            self._outcome()
-        except Exception as error:  # noqa: BLE001 - whatever it failed with
-            return error
-        return None
+        return self._failure()
 
     def add_done_callback(self, callback: Callable[[Delivery], object]) -> None:
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
@@ -258,16 +257,16 @@ class Delivery:
         return self._outcome()
 
     def _outcome(self) -> RecordMetadata:
-        batch = self._resolve()
-        if batch.state == FAILED:
-            self._mark_seen(batch)
-            error = batch.error
-            if batch.record_errors is not None:
-                error = batch.record_errors.get(self._index, error)
-            assert error is not None
-            # One exception object serves all records of the batch: without this each raise
-            # would lengthen the traceback that the last one left.
-            raise error.with_traceback(None)
+        error = self._failure()
+        if error is not None:
+            try:
+                # One exception object serves all records of the batch: without this each raise
+                # would lengthen the traceback that the last one left.
+                raise error.with_traceback(None)
+            finally:
+                # The traceback holds this frame, which must not hold the error in turn.
+                del error, self
+        batch = self._batch
         offset = batch.base_offset
         stamped = batch.log_append_time
         return RecordMetadata(
@@ -277,6 +276,16 @@ class Delivery:
             stamped if stamped >= 0 else self._timestamp,
             TimestampType.LOG_APPEND_TIME if stamped >= 0 else TimestampType.CREATE_TIME,
         )
+
+    def _failure(self) -> BaseException | None:
+        batch = self._resolve()
+        if batch.state != FAILED:
+            return None
+        self._mark_seen(batch)
+        error = batch.error
+        if batch.record_errors is not None:
+            error = batch.record_errors.get(self._index, error)
+        return error
 
     def _mark_seen(self, batch: Batch) -> None:
         seen = batch.seen
@@ -297,7 +306,11 @@ def run_watchers(batch: Batch, start: int, stop: int) -> int:
             continue
         try:
             watcher(delivery)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            # Also what is no Exception: a callback that looks at a cancelled future raises that
+            # future's CancelledError, which is nobody else's.
             logger.exception(
                 "on_delivery callback %r failed for a record of %s-%s",
                 watcher,

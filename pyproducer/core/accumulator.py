@@ -36,6 +36,9 @@ class PartitionQueue:
         due: serial of the open batch whose time is over; 0 for none.
         muted_until: monotonic seconds before which nothing is sent, after a refusal.
         producer_id, epoch, next_sequence: the identity its next batch is stamped with.
+        proven: a broker took a batch of this epoch. Until then one batch is under way at a time:
+            a broker that knows nothing of a producer id takes any first sequence number, so that
+            the second batch could be in the log before a first that was refused.
         stamped: batches with a sequence number that are not settled.
         recovering: no new batch is stamped until the unresolved ones are settled; then the
             next epoch begins.
@@ -52,6 +55,7 @@ class PartitionQueue:
         "next_order",
         "next_sequence",
         "producer_id",
+        "proven",
         "recovering",
         "stamped",
         "state",
@@ -72,6 +76,7 @@ class PartitionQueue:
         self.next_sequence = 0
         self.next_order = 0
         self.stamped = 0
+        self.proven = False
         self.recovering = False
 
     @property
@@ -104,6 +109,13 @@ class PartitionQueue:
         """Put a batch that has to be sent again where it belongs."""
         insort(self.waiting, sealed)
 
+    def takes_new(self, *, idempotent: bool) -> bool:
+        """True where a batch that was never sent may be sent now."""
+        if not self.in_flight:
+            return not (idempotent and (self.recovering or self.stamped >= MAX_UNRESOLVED))
+        # Without idempotence, two under way and a refusal of the first would reorder them.
+        return idempotent and self.proven and not self.recovering and self.stamped < MAX_UNRESOLVED
+
     def next(self, now: float, *, idempotent: bool) -> SealedBatch | None:
         """The batch that may be sent now, or None. It stays where it is."""
         if now < self.muted_until or not self.waiting:
@@ -111,14 +123,13 @@ class PartitionQueue:
         head = self.waiting[0]
         if head.body is None:
             return None
-        if not idempotent:
-            # Two under way, and a refusal of the first would reorder them.
-            return None if self.in_flight else head
+        if not head.stamped and not self.takes_new(idempotent=idempotent):
+            return None
+        if self.in_flight and not self.proven:
+            return None
         if self.recovering:
             # Only what the log may have is sent again, under its old identity, to learn its fate.
             return next((sealed for sealed in self.waiting if sealed.in_doubt), None)
-        if not head.stamped and self.stamped >= MAX_UNRESOLVED:
-            return None
         if self.in_flight and head.order < self.in_flight[-1].order:
             # It came back while later ones are still out: their answers decide.
             return None

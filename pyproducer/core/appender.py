@@ -39,7 +39,7 @@ __all__ = [
 #: True where the Cython twin is in use.
 ACCELERATED = False
 
-if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE") == "1":
+if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}:
     from pyproducer.core import _appender_py as _twin
 else:
     try:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from pyproducer.core.appender import Appender, Delivery, Prepared
 
 __all__ = ["WaitLine"]
+
+_Tell: TypeAlias = Callable[[Delivery | Exception], object]
 
 
 class WaitLine:
@@ -18,16 +21,24 @@ class WaitLine:
 
     def __init__(self, appender: Appender) -> None:
         self._appender = appender
-        self._line: dict[int, tuple[Prepared, Callable[[Delivery | Exception], object]]] = {}
+        self._line: dict[int, tuple[Prepared, _Tell, Callable[[], bool]]] = {}
         self._tickets = 0
 
     def __len__(self) -> int:
         return len(self._line)
 
-    def join(self, made: Prepared, tell: Callable[[Delivery | Exception], object]) -> int:
-        """Stand at the end; ``tell`` is called once, unless :meth:`leave` comes first."""
+    def join(self, made: Prepared, tell: _Tell, waits: Callable[[], bool] = lambda: True) -> int:
+        """Stand at the end; ``tell`` is called once, unless :meth:`leave` comes first.
+
+        Args:
+            made: the record.
+            tell: takes its delivery, or what keeps it out.
+            waits: False once nobody waits any more, although :meth:`leave` is still to come:
+                a task learns of its own cancelling one turn of the loop later, and a record
+                appended in between would be sent for somebody who is told that it was not.
+        """
         self._tickets += 1
-        self._line[self._tickets] = (made, tell)
+        self._line[self._tickets] = (made, tell, waits)
         self._appender.waiting = len(self._line)
         return self._tickets
 
@@ -39,11 +50,14 @@ class WaitLine:
     def serve(self) -> None:
         """Append for those at the head for as long as there is room."""
         while self._line:
-            ticket, (made, tell) = next(iter(self._line.items()))
+            ticket, (made, tell, waits) = next(iter(self._line.items()))
+            if not waits():
+                self.leave(ticket)
+                continue
             outcome: Delivery | Exception | None
             try:
                 outcome = self._appender.admit(made, True)
-            except Exception as error:  # noqa: BLE001 - it is the waiter's, not ours
+            except Exception as error:
                 outcome = error
             if outcome is None:
                 return
@@ -54,5 +68,5 @@ class WaitLine:
         """Tell all that their records are not taken any more."""
         line, self._line = self._line, {}
         self._appender.waiting = 0
-        for _, tell in line.values():
+        for _, tell, _ in line.values():
             tell(error())

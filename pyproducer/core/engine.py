@@ -17,6 +17,7 @@ import heapq
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 from pyproducer.core.accumulator import NO_LEADER, Node, PartitionQueue
@@ -146,9 +147,11 @@ class Engine:
         self._linger(now)
         while self._again and self._again[0][0] <= now:
             self.ready(heapq.heappop(self._again)[2])
-        self._ask(now)
+        for node in self._links:
+            self._time_out(node, now)
         for node in self._links:
             self._serve(node, now)
+        self._ask(now)
         self.waiters.serve()
         effects = self._effects.copy()
         self._effects.clear()
@@ -212,7 +215,7 @@ class Engine:
 
     def is_unknown(self, topic: str) -> bool:
         """True where the cluster says that there is no such topic, or that we may not use it."""
-        return topic in self.cluster.unknown_since and topic not in self.cluster.wanted
+        return self._topics.is_refused(topic) and topic not in self.cluster.wanted
 
     def flush(self, now: float, done: Callable[[], object]) -> Flush:
         """Close what is open, and have ``done`` called when all that is accepted is settled."""
@@ -306,19 +309,37 @@ class Engine:
         """A broker says who leads the partition now (KIP-951)."""
         self._topics.hint(queue, response, leader, epoch)
 
-    def fatal(self, error: Exception, now: float) -> None:
+    def fatal(self, error: BrokerRejected, now: float) -> None:
         """The producer as a whole is refused: everything fails, and it takes no more."""
         if self._fatal is not None:
             return
         self._fatal = error
         logger.error("the producer stops: %s", error)
 
-        def refuse() -> BaseException:
-            return error
+        def refuse() -> BrokerRejected:
+            # One of its own for each call: raising one object again and again would make its
+            # traceback longer and longer.
+            return copy(error)
+
+        def stop(
+            topic: str, partition: int | None, elapsed: float, maybe: bool, attempts: int
+        ) -> BrokerRejected:
+            # What was refused is not what these records met: they may be written.
+            return BrokerRejected(
+                f"the producer stopped: {error}",
+                code=error.code,
+                reason=error.reason,
+                topic=topic,
+                partition=partition,
+                attempts=attempts,
+                elapsed=elapsed,
+                broker_error=error.broker_error,
+                maybe_written=maybe,
+            )
 
         self._appender.refusal = refuse
-        self.fail_all(lambda *_: error, now)
-        self.waiters.dismiss(lambda: error)
+        self.fail_all(stop, now)
+        self.waiters.dismiss(refuse)
 
     # Batches.
 
@@ -388,8 +409,11 @@ class Engine:
         while self._expiring and (
             self._expiring[0][0] <= now or self._expiring[0][2].state > CLOSED
         ):
-            _, _, batch = heapq.heappop(self._expiring)
+            at, _, batch = heapq.heappop(self._expiring)
             if batch.state > CLOSED:
+                # The halves of one that was split have its time.
+                for _, part in batch.parts or ():
+                    heapq.heappush(self._expiring, (at, part.serial, part))
                 continue
             self._close_one(batch, now)
             if batch.sealed is not None:
@@ -426,16 +450,10 @@ class Engine:
 
     def _ask(self, now: float) -> None:
         """Metadata and the producer id, on their own connection."""
-        want_identity = (
-            self._options.idempotent
-            and not self._identity.known
-            and not self._identity_asked
-            and self._identity_at <= now
-            and self._fatal is None
-        )
-        want_metadata = not self.cluster.asked and self.cluster.due_at <= now
         meta = self._links.meta
         self._time_out(meta, now)
+        want_identity = self._lacks_identity and self._identity_at <= now
+        want_metadata = not self.cluster.asked and self.cluster.due_at <= now
         if not (want_identity or want_metadata):
             return
         if not meta.connected:
@@ -448,9 +466,18 @@ class Engine:
             self._identity_asked = True
             self._links.send(meta, InitProducerIdRequest(transactional_id=None), [], now)
 
+    @property
+    def _lacks_identity(self) -> bool:
+        return (
+            self._options.idempotent
+            and not self._identity.known
+            and not self._identity_asked
+            and self._fatal is None
+        )
+
     def _asking_at(self) -> float:
         at = NEVER if self.cluster.asked else self.cluster.due_at
-        if self._options.idempotent and not self._identity.known and not self._identity_asked:
+        if self._lacks_identity:
             at = min(at, self._identity_at)
         meta = self._links.meta
         if meta.connecting:
@@ -487,7 +514,6 @@ class Engine:
         )
 
     def _serve(self, node: Node, now: float) -> None:
-        self._time_out(node, now)
         if node.line and not node.connected:
             self._links.connect(node, now)
         while node.line and self._links.may_send(node, now):
@@ -504,7 +530,7 @@ class Engine:
 
     def _lose(self, loss: Loss, now: float) -> None:
         for batches in loss.owed:
-            self._sender.on_lost(batches, loss.reason, now)
+            self._sender.on_lost(loss.node, batches, loss.reason, now)
         if loss.node is self._links.meta:
             if self.cluster.asked:
                 self.cluster.lost(now)

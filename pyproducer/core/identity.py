@@ -79,3 +79,4 @@ class Identity:
         queue.producer_id = self.producer_id
         queue.epoch = self.epoch
         queue.next_sequence = 0
+        queue.proven = False

@@ -195,8 +195,9 @@ class Links:
             at = timeout
             break
         if node.line:
-            if not node.connected and not node.connecting:
-                at = min(at, node.retry_at)
-            elif node.throttled_until and len(node.in_flight) < self._max_in_flight:
-                at = min(at, max(node.throttled_until, 0.0))
+            if not node.connected:
+                at = at if node.connecting else min(at, node.retry_at)
+            elif len(node.in_flight) < self._max_in_flight:
+                # Nothing but its throttling keeps the line from being served.
+                at = min(at, node.throttled_until)
         return at

@@ -15,7 +15,8 @@ from pyproducer.protocol.messages.metadata import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
+    from uuid import UUID
 
 __all__ = ["Cluster", "TopicView", "view_of"]
 
@@ -27,11 +28,13 @@ class TopicView:
     Attributes:
         name: the topic.
         error: the code for the topic as a whole; 0 for none.
+        topic_id: what tells it from another of the same name; zero where brokers do not say.
         leaders: for each partition, by number: (leader or -1, leader epoch or -1).
     """
 
     name: str
     error: int
+    topic_id: UUID
     leaders: list[tuple[int, int]] = field(default_factory=list)
 
     @property
@@ -45,9 +48,12 @@ class TopicView:
         return not self.error and all(leader >= 0 for leader, _ in self.leaders)
 
 
-def view_of(topic: MetadataResponseTopic) -> TopicView:
-    """A topic of the wire as a view; partitions that the answer skips have no leader."""
-    view = TopicView(topic.name or "", topic.error_code)
+def view_of(topic: MetadataResponseTopic, brokers: Container[int]) -> TopicView:
+    """A topic of the wire as a view.
+
+    Partitions that the answer skips, or whose leader is not among ``brokers``, have no leader.
+    """
+    view = TopicView(topic.name or "", topic.error_code, topic.topic_id)
     if topic.error_code not in {ErrorCode.NONE, ErrorCode.LEADER_NOT_AVAILABLE}:
         return view
     if topic.error_code and not topic.partitions:
@@ -58,7 +64,10 @@ def view_of(topic: MetadataResponseTopic) -> TopicView:
     view.leaders = [(-1, -1)] * min(count, len(topic.partitions))
     for part in topic.partitions:
         if 0 <= part.partition_index < len(view.leaders):
-            usable = part.error_code in {ErrorCode.NONE, ErrorCode.REPLICA_NOT_AVAILABLE}
+            usable = part.leader_id in brokers and part.error_code in {
+                ErrorCode.NONE,
+                ErrorCode.REPLICA_NOT_AVAILABLE,
+            }
             view.leaders[part.partition_index] = (
                 part.leader_id if usable else -1,
                 part.leader_epoch,
@@ -90,7 +99,7 @@ class Cluster:
         self._backoff = backoff
         self._failures = 0
         self._turn = 0
-        self._asked_at = 0.0
+        self._asked_at = -1e9
         self._again = False
 
     def want(self, topic: str, now: float) -> None:
@@ -100,15 +109,12 @@ class Cluster:
         self.refresh(now)
 
     def refresh(self, now: float, *, after_failure: bool = False) -> None:
-        """Something is stale: ask at once, or after a pause where asking did not help."""
+        """Something is stale: ask at once, or after a pause where the last answer did not help."""
         if self.asked:
             self._again = True
             return
-        if after_failure:
-            self._failures += 1
-            self.due_at = min(self.due_at, now + self._backoff.delay(self._failures))
-        else:
-            self.due_at = min(self.due_at, now)
+        at = max(now, self._pause_end()) if after_failure else now
+        self.due_at = min(self.due_at, at)
 
     def request(self, now: float, *, auto_create: bool) -> MetadataRequest:
         """The question to send now."""
@@ -133,7 +139,7 @@ class Cluster:
             self.brokers = {
                 broker.node_id: (broker.host, broker.port) for broker in response.brokers
             }
-        views = [view_of(topic) for topic in response.topics]
+        views = [view_of(topic, self.brokers) for topic in response.topics]
         incomplete = False
         for view in views:
             if view.error == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
@@ -141,13 +147,17 @@ class Cluster:
             else:
                 self.unknown_since.pop(view.name, None)
             incomplete = incomplete or not view.complete
-        if incomplete or self._again:
-            self._failures = self._failures + 1 if incomplete else 0
-            self.due_at = now + (self._backoff.delay(self._failures) if incomplete else 0.0)
+        self._failures = self._failures + 1 if incomplete else 0
+        if incomplete:
+            self.due_at = now + self._backoff.delay(self._failures)
+        elif self._again:
+            self.due_at = now
         else:
-            self._failures = 0
             self.due_at = now + self._max_age
         return views
+
+    def _pause_end(self) -> float:
+        return self._asked_at + self._backoff.delay(self._failures + 1)
 
     def forget(self, topic: str) -> None:
         """Nobody needs the topic any more."""

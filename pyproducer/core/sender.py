@@ -62,7 +62,7 @@ class SenderHost(Protocol):
     ) -> None:
         """A broker says who leads the partition now (KIP-951)."""
 
-    def fatal(self, error: Exception, now: float) -> None:
+    def fatal(self, error: BrokerRejected, now: float) -> None:
         """The producer as a whole is refused."""
 
 
@@ -155,13 +155,14 @@ class Sender:
         return request, chosen
 
     def _choose(self, queue: PartitionQueue, now: float) -> SealedBatch | None:
-        if queue.recovering and not queue.in_flight and self._identity.recovered(queue):
+        if queue.recovering and self._identity.recovered(queue):
             self._stats.epoch_bumps += 1
         if len(queue.in_flight) >= MAX_UNRESOLVED and self._idempotent:
             return None
         if now < queue.muted_until:
             return None
-        if not queue.waiting and queue.open_is_due and (self._idempotent or not queue.in_flight):
+        if not queue.waiting and queue.open_is_due and queue.takes_new(idempotent=self._idempotent):
+            # Not before it can be sent: until then it goes on filling.
             self._host.seal_open(queue, now)
         return queue.next(now, idempotent=self._idempotent)
 
@@ -190,16 +191,17 @@ class Sender:
         for sealed in batches:
             part = parts.get((sealed.queue.topic, sealed.queue.number))
             if part is None:
-                self._back(sealed, "the broker's answer leaves the partition out", None, now)
+                reason = "the broker's answer leaves the partition out"
+                self._back(node, sealed, reason, None, now)
                 self._host.stale(now)
             else:
-                self._judge(sealed, part, response, now)
+                self._judge(node, sealed, part, response, now)
             self._host.ready(sealed.queue)
 
-    def on_lost(self, batches: list[SealedBatch], reason: str, now: float) -> None:
+    def on_lost(self, node: Node, batches: list[SealedBatch], reason: str, now: float) -> None:
         """A connection went before the request was answered: the log may have the batches."""
         for sealed in batches:
-            self._back(sealed, reason, None, now)
+            self._back(node, sealed, reason, None, now)
             self._host.ready(sealed.queue)
 
     def expire(self, sealed: SealedBatch, now: float) -> None:
@@ -229,6 +231,7 @@ class Sender:
 
     def _judge(
         self,
+        node: Node,
         sealed: SealedBatch,
         part: PartitionProduceResponse,
         response: ProduceResponse,
@@ -242,6 +245,7 @@ class Sender:
         verdict = judge(code)
         if verdict.action is Action.ACK:
             self._leave(sealed)
+            queue.proven = True
             if code:
                 self._settler.acknowledge(sealed.batch, -1, -1)
             else:
@@ -255,7 +259,7 @@ class Sender:
             self._host.hint(queue, response, leader.leader_id, leader.leader_epoch)
         match verdict.action:
             case Action.RETRY | Action.REFRESH:
-                self._back(sealed, reason, code, now, maybe=verdict.maybe_written)
+                self._back(node, sealed, reason, code, now, maybe=verdict.maybe_written)
                 if verdict.action is Action.REFRESH:
                     self._host.stale(now)
             case Action.RECOVER if sealed.stamped:
@@ -264,12 +268,14 @@ class Sender:
                 self._split(sealed)
             case Action.FATAL:
                 error = self._rejected(sealed, verdict, part, reason, now)
+                self._fail(sealed, verdict, part, reason, now)
                 self._host.fatal(error, now)
             case _:
                 self._fail(sealed, verdict, part, reason, now)
 
     def _back(
         self,
+        node: Node,
         sealed: SealedBatch,
         reason: str,
         code: int | None,
@@ -294,12 +300,28 @@ class Sender:
             else:
                 self.give_up(sealed, BrokerRejected(text, code=code, **details), now)
             return
-        queue.muted_until = now + self._backoff.delay(sealed.attempts)
-        self._host.again_at(queue, queue.muted_until)
+        if queue.leader == node.node_id:
+            # A new leader has refused nothing yet.
+            self._pause(sealed, now)
+
+    def _pause(self, sealed: SealedBatch, now: float) -> None:
+        queue = sealed.queue
+        if queue.muted_until <= now:
+            queue.muted_until = now + self._backoff.delay(sealed.attempts)
+            self._host.again_at(queue, queue.muted_until)
 
     def _recover(self, sealed: SealedBatch, code: int, reason: str, now: float) -> None:
         queue = sealed.queue
         sealed.last_error, sealed.last_code = reason, code
+        ahead = any(other.order < sealed.order for other in queue.in_flight) or any(
+            other.stamped and other.order < sealed.order for other in queue.waiting
+        )
+        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and ahead:
+            # One ahead of it is not in the log, so this one could not be appended: it waits.
+            queue.in_flight.remove(sealed)
+            queue.put_back(sealed)
+            self._pause(sealed, now)
+            return
         if sealed.in_doubt:
             # An earlier attempt may be in the log under the old numbers. Under new ones it
             # could be there twice.
@@ -319,13 +341,8 @@ class Sender:
             return
         queue.in_flight.remove(sealed)
         queue.put_back(sealed)
-        ahead = any(other.order < sealed.order for other in queue.in_flight) or any(
-            other.stamped and other.order < sealed.order for other in queue.waiting
-        )
-        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and ahead:
-            # One ahead of it was not appended, so this one could not be: it waits for that one.
-            return
         queue.recovering = True
+        self._pause(sealed, now)
 
     def _split(self, sealed: SealedBatch) -> None:
         queue, batch = sealed.queue, sealed.batch
@@ -339,6 +356,8 @@ class Sender:
             self._appender.recharge(half.batch, half.batch.size)
             half.batch.sealed = half
             half.attempts = sealed.attempts
+            half.in_doubt = sealed.in_doubt
+            half.last_error, half.last_code = sealed.last_error, sealed.last_code
             if sealed.stamped:
                 # The numbers were never used, and followers under way go on from them.
                 following = half.stamp(sealed.producer_id, sealed.epoch, following)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final, Protocol
+from uuid import UUID
 
 from pyproducer.core.accumulator import NO_LEADER, PartitionQueue
 from pyproducer.core.appender import Appender, Batch, TopicState
@@ -56,6 +57,12 @@ class Topics:
         self._auto_create = auto_create
         self._absorb = absorb
         self._ready = ready
+        self._refused: set[str] = set()
+        self._ids: dict[str, UUID] = {}
+
+    def is_refused(self, topic: str) -> bool:
+        """True where the brokers' last word is that the topic cannot be used."""
+        return topic in self._refused
 
     def learn(self, response: MetadataResponse, now: float) -> None:
         """Metadata came."""
@@ -77,7 +84,8 @@ class Topics:
         """A broker says who leads the partition now (KIP-951)."""
         for endpoint in response.node_endpoints:
             self._cluster.brokers[endpoint.node_id] = (endpoint.host, endpoint.port)
-        if leader in self._cluster.brokers:
+        # Only newer news: two brokers that each name the other would have us run between them.
+        if leader in self._cluster.brokers and epoch > queue.leader_epoch:
             self._lead(queue, leader, epoch)
 
     def _is_missing(self, view: TopicView, now: float) -> bool:
@@ -101,6 +109,12 @@ class Topics:
                 shelf, homes = moved
                 self._settler.replace(shelf, homes)
                 self._absorb(now, shelf=shelf)
+        self._refused.discard(state.name)
+        if view.topic_id.int and self._ids.setdefault(state.name, view.topic_id) != view.topic_id:
+            # Another topic under an old name: its leaders' epochs begin anew.
+            self._ids[state.name] = view.topic_id
+            for part in state.partitions or []:
+                part.queue.leader_epoch = -1
         for part, (leader, epoch) in zip(state.partitions or [], view.leaders, strict=False):
             self._lead(part.queue, leader, epoch)
         self._absorb(now)
@@ -125,8 +139,12 @@ class Topics:
             self._ready(queue)
 
     def _refuse(self, state: TopicState, code: int, now: float) -> None:
+        if state.partitions is not None:
+            # It was there once, and its records wait for it to come back until their time is up.
+            return
         shelf = self._appender.refuse_shelf(state)
         self._cluster.forget(state.name)
+        self._refused.add(state.name)
         if shelf is None:
             return
         error: ProducerError

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Pool", "PoolOwner"]
 
+#: Seconds that a broker may take, at the end, to read what was written for it.
+_DRAIN_TIMEOUT = 5.0
+
 
 class PoolOwner(Protocol):
     """Who is told of what happens on the connections, by the engine's number of the broker."""
@@ -88,10 +91,19 @@ class Pool:
         tasks = list(self._opening.values())
         for node in list(self._timers):
             self._settle(node)
-        for transport in self._transports.values():
+        transports = list(self._transports.values())
+        for transport in transports:
             transport.close()
         self._transports.clear()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # With acks=0 records count as delivered that may still lie in a transport: a loop that
+        # ends now would lose them.
+        try:
+            async with asyncio.timeout(_DRAIN_TIMEOUT):
+                await asyncio.gather(*(one.wait_closed() for one in transports))
+        except TimeoutError:
+            for transport in transports:
+                transport.abort()
         # Transports close in the loop's next turns; a caller who ends the loop now would leave
         # sockets behind.
         for _ in range(2):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pyproducer.core.appender import CLOSED, Batch, Delivery, Prepared
 from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
 from pyproducer.errors import (
+    DeliveryError,
     ForkedProducer,
     NotDone,
     ProducerError,
@@ -197,10 +198,13 @@ class Runner:
         Raises:
             WrongLoop: it is another one.
         """
-        loop = asyncio.get_running_loop()
         if self._forked:
             raise forked()
-        if loop is not self._loop:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None or loop is not self._loop:
             raise WrongLoop(
                 "the producer was started on another event loop; make one in each loop, "
                 "or a SyncProducer for all of them"
@@ -248,11 +252,7 @@ class Runner:
         """
         if self._forked:
             raise forked()
-        done = threading.Event()
-
-        def watch() -> None:
-            delivery.add_done_callback(lambda _: done.set())
-
+        waiter = _Waiter()
         if threading.get_ident() == self._thread:
             if self._shared:
                 raise WouldDeadlock(
@@ -261,15 +261,15 @@ class Runner:
                 )
             raise _not_done(delivery)
         if self._shared:
-            watch()
+            delivery.add_done_callback(waiter)
         else:
             assert self._loop is not None
             try:
-                self._loop.call_soon_threadsafe(watch)
+                self._loop.call_soon_threadsafe(delivery.add_done_callback, waiter)
             except RuntimeError:
                 # The loop is closed: nobody will ever know.
                 raise _not_done(delivery) from None
-        if not done.wait(timeout):
+        if not waiter.wait(timeout):
             raise TimeoutError(
                 f"no outcome of the record to {delivery.topic!r} after {timeout:g} s"
             )
@@ -315,7 +315,7 @@ class Runner:
                 future.set_result(outcome)
 
         engine = self.engine
-        ticket = engine.waiters.join(made, tell)
+        ticket = engine.waiters.join(made, tell, lambda: not future.done())
         self.ask()
         try:
             async with asyncio.timeout(timeout):
@@ -327,6 +327,9 @@ class Runner:
             raise made.source.topic.appender.full(made) from None
         finally:
             engine.waiters.leave(ticket)
+            if engine.waiters:
+                # The next in line may want less room than this one did.
+                self.ask()
 
     # Steps.
 
@@ -340,11 +343,7 @@ class Runner:
             for effect in engine.poll(self.now):
                 self._perform(effect)
         except Exception as error:
-            # A defect. Records that nobody moves any more must not wait for ever.
-            logger.exception("the producer cannot go on")
-            engine.fatal(
-                ProducerError(f"internal error, {type(error).__name__}: {error}"), self.now
-            )
+            self._break_down(error)
         deliveries = engine.settler.deliveries
         if deliveries:
             deliveries.run(self._clock.monotonic, _SLICE)
@@ -353,6 +352,31 @@ class Runner:
         if self._watchers:
             self._look()
         self._arm()
+
+    def _break_down(self, error: Exception) -> None:
+        """Settle everything after a defect: what nobody moves any more must not wait for ever."""
+        logger.error("the producer cannot go on", exc_info=error)
+        text = f"the producer stopped on an internal error, {type(error).__name__}: {error}"
+
+        def refuse() -> ProducerError:
+            return ProducerError(f"{text}; make a new one to send more")
+
+        def fail(
+            topic: str, partition: int | None, elapsed: float, maybe: bool, attempts: int
+        ) -> Exception:
+            return DeliveryError(
+                text,
+                topic=topic,
+                partition=partition,
+                attempts=attempts,
+                elapsed=elapsed,
+                maybe_written=maybe,
+            )
+
+        assert self._refuse is not None
+        self._refuse(refuse)
+        self.engine.fail_all(fail, self.now)
+        self.engine.waiters.dismiss(refuse)
 
     def _look(self) -> None:
         self._watchers = [look for look in self._watchers if not look()]
@@ -446,6 +470,31 @@ class Runner:
         """A response came; None where the request was written and wants none."""
         self.engine.on_answer(node, tag, message, self.now)
         self.ask()
+
+
+class _Waiter:
+    """A thread that waits for one delivery."""
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._gone = False
+
+    def __call__(self, delivery: Delivery) -> None:
+        self._done.set()
+
+    def cancelled(self) -> bool:
+        """True once the thread has given up: then it does not count as having seen a failure."""
+        return self._gone
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait; False where the time runs out first."""
+        try:
+            self._gone = not self._done.wait(timeout)
+        except BaseException:
+            # KeyboardInterrupt, for one.
+            self._gone = True
+            raise
+        return not self._gone
 
 
 def _not_done(delivery: Delivery) -> NotDone:

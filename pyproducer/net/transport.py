@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pyproducer._version import VERSION
 from pyproducer.protocol.connection import Answer, ClientConnection
+from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
     from pyproducer.core.effects import Send
@@ -54,6 +55,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
         self._paused = False
         self._unanswerable: deque[int] = deque()
         self._over = False
+        self._lost = asyncio.get_running_loop().create_future()
 
     @property
     def versions(self) -> dict[int, tuple[int, int]]:
@@ -89,6 +91,11 @@ class BrokerTransport(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.close()
 
+    async def wait_closed(self) -> None:
+        """Return when the connection is gone, and with it all that was written."""
+        if self._transport is not None:
+            await asyncio.shield(self._lost)
+
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -123,6 +130,8 @@ class BrokerTransport(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self._lost.done():
+            self._lost.set_result(None)
         if exc is not None:
             reason = f"{type(exc).__name__}: {exc}"
         elif self._wire.error is not None:
@@ -141,7 +150,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
     def _write(self) -> None:
         buffers = self._wire.data_to_send()
         if buffers and self._transport is not None and not self._transport.is_closing():
-            self._transport.writelines(buffers)
+            write_buffers(self._transport, buffers)
 
     def _report_written(self) -> None:
         while self._unanswerable and not self._paused and not self._over:

@@ -176,9 +176,9 @@ class Message(Struct):
         Args:
             buffer: The message's bytes, without its header.
             version: The version they are in.
-            whole: Bytes behind the last field are an error. A broker says False, as Kafka's
-                brokers ignore them: librdkafka 2.16 asks for all topics (Metadata v9 and
-                later) with three bytes too many.
+            whole: Bytes behind the last field are an error. Broker and client say False on
+                what comes from a peer, as Kafka's own do: librdkafka 2.16 asks for all topics
+                (Metadata v9 and later) with three bytes too many.
 
         Raises:
             UnsupportedVersion: the class does not know ``version``.

@@ -49,9 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.conformance)
         for marker in item.iter_markers("needs"):
             for name in left_out.intersection(marker.args):
-                item.add_marker(
-                    pytest.mark.skip(reason=f"PYPRODUCER_CONFORMANCE_WITHOUT={name}")
-                )
+                item.add_marker(pytest.mark.skip(reason=f"PYPRODUCER_CONFORMANCE_WITHOUT={name}"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

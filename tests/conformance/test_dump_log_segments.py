@@ -41,7 +41,9 @@ REMARK = re.compile(
 SMALL_SEGMENTS = {"segment.bytes": "300000", "index.interval.bytes": "1000"}
 TOPICS = [
     *(TopicSpec(codec, PARTITIONS, SMALL_SEGMENTS) for codec in CODECS),
-    TopicSpec("append-time", PARTITIONS, SMALL_SEGMENTS | {"message.timestamp.type": "LogAppendTime"}),
+    TopicSpec(
+        "append-time", PARTITIONS, SMALL_SEGMENTS | {"message.timestamp.type": "LogAppendTime"}
+    ),
     TopicSpec("recompressed", PARTITIONS, SMALL_SEGMENTS | {"compression.type": "zstd"}),
 ]
 
@@ -131,7 +133,9 @@ def test_every_segment_is_sound(
         assert stored <= {expected_codec(topic), "none"}
         assert expected_codec(topic) in stored
     wrong = None if records == counts[topic] else f"{counts[topic]} sent, {records} in the files"
-    row = Row("three clients", "ours", "DumpLogSegments", topic, "all", counts[topic], records, wrong)
+    row = Row(
+        "three clients", "ours", "DumpLogSegments", topic, "all", counts[topic], records, wrong
+    )
     scoreboard.add(row)
 
 
@@ -185,7 +189,9 @@ def test_committed_offsets_are_kafkas(written: tuple[Path, dict[str, int]]) -> N
     """
     data_dir, counts = written
     files = [
-        file for file in segment_files(data_dir, "__consumer_offsets", ".log") if file.stat().st_size
+        file
+        for file in segment_files(data_dir, "__consumer_offsets", ".log")
+        if file.stat().st_size
     ]
     assert files
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -77,12 +76,17 @@ async def send_all(
 
 
 def expected_metadata(
-    topic: str, records: Sequence[SampleRecord], acks: str
+    broker: str, topic: str, records: Sequence[SampleRecord], acks: str
 ) -> list[tuple[str, int, int, int]]:
+    """What the producer should have been told."""
     offsets = [-1] * len(records) if acks == "0" else offsets_in_order(records)
+    timestamps = [record.timestamp_ms for record in records]
+    if broker == "mock_cluster" and acks != "0":
+        # It answers every batch with this log append time, and stores what was sent.
+        timestamps = [1234] * len(records)
     return [
-        (topic, record.partition, offset, record.timestamp_ms)
-        for record, offset in zip(records, offsets, strict=True)
+        (topic, record.partition, offset, timestamp)
+        for record, offset, timestamp in zip(records, offsets, timestamps, strict=True)
     ]
 
 
@@ -103,9 +107,7 @@ def check_read_back(
     for reader in readers:
         if reader not in scoreboard.readers:
             continue
-        read: list[ReadRecord] = peer(reader).consume(
-            broker.bootstrap_servers, topic, len(records)
-        )
+        read: list[ReadRecord] = peer(reader).consume(broker.bootstrap_servers, topic, len(records))
         wrong = difference(records, read)
         scoreboard.add(Row(writer, name, reader, codec, acks, len(records), len(read), wrong))
 
@@ -130,7 +132,7 @@ async def test_every_codec_and_acks(
 
     outcomes = await send_all(broker, topic, records, codec, acks)
 
-    assert expected_metadata(topic, records, acks) == [in_short(one) for one in outcomes]
+    assert expected_metadata(name, topic, records, acks) == [in_short(one) for one in outcomes]
     # Every consumer reads what is replicated; the others differ only in when they were answered.
     readers = READERS[name] if acks == "all" else READERS[name][:1]
     row = ("AsyncProducer", name, codec, acks)
@@ -168,7 +170,7 @@ def test_blocking_producer(
         )
         outcomes = [delivery.result(10) for delivery in deliveries]
 
-    expected = expected_metadata(topic, records, acks)
+    expected = expected_metadata(name, topic, records, acks)
     assert expected == [in_short(one) for one in [*outcomes, awaited]]
     row = ("SyncProducer", name, "zstd", acks)
     check_read_back(broker, scoreboard, row, topic, records, READERS[name][:1])
@@ -183,6 +185,7 @@ async def test_kafka_stored_the_codec_and_the_sequences(
     """
     topics = {codec: f"stored-{codec}" for codec in CODECS}
     await asyncio.to_thread(apache_kafka.create_topics, dict.fromkeys(topics.values(), 1))
+    stored: list[str] = []
     for codec, topic in topics.items():
         records = sample_records(topic, partitions=1)
         await send_all(apache_kafka, topic, records, codec, "all")
@@ -203,5 +206,5 @@ async def test_kafka_stored_the_codec_and_the_sequences(
             assert int(first) == following
             following = int(last) + 1
         assert following == len(records)
-        found = Counter(one[3] for one in batches)
-        scoreboard.note(f"Apache Kafka stored {len(records)} records of ours as {dict(found)}")
+        stored.append(f"{len(batches)} {codec}")
+    scoreboard.note(f"Apache Kafka's own reader on batches of ours: {', '.join(stored)}; all valid")

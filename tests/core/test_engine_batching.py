@@ -237,7 +237,7 @@ def test_full_buffer_ends_lingering():
     """
     A record that found no room makes what lingers leave: only that makes room.
     """
-    rig = started(linger=60.0, buffer_memory=4096, batch_size=4000)
+    rig = started(linger=60.0, buffer_memory=4096, batch_size=9000)
     for _ in range(3):
         rig.send(b"x" * 1000)
     assert [] == rig.turn()

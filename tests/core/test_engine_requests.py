@@ -80,7 +80,7 @@ def test_one_partition_has_one_batch_in_a_request():
     """
     Further batches of a partition go with further requests.
     """
-    rig = known(batch_max_records=1, linger=0.0)
+    rig = known(batch_max_records=1, linger=0.0).prove()
     for number in range(3):
         rig.send(b"%d" % number)
     sent = rig.turn()
@@ -107,7 +107,7 @@ def test_five_batches_of_a_partition_are_unresolved_at_most():
     """
     The broker can tell duplicates of a producer's last five batches of a partition, no more.
     """
-    rig = known(batch_max_records=1, linger=0.0, max_in_flight=50)
+    rig = known(batch_max_records=1, linger=0.0, max_in_flight=50).prove()
     for number in range(8):
         rig.send(b"%d" % number)
     sent = rig.turn()
@@ -120,7 +120,7 @@ def test_five_stay_the_limit_across_connections():
     """
     Batches whose connection broke still count: their fate is open.
     """
-    rig = known({"t": [1, 1]}, batch_max_records=1, linger=0.0, max_in_flight=50)
+    rig = known({"t": [1, 1]}, batch_max_records=1, linger=0.0, max_in_flight=50).prove()
     for number in range(8):
         rig.send(b"%d" % number, partition=0)
     assert 5 == len(rig.turn())
@@ -240,7 +240,7 @@ def test_compression_done_out_of_order_keeps_order():
     """
     A batch compressed sooner than the one ahead of it waits for that one.
     """
-    rig = known(codec=Codec.GZIP, batch_max_records=2, linger=0.0)
+    rig = known(codec=Codec.GZIP, batch_max_records=2, linger=0.0).prove()
     rig.hold_compression = True
     for value in (b"a", b"b", b"c", b"d"):
         rig.send(value * 100)

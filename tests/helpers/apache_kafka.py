@@ -118,16 +118,16 @@ class ApacheKafka:
         extra = "".join(f"{key}={value}\n" for key, value in self._properties.items())
         config.write_text(lines + extra)
         (home / "log4j2.xml").write_text(_LOG4J)
-        java = _java(f"-Dlog4j2.configurationFile={home / 'log4j2.xml'}", "-cp", f"{broker_jars()}/*")
+        java = _java(
+            f"-Dlog4j2.configurationFile={home / 'log4j2.xml'}", "-cp", f"{broker_jars()}/*"
+        )
         storage = [*java, "kafka.tools.StorageTool", "format"]
         # A cluster id is 16 bytes in URL-safe base64; any will do for storage that is thrown away.
         storage += ["--cluster-id", "cHlwcm9kdWNlci10ZXN0cw", "--config", str(config)]
         done = subprocess.run(storage, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
             raise PeerFailed(f"Kafka's StorageTool refused:\n{done.stdout}{done.stderr}")
-        self._process = ChildProcess(
-            [*java, "kafka.Kafka", str(config)], log=home / "kafka.out"
-        )
+        self._process = ChildProcess([*java, "kafka.Kafka", str(config)], log=home / "kafka.out")
         self.bootstrap_servers = f"127.0.0.1:{client}"
         self._process.wait_until(lambda: cluster_answers(self.bootstrap_servers), timeout=60)
 

@@ -68,7 +68,9 @@ def fetch_jars(*artifacts: Artifact, folder: Path) -> Path:
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         if done.returncode != 0 or not any(jars.glob("*.jar")):
-            raise PeerFailed(f"Maven could not fetch {artifacts}:\n{(done.stdout + done.stderr)[-4000:]}")
+            raise PeerFailed(
+                f"Maven could not fetch {artifacts}:\n{(done.stdout + done.stderr)[-4000:]}"
+            )
         try:
             jars.rename(folder)
         except OSError:

@@ -92,9 +92,7 @@ async def _consume(
         read: list[ReadRecord] = []
         deadline = time.monotonic() + CONSUME_SECONDS
         while len(read) < count and time.monotonic() < deadline:
-            read += _records(
-                await consumer.getmany(timeout_ms=200, max_records=count - len(read))
-            )
+            read += _records(await consumer.getmany(timeout_ms=200, max_records=count - len(read)))
         if group is None:
             read += _records(await consumer.getmany(timeout_ms=200))
         else:

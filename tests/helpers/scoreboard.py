@@ -60,7 +60,9 @@ class Scoreboard:
                     " ".join(dict.fromkeys(row.acks for row in rows)),
                     f"{sum(row.sent for row in rows):,}",
                     f"{sum(row.read for row in rows):,}",
-                    f"{wrong} of {len(rows)} DIFFER" if wrong else f"yes, {len(rows)} of {len(rows)}",
+                    f"{wrong} of {len(rows)} DIFFER"
+                    if wrong
+                    else f"yes, {len(rows)} of {len(rows)}",
                 )
             )
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]

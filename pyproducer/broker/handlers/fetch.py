@@ -111,7 +111,7 @@ def _find(node: Node, wanted: FetchTopic, part: FetchPartition, version: int) ->
         name = topic.name
     else:
         name = wanted.topic
-    partition = node.partition(name, part.partition)
+    partition = node.led_partition(name, part.partition)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     partition.check_epoch(part.current_leader_epoch)

@@ -51,7 +51,7 @@ async def handle(
             try:
                 if (topic.name, part.partition_index) in twice:
                     raise Refused(ErrorCode.INVALID_REQUEST)
-                partition = node.partition(topic.name, part.partition_index)
+                partition = node.led_partition(topic.name, part.partition_index)
                 if partition is None:
                     raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 partition.check_epoch(part.current_leader_epoch)

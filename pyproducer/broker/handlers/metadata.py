@@ -93,7 +93,12 @@ def _named(
 
 def _describe(node: Node, topic: Topic) -> MetadataResponseTopic:
     alone = [node.node_id]
-    led = {partition.index: partition for partition in node.partitions(topic.name)}
+    usable = {partition.index: partition for partition in node.partitions(topic.name)}
+    led = {
+        index: partition
+        for index, partition in usable.items()
+        if not node.faults.leaderless or node.faults.has_leader(topic.name, index)
+    }
     return MetadataResponseTopic(
         error_code=ErrorCode.NONE,
         name=topic.name,
@@ -109,13 +114,13 @@ def _describe(node: Node, topic: Topic) -> MetadataResponseTopic:
             )
             if index in led
             else MetadataResponsePartition(
-                # Its files cannot be used.
                 error_code=ErrorCode.LEADER_NOT_AVAILABLE,
                 partition_index=index,
                 leader_id=-1,
                 replica_nodes=alone,
-                isr_nodes=[],
-                offline_replicas=alone,
+                # Gone from both where its files cannot be used.
+                isr_nodes=alone if index in usable else [],
+                offline_replicas=[] if index in usable else alone,
             )
             for index in range(topic.partitions)
         ],

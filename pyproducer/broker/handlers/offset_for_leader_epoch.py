@@ -33,7 +33,7 @@ async def handle(
             answer = EpochEndOffset(partition=part.partition)
             answered.partitions.append(answer)
             try:
-                partition = node.partition(topic.topic, part.partition)
+                partition = node.led_partition(topic.topic, part.partition)
                 if partition is None:
                     raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 partition.check_epoch(part.current_leader_epoch)

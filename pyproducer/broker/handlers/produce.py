@@ -133,7 +133,7 @@ def _append(
     part: PartitionProduceData,
     context: RequestContext,
 ) -> PartitionProduceResponse:
-    partition = node.partition(topic, part.index)
+    partition = node.led_partition(topic, part.index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no {topic}-{part.index}")
     if topic in INTERNAL_TOPICS:

@@ -320,13 +320,10 @@ class PartitionLog:
         return segment
 
     def truncate_to(self, offset: int) -> bool:
-        """No record has that offset or a higher one; a batch across it goes as a whole.
+        """No record has that offset or a higher one; says whether anything was cut.
 
-        Leader epochs and producers are those of what remains, so that a batch that was cut
-        off is no duplicate any more.
-
-        Returns:
-            Whether anything was cut.
+        A batch across it goes as a whole. Leader epochs and producers are those of what
+        remains, so that a batch that was cut off is no duplicate any more.
 
         Raises:
             Refused: KAFKA_STORAGE_ERROR.
@@ -511,6 +508,10 @@ class PartitionLog:
     def expire_producers(self) -> int:
         """Producers idle for too long are forgotten; says how many."""
         return self._producers.expire(self._clock.wall_ms())
+
+    def forget_producers(self) -> int:
+        """Producers are forgotten, however young, unless in a transaction; says how many."""
+        return self._producers.forget_all()
 
     # To the disk.
 

@@ -301,6 +301,13 @@ class ProducerStates:
             del self._entries[producer_id]
         return len(idle)
 
+    def forget_all(self) -> int:
+        """Producers without an open transaction are forgotten; says how many that were."""
+        closed = [one.producer_id for one in self._entries.values() if one.txn_first_offset is None]
+        for producer_id in closed:
+            del self._entries[producer_id]
+        return len(closed)
+
     def clear(self) -> None:
         """No producer is known."""
         self._entries.clear()

@@ -1,0 +1,1 @@
+"""Faults that tests set in a running broker; see `Faults`."""

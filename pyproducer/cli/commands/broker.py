@@ -1,0 +1,77 @@
+"""``pyproducer broker``: a broker in this terminal."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pyproducer.cli.exits import CliError, Exit
+from pyproducer.cli.shared import Shared, command
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    command(app, "broker", cluster=False)(broker)
+
+
+def broker(
+    _shared: Shared,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen at; 0 picks one.")
+    ] = 9092,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where topics and records are kept.  [default: gone at the end]"
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    advertised_host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="Address told to clients, if another.")
+    ] = None,
+    http_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Port of /health, /topics and /metrics; 0 picks one."),
+    ] = None,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME:PARTITIONS", help="Make this topic; may be repeated."),
+    ] = None,
+    broker_config: Annotated[
+        list[str] | None,
+        typer.Option(metavar="K=V", help="A broker configuration of Kafka's; may be repeated."),
+    ] = None,
+) -> None:
+    """Run a broker until Ctrl-C or SIGTERM, for any Kafka client.
+
+    \b
+    pyproducer broker --data-dir ./data
+    pyproducer broker --port 0 --topic shop.orders:6 --topic shop.clicks
+    pyproducer broker --data-dir ./data --http-port 8080
+
+    It prints 'listening on HOST:PORT' when it takes connections. One node, for development,
+    tests and small services on one machine; its log on disk has Kafka's own format.
+    """
+    from pyproducer.broker.program import run_broker
+
+    # A server's log is for its operator.
+    logging.getLogger("pyproducer").propagate = True
+
+    try:
+        run_broker(
+            host=host,
+            port=port,
+            advertised_host=advertised_host,
+            data_dir=data_dir,
+            http_port=http_port,
+            topics=topic or (),
+            config=broker_config or (),
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise CliError(f"the broker cannot run at {host}:{port}: {reason}", Exit.FAILED) from error

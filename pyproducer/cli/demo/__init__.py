@@ -1,0 +1,1 @@
+"""What ``pyproducer demo`` does: real data through every format and codec, and back."""

@@ -1,0 +1,203 @@
+"""The options that all commands have, and what they say together.
+
+They may stand before the command or behind it; behind wins::
+
+    pyproducer --bootstrap-server kafka-1:9092 topics list
+    pyproducer topics list --bootstrap-server kafka-1:9092
+
+``--config`` is also called ``--command-config``, as in Kafka's own tools: ``topics create`` and
+``topics alter`` take ``--config name=value`` for the topic's configurations.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from pyproducer.bootstrap import parse_bootstrap
+from pyproducer.cli.exits import CliError, Exit, OutputClosed
+from pyproducer.cli.properties import read_properties
+from pyproducer.config import Dialect, ProducerConfig
+
+__all__ = ["ENVIRONMENT", "Shared", "command", "remember"]
+
+#: Where the bootstrap servers come from if no option names them; the first that is set counts.
+ENVIRONMENT = ("PYPRODUCER_BOOTSTRAP_SERVERS", "PYPRODUCER_BOOTSTRAP_SERVER")
+
+_META = "pyproducer.shared"
+
+_SERVER = Annotated[
+    str | None,
+    typer.Option(
+        "--bootstrap-server",
+        metavar="HOST:PORT[,...]",
+        help=f"Brokers to ask first.  [env var: {ENVIRONMENT[0]}]",
+    ),
+]
+_FILE_HELP = "Options of a producer as Kafka's clients write them: name=value lines."
+_CONFIG = Annotated[
+    Path | None,
+    typer.Option("--config", "--command-config", metavar="FILE", help=_FILE_HELP),
+]
+_COMMAND_CONFIG = Annotated[
+    Path | None, typer.Option("--command-config", metavar="FILE", help=_FILE_HELP)
+]
+_DIALECT = Annotated[
+    str | None,
+    typer.Option(
+        "--dialect", metavar="java|librdkafka", help="Whose names --config has.  [default: java]"
+    ),
+]
+_JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_DEBUG = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+_OPTIONS: dict[str, tuple[Any, object]] = {
+    "bootstrap_server": (_SERVER, None),
+    "config_file": (_CONFIG, None),
+    "dialect": (_DIALECT, None),
+    "json": (_JSON, False),
+    "debug": (_DEBUG, False),
+}
+#: For commands that need no cluster.
+_LOCAL = ("json", "debug")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the shared options say.
+
+    Attributes:
+        bootstrap_server: as given; see ``servers``.
+        config_file: a file of options.
+        dialect: whose names are in it.
+        json: print for programs.
+        debug: show tracebacks.
+    """
+
+    bootstrap_server: str | None = None
+    config_file: Path | None = None
+    dialect: str | None = None
+    json: bool = False
+    debug: bool = False
+
+    def producer_config(self, **options: object) -> ProducerConfig:
+        """The configuration of ``--config``, or the defaults, with ``options`` on top.
+
+        Args:
+            options: None stands for an option that was not given.
+
+        Raises:
+            CliError: the file cannot be read.
+            ConfigError: an option in it, or the combination, cannot be used.
+        """
+        if self.config_file is None:
+            if self.dialect is not None:
+                raise CliError("--dialect says how to read a --config, and none is given", _USAGE)
+            config = ProducerConfig()
+        else:
+            # from_kafka judges the dialect, too.
+            dialect = cast("Dialect", self.dialect or "java")
+            config = ProducerConfig.from_kafka(read_properties(self.config_file), dialect)
+        given = {name: value for name, value in options.items() if value is not None}
+        return config.replace(**given) if given else config
+
+    def servers(self) -> str | None:
+        """The bootstrap servers: the option's, the file's or the environment's, in this order."""
+        if self.bootstrap_server is not None:
+            return self.bootstrap_server
+        configured = self.producer_config().bootstrap_servers
+        if configured is not None:
+            return configured
+        return next((os.environ[name] for name in ENVIRONMENT if os.environ.get(name)), None)
+
+    def required_servers(self) -> str:
+        """The bootstrap servers, checked.
+
+        Raises:
+            CliError: none are named.
+            ConfigError: they cannot be addresses.
+        """
+        servers = self.servers()
+        if servers is None:
+            raise CliError(
+                f"no broker is named: add --bootstrap-server HOST:PORT or set {ENVIRONMENT[0]}",
+                _USAGE,
+            )
+        parse_bootstrap(servers)
+        return servers
+
+
+_USAGE = Exit.USAGE
+
+
+def remember(context: typer.Context, given: Mapping[str, object]) -> None:
+    """Keeps what stood before the command, for the command."""
+    context.meta[_META] = dict(given)
+
+
+def command(
+    app: typer.Typer, name: str, *, cluster: bool = True, topic_config: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Registers a function as a command; its first parameter is given the shared options.
+
+    Args:
+        app: where to.
+        name: of the command.
+        cluster: whether it talks to a cluster, so that it has the options that name one.
+        topic_config: whether ``--config`` is its own, for configurations of a topic.
+    """
+    options = {one: _OPTIONS[one] for one in _OPTIONS if cluster or one in _LOCAL}
+    if topic_config:
+        options["config_file"] = (_COMMAND_CONFIG, None)
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def called(_context: typer.Context, **arguments: Any) -> Any:
+            here = {one: arguments.pop(one) for one in options}
+            before = _context.meta.get(_META, {})
+            values = {one: here[one] or before.get(one) for one in options}
+            for one in _LOCAL:
+                values[one] = bool(values[one])
+            try:
+                result = function(Shared(**values), **arguments)
+                sys.stdout.flush()
+            except BrokenPipeError as error:
+                # typer would end the process with a status of its own.
+                raise OutputClosed from error
+            return result
+
+        _shape(called, function, options)
+        app.command(name)(called)
+        return function
+
+    return register
+
+
+def _shape(
+    called: Any, function: Callable[..., Any], options: Mapping[str, tuple[Any, object]]
+) -> None:
+    """Gives the wrapper the parameters that typer makes options of."""
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        inspect.Parameter(
+            "_context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+        )
+    ]
+    parameters += [one.replace(kind=keyword) for one in own]
+    parameters += [
+        inspect.Parameter(one, keyword, default=default, annotation=annotation)
+        for one, (annotation, default) in options.items()
+    ]
+    called.__signature__ = inspect.Signature(parameters)
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    # Else typer would look through the wrapper.
+    del called.__wrapped__
