@@ -90,7 +90,7 @@ class Transaction:
 
     def is_retry(self, holder: Identity | None) -> bool:
         """Whether this is an InitProducerId that was granted, and whose answer got lost."""
-        if holder is None or self.epoch == NO_EPOCH or holder.epoch != self.last_epoch:
+        if holder is None or self.last_epoch == NO_EPOCH or holder.epoch != self.last_epoch:
             return False
         if holder.producer_id == self.previous_producer_id:
             return holder.epoch >= LAST_EPOCH and self.epoch == 0
