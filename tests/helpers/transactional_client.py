@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -92,6 +93,8 @@ class TransactionalProducer:
         sequence = self.sequences.get(place, 0)
         data = batch(
             count,
+            # Markers have the broker's time: much older records would be in another segment.
+            time=int(time.time() * 1000),
             value=value,
             producer=(self.producer_id, self.epoch, sequence),
             transactional=True,
