@@ -29,7 +29,13 @@ from pyproducer.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from pyproducer.records.batch import HEADER_SIZE, BatchHeader, read_header
+from pyproducer.records.batch import (
+    ATTRIBUTES_POSITION,
+    HEADER_SIZE,
+    TRANSACTIONAL_BIT,
+    BatchHeader,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
@@ -103,8 +109,10 @@ def _transactional_header(part: PartitionProduceData) -> BatchHeader | None:
     records = cast("memoryview | None", part.records)
     if records is None or len(records) < HEADER_SIZE:
         return None
-    header = read_header(records)
-    return header if header.is_transactional else None
+    # The attributes' low byte: most batches are not, and need not be looked at twice.
+    if not records[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT:
+        return None
+    return read_header(records)
 
 
 def _admit(
