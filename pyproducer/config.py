@@ -153,7 +153,8 @@ class ProducerConfig:
     linger_ms: int | None = field(
         default=5,
         metadata=_about(
-            "How long an open batch waits for more records; None never closes a batch by time.",
+            "How long an open batch waits for more records; None never closes a batch by time: "
+            "size, count, flush or a waiting send does, else its records time out.",
             unit="ms",
             low=0,
             high=900_000,

@@ -20,7 +20,7 @@ _RANGES = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _INSTANTS = ("timestamp-millis", "timestamp-micros", "timestamp-nanos")
 
 
-class Mismatch(Exception):  # noqa: N818 (caught by the serializer, never seen by its users)
+class Mismatch(Exception):
     """A value is not what its schema says; the path grows on the way out."""
 
     def __init__(self, text: str) -> None:

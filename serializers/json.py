@@ -123,7 +123,7 @@ class JsonSerializer(Generic[T_contra]):
         reason = str(error)
         try:
             self._walk(culprit)
-        except Exception as plainer:  # noqa: BLE001 (default= is the user's and may raise anything)
+        except Exception as plainer:
             # The walk knows the way out, where orjson only knows the type.
             reason = str(plainer)
         else:

@@ -21,7 +21,7 @@ def optional_context(value, context=None):
     return value
 
 
-def other_option(value, pretty=False):  # noqa: FBT002 - as users write them
+def other_option(value, pretty=False):
     return value
 
 

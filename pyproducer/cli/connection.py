@@ -108,6 +108,12 @@ class BrokerConnection:
 
     # The transport's side.
 
+    def made(self, transport: BrokerTransport) -> None:
+        """There is a socket."""
+
+    def lost(self, transport: BrokerTransport) -> None:
+        """There is none any more; disconnected() has said so where it matters."""
+
     def connected(self, transport: BrokerTransport) -> None:
         """The broker has told its versions."""
         if not self._ready.done():

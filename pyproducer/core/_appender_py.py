@@ -1,7 +1,7 @@
 """The appender in pure Python: from a call's arguments to record bytes in an open batch.
 
 With ``_topic_py``, ``_handle_py`` and ``_packing_py`` it is the twin of ``_appender.pyx``: same
-classes, same bytes, same errors, held together by ``tests/core/test_appender.py``, which runs every
+classes, same bytes, same errors, held together by ``tests/core``, which runs every
 test against both. See ``appender.py`` for what is promised to the rest of the engine.
 """
 

@@ -11,7 +11,7 @@ from bisect import insort
 from collections import deque
 from typing import Final
 
-from pyproducer.core.appender import PartitionState
+from pyproducer.core.appender import CLOSED, PartitionState
 from pyproducer.core.batch import SealedBatch
 
 __all__ = ["MAX_UNRESOLVED", "NO_LEADER", "Node", "PartitionQueue"]
@@ -32,6 +32,7 @@ class PartitionQueue:
         leader_epoch: of the metadata that said so; older news is ignored.
         waiting: closed, not under way; retried batches come back to their place.
         in_flight: written, unanswered, in order.
+        held: settled before one ahead of them, with callbacks that wait for its callbacks.
         line: True while it stands in its leader's line.
         due: serial of the open batch whose time is over; 0 for none.
         muted_until: monotonic seconds before which nothing is sent, after a refusal.
@@ -47,6 +48,7 @@ class PartitionQueue:
     __slots__ = (
         "due",
         "epoch",
+        "held",
         "in_flight",
         "leader",
         "leader_epoch",
@@ -68,6 +70,7 @@ class PartitionQueue:
         self.leader_epoch = -1
         self.waiting: list[SealedBatch] = []
         self.in_flight: list[SealedBatch] = []
+        self.held: list[SealedBatch] = []
         self.line = False
         self.due = 0
         self.muted_until = 0.0
@@ -104,6 +107,12 @@ class PartitionQueue:
         """The place of the next closed batch."""
         self.next_order += 1
         return (self.next_order,)
+
+    def is_behind(self, sealed: SealedBatch) -> bool:
+        """True while a batch ahead of this one has no outcome."""
+        if self.waiting and self.waiting[0] < sealed:
+            return True
+        return any(other < sealed and other.batch.state <= CLOSED for other in self.in_flight)
 
     def put_back(self, sealed: SealedBatch) -> None:
         """Put a batch that has to be sent again where it belongs."""

@@ -112,10 +112,6 @@ class Links:
         """A connection is up and ready, and the broker told its API versions."""
         node = self.node(node_id)
         node.connected, node.connecting = True, False
-        if node.failures:
-            logger.info("connected to %s again", node.address)
-        node.failures = 0
-        node.last_error = ""
         node.produce_version = min(
             NEWEST_PRODUCE, versions.get(ApiKey.PRODUCE, (0, NEWEST_PRODUCE))[1]
         )
@@ -127,7 +123,7 @@ class Links:
         node = self.node(node_id)
         used = node.connected
         node.connected = node.connecting = False
-        node.failures = 1 if used else node.failures + 1
+        node.failures += 1
         node.retry_at = now + self._backoff.delay(node.failures)
         self.failed_addresses.append((node.address, reason))
         if len(self.failed_addresses) > _REMEMBERED:
@@ -165,6 +161,11 @@ class Links:
     def answered(self, node_id: int, tag: int, now: float) -> tuple[Node, list[SealedBatch]]:
         """A request is answered: its node, and the batches that were in it."""
         node = self.node(node_id)
+        if node.failures:
+            # Not when it was connected: a peer that takes connections and drops them is down.
+            logger.info("connected to %s again", node.address)
+            node.failures = 0
+            node.last_error = ""
         _, batches = node.in_flight.pop(tag)
         self._stats.round_trip(now - self._sent_at.pop(tag))
         return node, batches

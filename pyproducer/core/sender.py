@@ -26,6 +26,7 @@ from pyproducer.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
+from pyproducer.records.batch import HEADER_SIZE
 from pyproducer.records.compression import decompress
 
 __all__ = ["NEWEST_PRODUCE", "Sender", "SenderHost"]
@@ -139,7 +140,7 @@ class Sender:
                 self._stats.retries += 1
             self._stats.batches += 1
             self._stats.batch_records += sealed.batch.count
-            self._stats.bytes_plain += sealed.batch.size
+            self._stats.bytes_plain += HEADER_SIZE + sealed.batch.size
             self._stats.bytes_sent += sealed.size
             name = sealed.queue.topic
             topic = topics.get(name)
@@ -313,8 +314,13 @@ class Sender:
     def _recover(self, sealed: SealedBatch, code: int, reason: str, now: float) -> None:
         queue = sealed.queue
         sealed.last_error, sealed.last_code = reason, code
+        # While the partition waits for its next epoch only what is in doubt is sent: a batch
+        # that was refused for good reason stays, and waiting for it would be for ever.
         ahead = any(other.order < sealed.order for other in queue.in_flight) or any(
-            other.stamped and other.order < sealed.order for other in queue.waiting
+            other.stamped
+            and other.order < sealed.order
+            and (other.in_doubt or not queue.recovering)
+            for other in queue.waiting
         )
         if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and ahead:
             # One ahead of it is not in the log, so this one could not be appended: it waits.

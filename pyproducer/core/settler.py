@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable
 
 from pyproducer.core.appender import Appender, Batch
+from pyproducer.core.batch import SealedBatch
 from pyproducer.core.delivery import Deliveries, Flush, Ledger
 from pyproducer.core.stats import Stats
 
@@ -73,6 +75,19 @@ class Settler:
         if flush in self._flushes:
             self._flushes.remove(flush)
 
+    def _tell_in_order(self, sealed: SealedBatch) -> None:
+        """Callbacks of a partition come in the order of its records, whatever settles first."""
+        queue, batch = sealed.queue, sealed.batch
+        if batch.watchers and queue.is_behind(sealed):
+            # One ahead of it is still being retried. Only callbacks have an order to keep:
+            # whoever awaits a record need not wait for another's.
+            _wake(batch)
+            insort(queue.held, sealed)
+        else:
+            self.deliveries.add(batch)
+        while queue.held and not queue.is_behind(queue.held[0]):
+            self.deliveries.add(queue.held.pop(0).batch)
+
     def _let_go(self, batch: Batch) -> None:
         self.live.pop(batch.serial, None)
         self._appender.recharge(batch, 0)
@@ -83,9 +98,24 @@ class Settler:
             sealed.body = None
 
     def _settled(self, batch: Batch, failed: int) -> None:
+        sealed: SealedBatch | None = batch.sealed
         self._let_go(batch)
-        self.deliveries.add(batch)
+        if sealed is None:
+            self.deliveries.add(batch)
+        else:
+            self._tell_in_order(sealed)
         for flush in list(self._flushes):
             flush.settled(batch, failed)
             if not flush.waiting:
                 self.abandon(flush)
+
+
+def _wake(batch: Batch) -> None:
+    """Wake those who await a record of the batch; its callbacks stay."""
+    callbacks = []
+    for index, delivery, watcher in batch.watchers:
+        if not hasattr(watcher, "set_result"):
+            callbacks.append((index, delivery, watcher))
+        elif not watcher.done():
+            watcher.set_result(None)
+    batch.watchers = callbacks

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Pool", "PoolOwner"]
 
 #: Seconds that a broker may take, at the end, to read what was written for it.
-_DRAIN_TIMEOUT = 5.0
+_DRAIN_TIMEOUT = 1.0
 
 
 class PoolOwner(Protocol):
@@ -54,6 +54,10 @@ class Pool:
         self._transports: dict[int, BrokerTransport] = {}
         self._opening: dict[int, asyncio.Task[None]] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        # Everything that close() has to see the end of: attempts, given up or not, and sockets.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sockets: set[BrokerTransport] = set()
+        self._emptied: asyncio.Future[None] | None = None
 
     @property
     def nodes(self) -> list[int]:
@@ -65,6 +69,8 @@ class Pool:
         self.disconnect(effect.node)
         task = self._loop.create_task(self._open(effect))
         self._opening[effect.node] = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self._timers[effect.node] = self._loop.call_later(
             self._setup_timeout, self._too_slow, effect.node, f"{effect.host}:{effect.port}"
         )
@@ -88,25 +94,22 @@ class Pool:
 
     async def close(self) -> None:
         """Close all connections; nothing is told any more."""
-        tasks = list(self._opening.values())
-        for node in list(self._timers):
+        for node in {*self._timers, *self._opening}:
             self._settle(node)
-        transports = list(self._transports.values())
-        for transport in transports:
-            transport.close()
         self._transports.clear()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        # With acks=0 records count as delivered that may still lie in a transport: a loop that
-        # ends now would lose them.
+        for transport in self._sockets:
+            transport.close()
         try:
-            async with asyncio.timeout(_DRAIN_TIMEOUT):
-                await asyncio.gather(*(one.wait_closed() for one in transports))
-        except TimeoutError:
-            for transport in transports:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._sockets:
+                # With acks=0 records count as delivered that may still lie in a transport: a
+                # loop that ends now would lose them, and leave the sockets behind.
+                self._emptied = self._loop.create_future()
+                await asyncio.wait([self._emptied], timeout=_DRAIN_TIMEOUT)
+        finally:
+            for transport in list(self._sockets):
                 transport.abort()
-        # Transports close in the loop's next turns; a caller who ends the loop now would leave
-        # sockets behind.
-        for _ in range(2):
+        if self._sockets:
             await asyncio.sleep(0)
 
     def _settle(self, node: int) -> None:
@@ -151,6 +154,16 @@ class Pool:
         )
 
     # The transports' side.
+
+    def made(self, transport: BrokerTransport) -> None:
+        """There is a socket."""
+        self._sockets.add(transport)
+
+    def lost(self, transport: BrokerTransport) -> None:
+        """There is none any more."""
+        self._sockets.discard(transport)
+        if self._emptied is not None and not self._sockets and not self._emptied.done():
+            self._emptied.set_result(None)
 
     def connected(self, transport: BrokerTransport) -> None:
         """The broker has told its versions."""

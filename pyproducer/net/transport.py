@@ -27,6 +27,12 @@ _HIGH_WATER: Final = 1024 * 1024
 class TransportOwner(Protocol):
     """Who is told of what happens on a connection."""
 
+    def made(self, transport: BrokerTransport) -> None:
+        """There is a socket."""
+
+    def lost(self, transport: BrokerTransport) -> None:
+        """There is none any more; told always, also after :meth:`BrokerTransport.abort`."""
+
     def connected(self, transport: BrokerTransport) -> None:
         """The broker has told its versions."""
 
@@ -55,7 +61,6 @@ class BrokerTransport(asyncio.BufferedProtocol):
         self._paused = False
         self._unanswerable: deque[int] = deque()
         self._over = False
-        self._lost = asyncio.get_running_loop().create_future()
 
     @property
     def versions(self) -> dict[int, tuple[int, int]]:
@@ -91,15 +96,11 @@ class BrokerTransport(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def wait_closed(self) -> None:
-        """Return when the connection is gone, and with it all that was written."""
-        if self._transport is not None:
-            await asyncio.shield(self._lost)
-
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._owner.made(self)
         if self._over:
             self._transport.abort()
             return
@@ -130,8 +131,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._lost.done():
-            self._lost.set_result(None)
+        self._owner.lost(self)
         if exc is not None:
             reason = f"{type(exc).__name__}: {exc}"
         elif self._wire.error is not None:

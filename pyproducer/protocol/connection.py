@@ -276,9 +276,7 @@ class ClientConnection:
             else:
                 # Bytes behind the last field are passed over, as Kafka's own client does:
                 # librdkafka's mock cluster ends its MetadataResponse v13 with one too many.
-                message = API[expected.api_key].response.decode(
-                    body, expected.version, whole=False
-                )
+                message = API[expected.api_key].response.decode(body, expected.version, whole=False)
                 self._answers.append(Answer(expected.tag, message, expected.version))
         except ProtocolError as error:
             if self.ready:

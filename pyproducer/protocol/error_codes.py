@@ -23,7 +23,7 @@ class ErrorCode(IntEnum):
     text: str
 
     # Defaults only for type checkers, who take ErrorCode(code) for a call of this.
-    def __new__(cls, code: int, retriable: bool = False, text: str = "") -> Self:  # noqa: D102
+    def __new__(cls, code: int, retriable: bool = False, text: str = "") -> Self:
         member = int.__new__(cls, code)
         member._value_ = code
         member.retriable = retriable

@@ -72,7 +72,7 @@ class _RequestError:
         self.correlation_id = header.correlation_id
 
 
-class UnknownApi(_RequestError, ProtocolError):  # noqa: N818 - the tree names what, not Error
+class UnknownApi(_RequestError, ProtocolError):
     """A request has an API key that we do not know.
 
     Attributes:
@@ -86,7 +86,7 @@ class UnknownApi(_RequestError, ProtocolError):  # noqa: N818 - the tree names w
         self.identify(header)
 
 
-class UnsupportedRequest(_RequestError, UnsupportedVersion):  # noqa: N818 - same
+class UnsupportedRequest(_RequestError, UnsupportedVersion):
     """A request has a version that we do not know, of an API that we do.
 
     Attributes:

@@ -49,7 +49,7 @@ MAX_STRING = 0x7FFF
 _MAX_VARINT_SHIFT = 28
 
 
-class Malformed(ValueError):  # noqa: N818 - becomes a ProtocolError, is never seen
+class Malformed(ValueError):
     """Bytes that are no legal value; becomes a ProtocolError with field and position."""
 
 

@@ -24,7 +24,7 @@ __all__ = ["read_records", "scan_records"]
 _INT64: Final = range(-(1 << 63), 1 << 63)
 
 
-class _Fault(Exception):  # noqa: N818  never leaves this module
+class _Fault(Exception):
     """A fault found below the level at which the record's index is known."""
 
     def __init__(self, number: int) -> None:

@@ -148,3 +148,20 @@ class Door:
 def is_settled(batch: Any) -> bool:
     """Whether a batch has its outcome."""
     return batch.state > 1
+
+
+def trace(door: Door) -> tuple[Any, ...]:
+    """All that a refused call must leave as it was."""
+    appender = door.appender
+    return (
+        appender.used,
+        appender.records,
+        appender.since_turn,
+        len(appender.take()[0]),
+        [
+            (part.number, None if part.open is None else (part.open.count, part.open.size))
+            for topic in appender.topics.values()
+            for part in topic.partitions or []
+        ],
+        [None if topic.shelf is None else topic.shelf.count for topic in appender.topics.values()],
+    )

@@ -18,7 +18,6 @@ from pyproducer.core.delivery import Ledger
 from pyproducer.core.effects import METADATA_NODE, Compress, Connect, Disconnect, Effect, Send
 from pyproducer.core.engine import Engine, EngineOptions
 from pyproducer.errors import NotDone
-from pyproducer.model import RecordMetadata, TimestampType
 from pyproducer.partitioner import resolve
 from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.error_codes import ErrorCode
@@ -512,13 +511,3 @@ class Rig:
 
 def _context(topic: str, field: str, headers: Any) -> tuple[str, str, Any]:
     return topic, field, headers
-
-
-def metadata_of(delivery: Delivery) -> RecordMetadata:
-    """The metadata of a delivered record."""
-    return delivery.result()
-
-
-def created(topic: str, partition: int, offset: int, timestamp_ms: int) -> RecordMetadata:
-    """The metadata of a record whose timestamp is the producer's."""
-    return RecordMetadata(topic, partition, offset, timestamp_ms, TimestampType.CREATE_TIME)

@@ -40,7 +40,9 @@ def every_shape(base_offset: int = 0) -> list[Record]:
         Record(0, NOON, key=b"h", value=b"v", headers=(("trace", b"1"), ("trace", b"2"))),
         Record(0, NOON, key=b"h", value=b"v", headers=(("", b""), ("null", None))),
         Record(0, NOON, key=b"h", value=b"v", headers=(("gr\u00fc\u00df \U0001f600", b"\xff"),)),
-        Record(0, NOON, key=b"h", value=b"v", headers=tuple((f"n{i}", b"z" * i) for i in range(70))),
+        Record(
+            0, NOON, key=b"h", value=b"v", headers=tuple((f"n{i}", b"z" * i) for i in range(70))
+        ),
         Record(0, NOON, key=b"big", value=b"abc 123 " * 30_000),
     ]
     return [record._replace(offset=base_offset + index) for index, record in enumerate(shapes)]

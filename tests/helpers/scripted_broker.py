@@ -109,7 +109,10 @@ class ScriptedBroker:
     async def _close(self) -> None:
         assert self._server is not None
         self._server.close()
-        await self._drop()
+        # A connection taken a moment ago has its handler in the next turns.
+        for _ in range(3):
+            await asyncio.sleep(0.005)
+            await self._drop()
 
     async def _drop(self) -> None:
         handlers = list(self._handlers)

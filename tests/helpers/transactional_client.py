@@ -13,6 +13,7 @@ from pyproducer.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnRequest,
     AddPartitionsToTxnTopic,
 )
+from pyproducer.protocol.messages.describe_transactions import DescribeTransactionsRequest
 from pyproducer.protocol.messages.end_txn import EndTxnRequest
 from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from pyproducer.protocol.messages.init_producer_id import InitProducerIdRequest
@@ -262,3 +263,17 @@ def _committed_values(batches: list[Batch], aborted: Iterable[Any]) -> Iterable[
         elif not (header.is_transactional and header.producer_id in skipped):
             for record in one.records():
                 yield record.value
+
+
+def another(client: WireClient, name: str) -> TransactionalProducer:
+    """Return the holder of another transactional id."""
+    made = TransactionalProducer(client, name)
+    assert made.init() == 0
+    return made
+
+
+def describe(client: WireClient, name: str = "tx") -> Any:
+    """Return what DescribeTransactions tells of a transactional id."""
+    request = DescribeTransactionsRequest(transactional_ids=[name])
+    [state] = client.ask(request, 0).transaction_states
+    return state

@@ -323,3 +323,23 @@ async def test_defect_inside():
                     await second
             with pytest.raises(ProducerError, match="internal error"):
                 producer.enqueue_nowait("t", b"z")
+
+
+async def test_peer_that_takes_connections_and_drops_them(caplog):
+    """
+    A peer that greets and then drops every connection is logged once, and tried ever more
+    seldom, as one that refuses connections is.
+    """
+    with ScriptedBroker(script={ApiKey.PRODUCE: lambda _: Close()}) as broker:
+        options = {
+            **QUICK,
+            "delivery_timeout_ms": 1500,
+            "retry_backoff_max_ms": 10,
+            "reconnect_backoff_max_ms": 10_000,
+        }
+        async with AsyncProducer(broker.bootstrap_servers, **options) as producer:
+            with pytest.raises(DeliveryTimeout):
+                await producer.send("t", b"x")
+
+    assert len([one for one in caplog.records if one.name == "pyproducer.engine"]) <= 2
+    assert len(broker.produced) < 12

@@ -93,7 +93,7 @@ async def test_lone_surrogates(at_door, text):
         [("a", b"good"), ("b", True)],
         [{"a": b"x"}],
     ],
-    ids=repr,
+    ids=lambda headers: repr(headers)[:12],
 )
 async def test_headers(at_door, headers):
     """
@@ -149,7 +149,7 @@ async def test_done_callback_is_checked_too(producer):
     await delivery
 
 
-@pytest.mark.parametrize("topic", ["", ".", "..", "a b", "a/b", "é", "x" * 250, "a\n", "a\0"])
+@pytest.mark.parametrize("topic", ["", ".", "..", "a b", "a/b", "\xe9", "x" * 250, "a\n", "a\0"])
 async def test_illegal_topic_names(at_door, topic):
     """
     A name that no cluster can have is an UnknownTopic at once, in every call.

@@ -117,7 +117,7 @@ async def test_context(producer):
 @pytest.mark.parametrize(
     ("made", "expected"),
     [
-        ("text é", "text é".encode()),
+        ("text \xe9", "text \xe9".encode()),
         (b"bytes", b"bytes"),
         (bytearray(b"array"), b"array"),
         (memoryview(b"view"), b"view"),

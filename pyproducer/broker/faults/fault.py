@@ -68,7 +68,7 @@ class Fault:
         self._end(None)
 
     def wait(self, hits: int = 1, timeout: float = 10.0) -> None:
-        """Blocks until it has struck so often.
+        """Blocks until it has struck so often; on an event loop: `asyncio.to_thread(fault.wait)`.
 
         Args:
             hits: How often.

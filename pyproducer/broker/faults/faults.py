@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import difflib
 import itertools
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class _Running:
     """The broker while it runs, and the loop it runs on."""
 
     loop: asyncio.AbstractEventLoop
+    process: int
     thread: int
     node: Node
     server: Server
@@ -258,8 +260,8 @@ class Faults:
     ) -> Fault:
         """A producer that a partition does not know has to begin with sequence 0.
 
-        Otherwise its batch gets UNKNOWN_PRODUCER_ID, as from Kafka before 2.4 and from brokers that
-        are as strict. Without this fault any first sequence is taken.
+        Otherwise its batch gets UNKNOWN_PRODUCER_ID, as from brokers that are stricter than Kafka
+        is. Without this fault any first sequence is taken.
 
         Args:
             topic: Only this topic; None is all.
@@ -307,7 +309,7 @@ class Faults:
     def bind(self, node: Node, server: Server, disk: FillableDisk) -> None:
         """The broker runs, on the loop of the caller."""
         self._running = _Running(
-            asyncio.get_running_loop(), threading.get_ident(), node, server, disk
+            asyncio.get_running_loop(), os.getpid(), threading.get_ident(), node, server, disk
         )
 
     def unbind(self) -> None:
@@ -380,7 +382,8 @@ class Faults:
     def _on_loop(self, act: Callable[[_Running], T], otherwise: Callable[[], T] | None) -> Any:
         """Does it on the broker's loop, from whatever thread; `otherwise` if there is none."""
         running = self._running
-        if running is None:
+        if running is None or running.process != os.getpid():
+            # It does not run, or the parent of this fork runs it.
             return None if otherwise is None else otherwise()
         if threading.get_ident() == running.thread:
             return act(running)
