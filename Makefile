@@ -68,7 +68,7 @@ docs-serve: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --config-file docs/mkdocs.yml
 
 bench: $(READY)
-	$(BIN)/pyproducer bench
+	$(BIN)/python -m tests.bench.million
 
 conformance: $(READY)
 	$(PYTEST) -m conformance tests/conformance $(ARGS)

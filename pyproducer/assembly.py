@@ -89,6 +89,7 @@ class Assembly:
             clock,
             client_id=config.client_id,
             setup_timeout=config.socket_connection_setup_timeout_ms / 1000,
+            codec=CODECS_BY_NAME[config.compression_type],
             compression_level=config.compression_level,
             shared=lock is not None,
         )

@@ -83,6 +83,10 @@ class Background:
                 self._thread.stop()
                 raise
             _running[id(self)] = self
+            # What was started last ends first: behind this producer may be a broker of this
+            # process that has to take its last records.
+            atexit.unregister(_close_all)
+            atexit.register(_close_all)
 
     def call(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """Run a coroutine of the producer on the thread, and wait for it.

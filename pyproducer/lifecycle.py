@@ -11,7 +11,10 @@ for it and learn the same.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
+import logging
+import threading
 from typing import TYPE_CHECKING
 
 from pyproducer.assembly import forked
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from pyproducer.assembly import Assembly
 
 __all__ = ["Lifecycle"]
+
+logger = logging.getLogger("pyproducer.producer")
 
 
 class Lifecycle:
@@ -38,6 +43,7 @@ class Lifecycle:
         self._owned = owned
         self._starting: asyncio.Future[None] | None = None
         self._closing: asyncio.Future[None] | None = None
+        self._dropping: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> str:
@@ -97,21 +103,24 @@ class Lifecycle:
         wanted = {f"{host}:{port}" for host, port in parts.bootstrap}
         runner.start()
         try:
-            await runner.until(
-                lambda: (
-                    engine.contacted
-                    or self._closing is not None
-                    or wanted <= {address for address, _ in engine.failed_addresses}
+            # A peer that accepts and stays silent takes its time, and so does the next one.
+            with contextlib.suppress(TimeoutError):
+                await runner.until(
+                    lambda: (
+                        engine.contacted
+                        or self._closing is not None
+                        or wanted <= {address for address, _ in engine.failed_addresses}
+                    ),
+                    parts.config.max_block_ms / 1000,
                 )
-            )
             if self._closing is not None:
                 raise closed_error()
             if not engine.contacted:
-                address, _ = engine.failed_addresses[-1]
-                tried = "; ".join(
-                    f"{address}: {reason}"
-                    for address, reason in dict(engine.failed_addresses).items()
-                )
+                reasons = dict(engine.failed_addresses)
+                for server in sorted(wanted - reasons.keys()):
+                    reasons[server] = f"no answer within max_block_ms={parts.config.max_block_ms}"
+                address = next(reversed(reasons))
+                tried = "; ".join(f"{server}: {reason}" for server, reason in reasons.items())
                 raise ConnectionFailed(
                     f"no bootstrap server can be used ({tried}); check that a broker runs there "
                     "and that this is its listener for plain connections",
@@ -159,6 +168,34 @@ class Lifecycle:
         finally:
             settler.abandon(flush)
         return flush.report
+
+    def drop(self) -> None:
+        """The producer's last reference went without close(): its records get their outcome.
+
+        While its loop runs it is closed there; if the loop ends meanwhile, or has ended, what is
+        left fails, and callbacks, ``on_delivery_failure`` or the log hear of it.
+        """
+        runner, engine = self._parts.runner, self._parts.engine
+        loop = runner.loop
+        if loop is None or loop.is_closed():
+            self._parts.refuse(closed_error)
+            fail_remaining(engine, runner.now)
+            # Futures belong to a loop that runs no more: nobody can wait for them.
+            with contextlib.suppress(RuntimeError):
+                engine.settler.deliveries.run(lambda: 0.0, 1.0)
+        elif runner.thread == threading.get_ident() and loop.is_running():
+            # At once: a program that drops its producer as its last deed ends the loop's run
+            # with this turn, and cancels what has begun by then, which is enough to settle.
+            self._dropping = loop.create_task(self._close_quietly())
+        else:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(lambda: loop.create_task(self._close_quietly()))
+
+    async def _close_quietly(self) -> None:
+        try:
+            await self.close(None)
+        except ProducerError as error:
+            logger.error("while closing a producer that was dropped without close(): %s", error)
 
     async def close(self, timeout: float | None) -> None:
         """End it; see :meth:`AsyncProducer.close`."""

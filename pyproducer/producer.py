@@ -157,15 +157,16 @@ class AsyncProducer(Generic[K, V]):
 
     def __del__(self) -> None:
         lifecycle = getattr(self, "_lifecycle", None)
-        if lifecycle is not None and self._owned and lifecycle.open:
-            count = self._appender.records - self._engine.stats.delivered
-            warnings.warn(
-                f"{self!r} was never closed; up to {count} records have no outcome. "
-                "Use 'async with', or await close().",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
+        if lifecycle is None or not self._owned or not lifecycle.open:
+            return
+        # First of all: with warnings as errors the next statement is the last one.
+        lifecycle.drop()
+        warnings.warn(
+            f"{self!r} was never closed. Use 'async with', or await close().",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
 
     # Records.
 
@@ -474,8 +475,12 @@ class AsyncProducer(Generic[K, V]):
                 self.config.max_block_ms / 1000,
             )
         except TimeoutError:
+            missing = topic in engine.cluster.unknown_since
             raise UnknownTopic(
-                f"nothing was heard of topic {topic!r} for max_block_ms="
+                f"the cluster knows no topic {topic!r} (asked for max_block_ms="
+                f"{self.config.max_block_ms}); create it"
+                if missing
+                else f"nothing was heard of topic {topic!r} for max_block_ms="
                 f"{self.config.max_block_ms}; is the cluster reachable?",
                 topic=topic,
             ) from None

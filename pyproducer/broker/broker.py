@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -158,6 +159,8 @@ class Broker:
                 thread.stop(_STOP_TIMEOUT)
                 raise
             self._thread = thread
+        # One that is left open ends with the program, before its temporary folder does.
+        atexit.register(self.stop)
 
     def stop(self) -> None:
         """It takes no connections any more and all it has is on disk; does nothing if stopped.
@@ -168,6 +171,7 @@ class Broker:
             thread, self._thread = self._thread, None
             if thread is None:
                 return
+            atexit.unregister(self.stop)
             if thread.forked:
                 # The folder, the sockets and the files are the parent's.
                 self._running = None

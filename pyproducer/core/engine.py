@@ -34,7 +34,7 @@ from pyproducer.core.sender import Sender
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.topics import Topics
-from pyproducer.errors import BrokerRejected, DeliveryTimeout
+from pyproducer.errors import BrokerRejected, DeliveryTimeout, UnknownTopic
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
@@ -432,6 +432,13 @@ class Engine:
             self._absorb(now)
 
     def _shelf_expired(self, batch: Batch, now: float) -> Exception:
+        if batch.topic in self.cluster.unknown_since:
+            return UnknownTopic(
+                f"topic {batch.topic!r} does not exist, so the cluster says since "
+                f"{now - self.cluster.unknown_since[batch.topic]:.1f} s; create it, or set "
+                "allow_auto_create_topics where the broker may create topics by itself",
+                topic=batch.topic,
+            )
         tried = self.failed_addresses
         where = tried[-1] if tried else None
         why = (

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pyproducer.core.batch import SealedBatch
     from pyproducer.core.engine import Engine
     from pyproducer.protocol.schema import Message
+    from pyproducer.records.codec import Codec
 
 __all__ = ["Runner", "forked"]
 
@@ -61,7 +62,8 @@ class Runner:
         clock: for monotonic seconds.
         client_id: told to brokers.
         setup_timeout: seconds to connect.
-        compression_level: of the codec, None for its default.
+        codec: the producer's own, where a topic has none.
+        compression_level: of that codec, None for its default.
         shared: True where other threads than the loop's use the producer.
     """
 
@@ -71,12 +73,14 @@ class Runner:
         *,
         client_id: str,
         setup_timeout: float,
+        codec: Codec,
         compression_level: int | None,
         shared: bool,
     ) -> None:
         self._clock = clock
         self._client_id = client_id
         self._setup_timeout = setup_timeout
+        self._codec = codec
         self._level = compression_level
         self._shared = shared
         self._engine: Engine | None = None
@@ -101,6 +105,11 @@ class Runner:
     def running(self) -> bool:
         """True between start and end."""
         return self._pool is not None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop it runs on; None before the start."""
+        return self._loop
 
     @property
     def thread(self) -> int:
@@ -437,8 +446,8 @@ class Runner:
 
     def _squeeze(self, sealed: SealedBatch) -> bytes | None:
         body = sealed.batch.body()
-        level = self._level if sealed.batch.home.topic.codec is None else None
-        made = compress(sealed.codec, body, level)
+        # The level is the producer's codec's; a topic with another one gets that one's default.
+        made = compress(sealed.codec, body, self._level if sealed.codec is self._codec else None)
         # What compression does not shrink is sent as it is.
         return made if len(made) < len(body) else None
 
