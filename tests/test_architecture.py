@@ -47,7 +47,7 @@ BROKER_MAY_USE = {
 }
 
 # The order inside the broker; what is not named here may stand anywhere between.
-BROKER_ORDER = ["log", "replication", "groups", "handlers", "router", "server"]
+BROKER_ORDER = ["log", "replication", "groups", "transactions", "handlers", "router", "server"]
 
 PURE = ("pyproducer.core", "pyproducer.protocol", "pyproducer.records", "pyproducer.partitioner")
 IMPURE_MODULES = ("asyncio", "socket", "ssl", "threading", "time", "random")
@@ -139,7 +139,8 @@ def test_producer_never_meets_the_broker():
 
 def test_order_inside_the_broker():
     """
-    Log, replication, groups, handlers, router, server: each imports only those before it.
+    Log, replication, groups, transactions, handlers, router, server: each imports only those
+    before it.
     """
 
     def place(module: str) -> int | None:

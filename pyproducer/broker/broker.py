@@ -6,12 +6,13 @@ import asyncio
 import atexit
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.faults.faults import Faults
+from pyproducer.broker.inspection import BrokerRecord, PartitionReader, records_of
 from pyproducer.broker.node import Node
 from pyproducer.broker.partition import Partition, Watch
 from pyproducer.broker.running import RunningBroker
@@ -28,28 +29,16 @@ from pyproducer.broker.topics import TopicSpec
 from pyproducer.clock import SystemClock
 from pyproducer.errors import ConfigError, UnknownTopic, UsageError
 from pyproducer.loop_thread import LoopThread
-from pyproducer.records.reader import iter_batches
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from pyproducer.broker.log.filesystem import FileSystem
     from pyproducer.clock import Clock
+    from pyproducer.records.reader import Batch
 
-_READ_SIZE = 4 << 20
 #: Seconds that stopping may take; beyond, a file system that hangs is left behind.
 _STOP_TIMEOUT = 30.0
-
-
-class BrokerRecord(NamedTuple):
-    """A record that the broker holds."""
-
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
 
 
 class Broker:
@@ -68,9 +57,10 @@ class Broker:
         advertised_host: Address told to clients; None is `host`, or "localhost" if that means
             every address.
         config: Kafka's broker configurations by their property names. One that has no effect
-            in this broker is refused unless it says what the broker does anyway. Two defaults
-            are not Kafka's: `group.initial.rebalance.delay.ms` is 0 instead of 3000, and
-            `offsets.topic.num.partitions` 5 instead of 50.
+            in this broker is refused unless it says what the broker does anyway. Three
+            defaults are not Kafka's: `group.initial.rebalance.delay.ms` is 0 instead of 3000,
+            `offsets.topic.num.partitions` and `transaction.state.log.num.partitions` are 5
+            instead of 50.
         auto_create_topics: Create a topic with `num.partitions` partitions when a client first
             asks for it; the same as `auto.create.topics.enable`.
         http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`); 0 lets
@@ -285,35 +275,42 @@ class Broker:
 
         self._background().call(create())
 
-    def records(self, topic: str, partition: int | None = None) -> list[BrokerRecord]:
+    def records(
+        self, topic: str, partition: int | None = None, *, committed: bool = False
+    ) -> list[BrokerRecord]:
         """What a consumer could read now, by partition and offset.
 
         Args:
             topic: Name of the topic.
             partition: One partition only; None is all.
+            committed: Leave out records of transactions that are open or were aborted, as a
+                consumer does with `isolation.level=read_committed`.
 
         Raises:
             UnknownTopic: There is no such topic or partition.
             UsageError: The broker is not running in the background.
         """
-        chunks = self._background().call(self._read(topic, partition))
-        return [record for index, data in chunks for record in _decode(index, data)]
+        found = self._background().call(self._read(topic, partition, committed))
+        return [record for index, batches in found for record in records_of(index, batches)]
 
-    def wait_for(self, topic: str, n: int = 1, timeout: float = 10.0) -> list[BrokerRecord]:
+    def wait_for(
+        self, topic: str, n: int = 1, timeout: float = 10.0, *, committed: bool = False
+    ) -> list[BrokerRecord]:
         """Blocks until the topic holds at least `n` records; returns all of them.
 
         Args:
             topic: Name of the topic.
             n: How many records there must be.
             timeout: Seconds to wait.
+            committed: As for `records`.
 
         Raises:
             TimeoutError: There are fewer; says how many.
             UnknownTopic: There is no such topic.
             UsageError: The broker is not running in the background.
         """
-        self._background().call(self._wait_for(topic, n, timeout))
-        return self.records(topic)
+        self._background().call(self._wait_for(topic, n, timeout, committed))
+        return self.records(topic, committed=committed)
 
     async def _open(self) -> None:
         self._running = await RunningBroker.open(self._settings, self._faults)
@@ -344,46 +341,46 @@ class Broker:
             raise UnknownTopic(f"the broker has no {what}", topic=topic, partition=partition)
         return found
 
-    async def _read(self, topic: str, partition: int | None) -> list[tuple[int, bytes]]:
-        chunks: list[tuple[int, bytes]] = []
+    async def _read(
+        self, topic: str, partition: int | None, committed: bool
+    ) -> list[tuple[int, list[Batch]]]:
+        found: list[tuple[int, list[Batch]]] = []
         for one in self._found(topic, partition):
-            offset = one.log_start_offset
-            while data := one.log.read(offset, _READ_SIZE):
-                chunks.append((one.index, data))
-                offset = max(batch.header.next_offset for batch in iter_batches(data))
-                # Clients are served between two reads.
-                await asyncio.sleep(0)
-        return chunks
+            reader = PartitionReader(one, committed=committed)
+            found += [(one.index, batches) async for batches in _each(reader)]
+        return found
 
-    async def _wait_for(self, topic: str, n: int, seconds: float) -> None:
+    async def _wait_for(self, topic: str, n: int, seconds: float, committed: bool) -> None:
         partitions = self._found(topic, None)
+        readers = [PartitionReader(one, committed=committed) for one in partitions]
 
-        def held() -> int:
-            return sum(one.high_watermark - one.log_start_offset for one in partitions)
+        async def held() -> int:
+            for reader in readers:
+                async for _ in _each(reader):
+                    pass
+            return sum(reader.count for reader in readers)
 
         try:
             async with asyncio.timeout(seconds):
-                while held() < n:
+                while True:
                     watch = Watch()
                     for one in partitions:
                         one.watches.add(watch)
                     try:
+                        if await held() >= n:
+                            return
                         await watch.wait()
                     finally:
                         for one in partitions:
                             one.watches.discard(watch)
         except TimeoutError:
             raise TimeoutError(
-                f"{topic} holds {held()} records after {seconds} s, not {n}"
+                f"{topic} holds {await held()} records after {seconds} s, not {n}"
             ) from None
 
 
-def _decode(partition: int, data: bytes) -> list[BrokerRecord]:
-    return [
-        BrokerRecord(
-            partition, record.offset, record.timestamp_ms, record.key, record.value, record.headers
-        )
-        for batch in iter_batches(data)
-        if not batch.header.is_control
-        for record in batch.records()
-    ]
+async def _each(reader: PartitionReader) -> AsyncIterator[list[Batch]]:
+    """What the reader finds up to the end of its partition; clients are served in between."""
+    while (batches := reader.batches()) is not None:
+        yield batches
+        await asyncio.sleep(0)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from pyproducer.broker.handlers.route import Route
     from pyproducer.broker.housekeeping import Housekeeping
     from pyproducer.broker.log.filesystem import FileSystem
+    from pyproducer.broker.transactions.coordinator import TransactionCoordinator
+    from pyproducer.broker.transactions.markers import Markers
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +76,16 @@ class Node:
         topics: Which topics there are; known after `open`.
         producer_ids: Ids for idempotent producers; known after `open`.
         groups: Consumer groups; set by `open_groups`, which needs an open node.
+        transactions: Transactional ids; set by `open_transactions`, which needs the groups.
+        markers: Ends transactions on partitions; set likewise.
         on_topic_deleted: Called with the name of each topic that is gone.
     """
 
     topics: TopicRegistry
     producer_ids: ProducerIds
     groups: GroupCoordinator
+    transactions: TransactionCoordinator
+    markers: Markers
 
     def __init__(
         self,

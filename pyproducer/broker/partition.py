@@ -6,11 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.log.validation import own_batch
 from pyproducer.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
     from pyproducer.broker.log.append import AppendResult
     from pyproducer.broker.log.log import PartitionLog
+    from pyproducer.broker.log.producer_state import EndMarker
+    from pyproducer.broker.log.validation import ValidBatch
     from pyproducer.broker.metrics import TopicCounters
     from pyproducer.model import Buffer
 
@@ -72,6 +75,11 @@ class Partition:
         return self.log.high_watermark
 
     @property
+    def last_stable_offset(self) -> int:
+        """Offset up to which consumers of committed records read."""
+        return self.log.last_stable_offset
+
+    @property
     def log_start_offset(self) -> int:
         """The oldest offset that can be read."""
         return self.log.log_start_offset
@@ -87,10 +95,17 @@ class Partition:
         Raises:
             Refused: It is not, and nothing has changed.
         """
-        batch = self.log.validate(records, request_version=request_version)
-        if batch.header.is_transactional:
-            # It would hold back read_committed consumers until an end that never comes.
-            raise Refused(ErrorCode.INVALID_TXN_STATE, "this broker has no transactions")
+        return self._append(self.log.validate(records, request_version=request_version))
+
+    def append_own(self, batch: bytes) -> AppendResult:
+        """A batch that the broker made itself is in the log, and readers know.
+
+        Raises:
+            Refused: It is not, and nothing has changed.
+        """
+        return self._append(own_batch(batch, self.log.config))
+
+    def _append(self, batch: ValidBatch) -> AppendResult:
         result = self.log.append(batch, leader_epoch=self.leader_epoch)
         if not result.duplicate:
             size = batch.header.size
@@ -98,6 +113,19 @@ class Partition:
             self._counters.bytes_in += size
             self.grown(size)
         return result
+
+    def end_transaction(self, producer_id: int, epoch: int, marker: EndMarker) -> None:
+        """The producer has no open transaction here, and readers know.
+
+        Raises:
+            Refused: Nothing has changed.
+        """
+        size = self.log.append_marker(producer_id, epoch, marker, leader_epoch=self.leader_epoch)
+        if size:
+            self._counters.bytes_in += size
+            # Far more may be readable than the marker's own bytes.
+            for watch in self.watches:
+                watch.disturb()
 
     def grown(self, size: int) -> None:
         """Tells the watchers that so many bytes were appended."""

@@ -23,6 +23,7 @@ from pyproducer.broker.node import Node
 from pyproducer.broker.router import Router
 from pyproducer.broker.server import Server
 from pyproducer.broker.settings import BrokerSettings
+from pyproducer.broker.transactions.wiring import add_transaction_chores, open_transactions
 from pyproducer.errors import ConfigError
 
 
@@ -95,6 +96,7 @@ class RunningBroker:
         self._exit.callback(node.close)
         open_groups(node, LoopScheduler(asyncio.get_running_loop(), node.clock))
         self._exit.callback(node.groups.close)
+        open_transactions(node)
         _make_topics(node, settings)
         server = Server(node, Router(node))
         self._exit.push_async_callback(server.close)
@@ -119,6 +121,7 @@ class RunningBroker:
         housekeeping = Housekeeping(node.clock)
         node.add_chores(housekeeping)
         add_group_chores(node.groups, housekeeping)
+        add_transaction_chores(node.transactions, housekeeping)
         idle = node.config.int("connections.max.idle.ms") / 1000
         if idle >= 0:
             housekeeping.add(

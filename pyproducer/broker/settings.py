@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from pyproducer.clock import Clock
 
 #: Where one broker in a test is better off with other values than Kafka's: a lone consumer gets
-#: its partitions at once, and the first group does not make 50 logs.
-_DEFAULTS = {"group.initial.rebalance.delay.ms": "0", "offsets.topic.num.partitions": "5"}
+#: its partitions at once, and the first group or transaction does not make 50 logs.
+_DEFAULTS = {
+    "group.initial.rebalance.delay.ms": "0",
+    "offsets.topic.num.partitions": "5",
+    "transaction.state.log.num.partitions": "5",
+}
 
 _MAX_PORT = 65535
 

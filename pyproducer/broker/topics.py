@@ -104,6 +104,11 @@ class TopicRegistry:
         """The topic of that name, or None."""
         return self._by_name.get(name)
 
+    def has(self, name: str, partition: int) -> bool:
+        """Whether there is a topic of that name with a partition of that number."""
+        topic = self._by_name.get(name)
+        return topic is not None and 0 <= partition < topic.partitions
+
     def by_id(self, topic_id: UUID) -> Topic | None:
         """The topic with that id, or None."""
         return self._by_id.get(topic_id)

@@ -57,13 +57,13 @@ def test_health_of_a_broken_log(served: Broker):
     """
     A log that went offline turns /health into 503 and is named.
     """
-    served._node().partition("orders", 1).log.failure = OSError("disk")
+    served._node().partition("orders", 1).log._health.failure = OSError("disk")
     with pytest.raises(urllib.error.HTTPError) as caught:
         get(served, "/health")
     with caught.value as answer:
         assert 503 == answer.code
         assert ["orders-1"] == json.loads(answer.read())["offline_partitions"]
-    served._node().partition("orders", 1).log.failure = None
+    served._node().partition("orders", 1).log._health.failure = None
 
 
 def test_topics(served: Broker):

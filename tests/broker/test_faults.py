@@ -12,6 +12,7 @@ from pyproducer.broker import Broker
 from pyproducer.broker.faults.places import PLACES
 from pyproducer.broker.handlers.table import ROUTES
 from pyproducer.errors import ConfigError, UsageError
+from pyproducer.model import TopicPartition
 from pyproducer.protocol.api import API
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages import (
@@ -24,6 +25,7 @@ from pyproducer.protocol.messages import (
     describe_configs,
     describe_groups,
     describe_producers,
+    describe_transactions,
     fetch,
     find_coordinator,
     incremental_alter_configs,
@@ -35,9 +37,12 @@ from pyproducer.protocol.messages import (
     offset_for_leader_epoch,
     produce,
     sasl_handshake,
+    txn_offset_commit,
+    write_txn_markers,
 )
 from pyproducer.protocol.schema import Message, Struct
 from tests.helpers.partition_logs import batch
+from tests.helpers.transactional_client import TransactionalProducer
 from tests.helpers.wire_client import WireClient
 
 CODE = ErrorCode.REBALANCE_IN_PROGRESS  # none that any handler would give here by itself
@@ -109,6 +114,25 @@ def requests() -> dict[int, Message]:
                 )
             ]
         ),
+        write_txn_markers.WriteTxnMarkersRequest(
+            markers=[
+                write_txn_markers.WritableTxnMarker(
+                    topics=[
+                        write_txn_markers.WritableTxnMarkerTopic(
+                            name="orders", partition_indexes=[0]
+                        )
+                    ]
+                )
+            ]
+        ),
+        txn_offset_commit.TxnOffsetCommitRequest(
+            topics=[
+                txn_offset_commit.TxnOffsetCommitRequestTopic(
+                    name="orders", partitions=[txn_offset_commit.TxnOffsetCommitRequestPartition()]
+                )
+            ]
+        ),
+        describe_transactions.DescribeTransactionsRequest(transactional_ids=["tx"]),
         describe_configs.DescribeConfigsRequest(
             resources=[
                 describe_configs.DescribeConfigsResource(
@@ -187,6 +211,20 @@ def test_each_api_carries_the_code(broker: Broker, client: WireClient, key: int,
     assert own or 1 == fault.hits
     assert not fault.active
     assert CODE not in codes(ask_newest(client, request))
+
+
+def test_partitions_of_a_transaction_carry_the_code(broker: Broker, client: WireClient):
+    """
+    AddPartitionsToTxn 0 to 3: the partition has the code, its neighbours 55, and none is added.
+    """
+    places = [TopicPartition("orders", 0), TopicPartition("orders", 1)]
+    for when, codes_told, open_ in (("before", [51, 55], False), ("after", [51, 0], True)):
+        producer = TransactionalProducer(client, when)
+        producer.init()
+        broker.faults.fail("AddPartitionsToTxn", 51, when=when, topic="orders", partition=0)
+
+        assert codes_told == producer.add(*places)
+        assert open_ is (producer.end(commit=True) == 0)
 
 
 def test_before_leaves_it_undone_and_after_does_it(broker: Broker, client: WireClient):

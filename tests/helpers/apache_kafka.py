@@ -148,3 +148,18 @@ def dump_log_segments(files: Iterable[Path], *options: str) -> str:
     if done.returncode != 0:
         raise PeerFailed(f"DumpLogSegments ended with {done.returncode}:\n{text[-4000:]}")
     return text
+
+
+def run_tool(main_class: str, *options: str) -> str:
+    """Return what one of Kafka's command line tools prints.
+
+    Raises:
+        PeerFailed: the tool ended with an error.
+    """
+    command = _java("-cp", f"{tools_jars()}/*", main_class, *options)
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    text = done.stdout.decode(errors="replace")
+    if done.returncode != 0:
+        complaint = done.stderr.decode(errors="replace")
+        raise PeerFailed(f"{main_class} ended with {done.returncode}:\n{text}{complaint}"[-4000:])
+    return text

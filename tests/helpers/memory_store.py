@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pyproducer.broker.groups.offsets import KeyValue
+from pyproducer.broker.state_topic import (
+    KeyValue,
+    PendingKeyValue,
+    StateEntry,
+    TransactionEnd,
+    Writer,
+)
 
 
 class MemoryStore:
@@ -12,16 +18,29 @@ class MemoryStore:
 
     def __init__(self, partitions: int = 3) -> None:
         self.partitions = partitions
-        self.logs: list[list[KeyValue]] = [[] for _ in range(partitions)]
+        self.logs: list[list[StateEntry]] = [[] for _ in range(partitions)]
         self.failure: Exception | None = None
         self.rewrites = 0
 
-    def append(self, partition: int, records: Sequence[KeyValue]) -> None:
+    def append(
+        self, partition: int, records: Sequence[KeyValue], writer: Writer | None = None
+    ) -> None:
         if self.failure is not None:
             raise self.failure
-        self.logs[partition].extend(records)
+        if writer is None:
+            self.logs[partition].extend(records)
+        else:
+            self.logs[partition].extend(
+                PendingKeyValue(key, value, writer.producer_id) for key, value in records
+            )
 
-    def read(self, partition: int) -> Iterable[KeyValue]:
+    def mark(self, partition: int, producer_id: int, *, commit: bool) -> None:
+        self.logs[partition].append(TransactionEnd(producer_id, commit))
+
+    def leader_epoch(self, partition: int) -> int:
+        return 3
+
+    def read(self, partition: int) -> Iterable[StateEntry]:
         return list(self.logs[partition])
 
     def rewrite(self, partition: int, records: Sequence[KeyValue]) -> None:

@@ -12,6 +12,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from pyproducer.protocol.api import ApiKey
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.add_partitions_to_txn import (
+    AddPartitionsToTxnPartitionResult,
+    AddPartitionsToTxnRequest,
+    AddPartitionsToTxnResponse,
+    AddPartitionsToTxnTopicResult,
+)
+from pyproducer.protocol.messages.write_txn_markers import (
+    WritableTxnMarkerPartitionResult,
+    WritableTxnMarkerResult,
+    WritableTxnMarkerTopicResult,
+    WriteTxnMarkersRequest,
+    WriteTxnMarkersResponse,
+)
 from pyproducer.protocol.primitives import Array
 from pyproducer.protocol.schema import Message, Struct
 
@@ -256,6 +270,101 @@ class Partitions(Place):
         return struck
 
 
+class AddedPartitions(Place):
+    """AddPartitionsToTxn: a code for each partition, and from version 4 on one for the answer."""
+
+    by_topic = True
+    by_partition = True
+
+    def keys(self, request: Message, node: Node) -> list[Key]:
+        wanted = cast("AddPartitionsToTxnRequest", request)
+        topics = wanted.v3_and_below_topics
+        return [(topic.name, index) for topic in topics for index in topic.partitions] or [WHOLE]
+
+    def without(self, request: Message, keys: Iterable[Key], node: Node) -> Message | None:
+        # All partitions of a request are added, or none.
+        return None
+
+    def add(
+        self, response: Message, request: Message, codes: Codes, version: int, node: Node
+    ) -> None:
+        answer = cast("AddPartitionsToTxnResponse", response)
+        wanted = cast("AddPartitionsToTxnRequest", request)
+        answer.error_code = codes.get(WHOLE, 0)
+        answer.results_by_topic_v3_and_below = [
+            AddPartitionsToTxnTopicResult(
+                name=topic.name,
+                results_by_partition=[
+                    AddPartitionsToTxnPartitionResult(
+                        partition_index=index,
+                        partition_error_code=codes.get(
+                            (topic.name, index), ErrorCode.OPERATION_NOT_ATTEMPTED
+                        ),
+                    )
+                    for index in topic.partitions
+                ],
+            )
+            for topic in wanted.v3_and_below_topics
+        ]
+
+    def overlay(
+        self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
+    ) -> set[Key]:
+        answer = cast("AddPartitionsToTxnResponse", response)
+        if WHOLE in codes:
+            answer.error_code = codes[WHOLE]
+            return {WHOLE}
+        struck: set[Key] = set()
+        for topic in answer.results_by_topic_v3_and_below:
+            for part in topic.results_by_partition:
+                key = (topic.name, part.partition_index)
+                if key in codes and (always or not part.partition_error_code):
+                    part.partition_error_code = codes[key]
+                    struck.add(key)
+        return struck
+
+
+class Marked(Place):
+    """WriteTxnMarkers: a code for each partition of each marker, the same for all."""
+
+    def keys(self, request: Message, node: Node) -> list[Key]:
+        return [WHOLE]
+
+    def without(self, request: Message, keys: Iterable[Key], node: Node) -> Message | None:
+        return None
+
+    def add(
+        self, response: Message, request: Message, codes: Codes, version: int, node: Node
+    ) -> None:
+        cast("WriteTxnMarkersResponse", response).markers = [
+            WritableTxnMarkerResult(
+                producer_id=marker.producer_id,
+                topics=[
+                    WritableTxnMarkerTopicResult(
+                        name=topic.name,
+                        partitions=[
+                            WritableTxnMarkerPartitionResult(
+                                partition_index=index, error_code=codes[WHOLE]
+                            )
+                            for index in topic.partition_indexes
+                        ],
+                    )
+                    for topic in marker.topics
+                ],
+            )
+            for marker in cast("WriteTxnMarkersRequest", request).markers
+        ]
+
+    def overlay(
+        self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
+    ) -> set[Key]:
+        parts = _nested(response, ["markers", "topics", "partitions"])
+        meant = [one for one in parts if always or not one.error_code]
+        for one in meant:
+            one.error_code = codes[WHOLE]
+        return {WHOLE} if meant else set()
+
+
 def can_carry(kind: type[Struct], name: str, version: int) -> bool:
     """Whether the struct has the field on the wire in this version."""
     wire = kind.wire_fields().get(name)
@@ -358,8 +467,10 @@ PLACES: dict[int, Place] = {
         blank={"leader_epoch": -1, "end_offset": -1},
         reads=True,
     ),
+    ApiKey.ADD_PARTITIONS_TO_TXN: AddedPartitions(),
     ApiKey.ADD_OFFSETS_TO_TXN: Whole(),
     ApiKey.END_TXN: Whole(),
+    ApiKey.WRITE_TXN_MARKERS: Marked(),
     ApiKey.TXN_OFFSET_COMMIT: Partitions(_TOPICS, _TOPICS),
     ApiKey.DESCRIBE_CONFIGS: Whole(items={range(1 << 15): "results"}, reads=True),
     ApiKey.ALTER_CONFIGS: _CONFIGS,
@@ -372,4 +483,6 @@ PLACES: dict[int, Place] = {
     ApiKey.DESCRIBE_PRODUCERS: Partitions(
         asked=("topics", "name", "partition_indexes", ""), answered=_TOPICS, reads=True
     ),
+    ApiKey.DESCRIBE_TRANSACTIONS: Whole(items={range(1 << 15): "transaction_states"}, reads=True),
+    ApiKey.LIST_TRANSACTIONS: Whole(reads=True),
 }

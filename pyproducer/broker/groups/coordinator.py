@@ -29,24 +29,17 @@ from pyproducer.broker.groups.model import (
     SyncRequest,
     SyncResult,
 )
-from pyproducer.broker.groups.offsets import (
-    KeyValue,
-    Replay,
-    group_record,
-    offset_record,
-    partition_of,
-    snapshot,
-)
+from pyproducer.broker.groups.offsets import Replay, group_record, offset_record, snapshot
+from pyproducer.broker.groups.pending import Offsets, PendingOffsets
 from pyproducer.broker.groups.scheduler import Scheduler, Timer
 from pyproducer.broker.groups.state import EMPTY
 from pyproducer.broker.groups.store import OffsetsStore
 from pyproducer.broker.groups.subscription import CONSUMER_PROTOCOL_TYPE
+from pyproducer.broker.state_topic import KeyValue, Writer, partition_of
 from pyproducer.clock import Clock
 from pyproducer.errors import ProtocolError
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
-
-Offsets = dict[TopicPartition, CommittedOffset]
 
 # A partition is rewritten when it holds this many records, and this many times what is live.
 REWRITE_MIN_RECORDS = 10_000
@@ -56,6 +49,7 @@ REWRITE_RATIO = 4
 _REFUSALS: dict[int, ErrorCode] = {
     ErrorCode.MESSAGE_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
     ErrorCode.RECORD_LIST_TOO_LARGE: ErrorCode.UNKNOWN_SERVER_ERROR,
+    ErrorCode.INVALID_PRODUCER_EPOCH: ErrorCode.INVALID_PRODUCER_EPOCH,
 }
 
 logger = logging.getLogger(__name__)
@@ -92,6 +86,8 @@ class GroupCoordinator:
         self._new_id = new_id
         self._groups: dict[str, Group] = {}
         self._offsets: dict[str, Offsets] = {}
+        # Of each partition of the store; they become offsets when their transactions end.
+        self._pending = [PendingOffsets() for _ in range(store.partitions)]
         # Of each group what the store says, which during a rebalance is not what the group says.
         self._images: dict[str, GroupImage] = {}
         self._alarms: dict[str, _Alarm] = {}
@@ -120,6 +116,7 @@ class GroupCoordinator:
             self._records[partition] = len(records)
             replay.apply_all(records)
             self._offsets.update(replay.offsets)
+            self._pending[partition] = replay.pending
             self._images.update(replay.groups)
             for group_id in replay.group_ids:
                 image = replay.groups.get(group_id)
@@ -157,9 +154,13 @@ class GroupCoordinator:
         Groups whose partition could not be read are refused until the broker can read it: to
         take them for new would send their consumers back to the start.
         """
-        if partition_of(group_id, self._store.partitions) in self._lost:
+        if self.partition_of(group_id) in self._lost:
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         return None
+
+    def partition_of(self, group_id: str) -> int:
+        """Return the partition of the offsets topic that holds the group."""
+        return partition_of(group_id, self._store.partitions)
 
     # Membership.
 
@@ -221,24 +222,44 @@ class GroupCoordinator:
     # Offsets.
 
     def check_commit(
-        self, group_id: str, member_id: str, instance_id: str | None, generation: int
+        self,
+        group_id: str,
+        member_id: str,
+        instance_id: str | None,
+        generation: int,
+        *,
+        transactional: bool = False,
     ) -> ErrorCode:
-        """Tell whether this member, or nobody in particular, may commit to the group now."""
+        """Tell whether this member, or nobody in particular, may commit to the group now.
+
+        Inside a transaction nobody in particular may also commit to a group that has members:
+        that is how producers did it before they named the member (KIP-447).
+        """
         refusal = self.refusal(group_id)
         if refusal is not None:
             return refusal
+        anonymous = generation < 0 and not member_id and instance_id is None
+        if transactional and anonymous:
+            return ErrorCode.NONE
         group = self._groups.get(group_id)
         if group is None:
             # A commit without a generation makes the group; a member must have joined one.
             return ErrorCode.NONE if generation < 0 else ErrorCode.ILLEGAL_GENERATION
-        return group.check_commit(member_id, instance_id, generation, self._clock.monotonic())
+        error = group.check_commit(member_id, instance_id, generation, self._clock.monotonic())
+        if transactional and error is ErrorCode.REBALANCE_IN_PROGRESS:
+            return ErrorCode.NONE
+        return error
 
     def commit(
-        self, group_id: str, offsets: Mapping[TopicPartition, CommittedOffset]
+        self,
+        group_id: str,
+        offsets: Mapping[TopicPartition, CommittedOffset],
+        writer: Writer | None = None,
     ) -> dict[TopicPartition, ErrorCode]:
         """Store offsets, those with too long a note excepted; call `check_commit` before.
 
         An offset that is answered with NONE is in the store; all of one call get there or none.
+        With a `writer` they are the group's once its transaction is committed.
         """
         answers: dict[TopicPartition, ErrorCode] = {}
         accepted: Offsets = {}
@@ -249,20 +270,35 @@ class GroupCoordinator:
                 accepted[partition] = committed
         if accepted:
             records = [offset_record(group_id, *item) for item in accepted.items()]
-            error = self._write(group_id, records)
+            error = self._write(group_id, records, writer)
             if error is ErrorCode.UNKNOWN_SERVER_ERROR:
                 error = ErrorCode.INVALID_COMMIT_OFFSET_SIZE
             answers.update(dict.fromkeys(accepted, error))
             if error is ErrorCode.NONE:
-                self._offsets.setdefault(group_id, {}).update(accepted)
-                if group_id not in self._groups:
-                    self._groups[group_id] = self._new_group(group_id)
-                self._rewrite_if_worth_it(group_id)
+                self._committed(group_id, accepted, writer)
         return answers
 
     def offsets(self, group_id: str) -> Mapping[TopicPartition, CommittedOffset]:
         """Return what the group has committed; nothing for a group that nobody knows."""
         return self._offsets.get(group_id, {})
+
+    def undecided(self, group_id: str) -> frozenset[TopicPartition]:
+        """Return the partitions with an offset in a transaction that has not ended."""
+        return self._pending[self.partition_of(group_id)].of_group(group_id)
+
+    def end_transaction(self, partition: int, producer_id: int, *, commit: bool) -> None:
+        """Take over, or drop, what the producer wrote to a partition of the offsets topic.
+
+        Its marker is in the store before this is called.
+        """
+        pending = self._pending[partition]
+        if not commit:
+            pending.abort(producer_id)
+            return
+        for group_id, offsets in pending.commit(producer_id).items():
+            if offsets:
+                self._offsets.setdefault(group_id, {}).update(offsets)
+                self._rewrite_if_worth_it(group_id)
 
     # Administration.
 
@@ -323,8 +359,9 @@ class GroupCoordinator:
 
     def forget_topic(self, topic: str) -> None:
         """No group has an offset of that topic any more: a new one of its name starts over."""
-        for group_id, offsets in list(self._offsets.items()):
-            self._drop_offsets(group_id, [place for place in offsets if place.topic == topic])
+        for group_id in list(self._groups):
+            places = {*self.offsets(group_id), *self.undecided(group_id)}
+            self._drop_offsets(group_id, [place for place in places if place.topic == topic])
 
     def expire_offsets(self) -> None:
         """Drop what is past its retention, and groups that have neither members nor offsets.
@@ -343,7 +380,8 @@ class GroupCoordinator:
                 if self._expiry(group, committed) <= now_ms
             ]
             error = self._drop_offsets(group.group_id, expired)
-            if error is ErrorCode.NONE and not self._offsets.get(group.group_id):
+            in_use = self._offsets.get(group.group_id) or self.undecided(group.group_id)
+            if error is ErrorCode.NONE and not in_use:
                 self._bury(group)
 
     # Inside.
@@ -403,11 +441,24 @@ class GroupCoordinator:
         group.expire(self._clock.monotonic())
         self._settle(group)
 
-    def _write(self, group_id: str, records: Sequence[KeyValue]) -> ErrorCode:
+    def _committed(self, group_id: str, offsets: Offsets, writer: Writer | None = None) -> None:
+        pending = self._pending[self.partition_of(group_id)]
+        if writer is not None:
+            pending.add(writer.producer_id, group_id, offsets)
+        else:
+            pending.supersede(group_id, offsets)
+            self._offsets.setdefault(group_id, {}).update(offsets)
+        if group_id not in self._groups:
+            self._groups[group_id] = self._new_group(group_id)
+        self._rewrite_if_worth_it(group_id)
+
+    def _write(
+        self, group_id: str, records: Sequence[KeyValue], writer: Writer | None = None
+    ) -> ErrorCode:
         """Append records; on failure say so in terms that make every client try again."""
-        partition = partition_of(group_id, self._store.partitions)
+        partition = self.partition_of(group_id)
         try:
-            self._store.append(partition, records)
+            self._store.append(partition, records, writer)
         except Refused as refusal:
             logger.exception("group %r could not be stored", group_id)
             return _REFUSALS.get(refusal.code, ErrorCode.COORDINATOR_NOT_AVAILABLE)
@@ -416,15 +467,18 @@ class GroupCoordinator:
 
     def _drop_offsets(self, group_id: str, partitions: Sequence[TopicPartition]) -> ErrorCode:
         offsets = self._offsets.get(group_id, {})
-        known = [partition for partition in partitions if partition in offsets]
+        pending = self._pending[self.partition_of(group_id)]
+        undecided = pending.of_group(group_id)
+        known = [place for place in partitions if place in offsets or place in undecided]
         if not known:
             return ErrorCode.NONE
         error = self._write(
             group_id, [offset_record(group_id, partition, None) for partition in known]
         )
         if error is ErrorCode.NONE:
+            pending.supersede(group_id, known)
             for partition in known:
-                del offsets[partition]
+                offsets.pop(partition, None)
             if not offsets:
                 self._offsets.pop(group_id, None)
         return error
@@ -440,6 +494,7 @@ class GroupCoordinator:
         if error is ErrorCode.NONE:
             self._offsets.pop(group_id, None)
             self._images.pop(group_id, None)
+            self._pending[self.partition_of(group_id)].forget(group_id)
             del self._groups[group_id]
             group.die()
             self._settle(group)
@@ -460,13 +515,12 @@ class GroupCoordinator:
         the snapshot is behind the old records before these may go, and reading both gives the
         same state.
         """
-        partition = partition_of(group_id, self._store.partitions)
+        partition = self.partition_of(group_id)
         written = self._records[partition]
-        if written < REWRITE_MIN_RECORDS:
+        # What has not been decided is in no snapshot.
+        if written < REWRITE_MIN_RECORDS or self._pending[partition]:
             return
-        here = [
-            name for name in self._groups if partition_of(name, self._store.partitions) == partition
-        ]
+        here = [name for name in self._groups if self.partition_of(name) == partition]
         records = snapshot(
             {name: self._images[name] for name in here if name in self._images},
             {name: self._offsets[name] for name in here if name in self._offsets},

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from pyproducer.broker.groups.model import CommittedOffset, GroupImage, MemberImage
+from pyproducer.broker.groups.pending import Offsets, PendingOffsets
 from pyproducer.broker.groups.schema import (
     GroupMetadataKey,
     GroupMetadataValue,
     MemberMetadata,
     OffsetCommitKey,
     OffsetCommitValue,
-    pack,
-    unpack,
-    version_of,
 )
+from pyproducer.broker.state_topic import KeyValue, PendingKeyValue, StateEntry, TransactionEnd
+from pyproducer.broker.versioned import pack, unpack, version_of
 from pyproducer.errors import ProtocolError
 from pyproducer.model import TopicPartition
 
@@ -28,29 +27,6 @@ _EXPIRING_OFFSET_VERSION = 1
 _GROUP_VERSION = 3
 
 logger = logging.getLogger(__name__)
-
-
-class KeyValue(NamedTuple):
-    """One record to be written; without a value it is a tombstone."""
-
-    key: bytes
-    value: bytes | None
-
-
-def java_hash(text: str) -> int:
-    """Return what Java's `String.hashCode` returns: signed, over UTF-16 units."""
-    units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H")
-    value = 0
-    for unit in units:
-        value = (value * 31 + unit) & 0xFFFFFFFF
-    return value - (1 << 32) if value & 0x80000000 else value
-
-
-def partition_of(group_id: str, partitions: int) -> int:
-    """Return the partition of the offsets topic that holds a group, as Kafka computes it."""
-    hashed = java_hash(group_id)
-    # Java's abs has no positive counterpart of the smallest int; Kafka takes 0 for it.
-    return 0 if hashed == -(1 << 31) else abs(hashed) % partitions
 
 
 def offset_record(
@@ -107,23 +83,25 @@ class Replay:
     Attributes:
         groups: last image of each group that has one.
         offsets: committed offsets of each group that has any.
+        pending: offsets of transactions that have not ended.
     """
 
     def __init__(self) -> None:
         self.groups: dict[str, GroupImage] = {}
-        self.offsets: dict[str, dict[TopicPartition, CommittedOffset]] = {}
+        self.offsets: dict[str, Offsets] = {}
+        self.pending = PendingOffsets()
 
     @property
     def group_ids(self) -> frozenset[str]:
         """Every group that left anything."""
-        return frozenset(self.groups) | frozenset(self.offsets)
+        return frozenset(self.groups) | frozenset(self.offsets) | self.pending.group_ids
 
     @property
     def live_records(self) -> int:
         """How many records it would take to say the same."""
         return len(self.groups) + sum(len(offsets) for offsets in self.offsets.values())
 
-    def apply_all(self, records: Iterable[KeyValue]) -> None:
+    def apply_all(self, records: Iterable[StateEntry]) -> None:
         """Apply records in order, passing over those that cannot be read.
 
         A record of a later Kafka, or a broken one, must not keep the others from loading.
@@ -134,41 +112,51 @@ class Replay:
             except ProtocolError as error:
                 logger.warning("passing over a record of %s: %s", OFFSETS_TOPIC, error)
 
-    def apply(self, record: KeyValue) -> None:
-        """Apply one record.
+    def apply(self, record: StateEntry) -> None:
+        """Apply one record, or the end of a transaction.
 
         Raises:
             ProtocolError: it is of no known kind or version.
         """
+        if isinstance(record, TransactionEnd):
+            self._end(record)
+            return
         version = version_of(record.key)
         if version in (0, 1):
-            self._apply_offset(unpack(OffsetCommitKey, record.key), record.value)
+            self._apply_offset(unpack(OffsetCommitKey, record.key), record)
         elif version == 2:
             self._apply_group(unpack(GroupMetadataKey, record.key), record.value)
         else:
             raise ProtocolError(f"its key has the unknown version {version}")
 
-    def _apply_offset(self, key: OffsetCommitKey, data: bytes | None) -> None:
-        partition = TopicPartition(key.topic, key.partition)
-        if data is None:
-            offsets = self.offsets.get(key.group)
-            if offsets is not None:
-                offsets.pop(partition, None)
-                if not offsets:
-                    del self.offsets[key.group]
+    def _end(self, end: TransactionEnd) -> None:
+        if not end.commit:
+            self.pending.abort(end.producer_id)
             return
-        value = unpack(OffsetCommitValue, data)
-        self.offsets.setdefault(key.group, {})[partition] = CommittedOffset(
-            offset=value.offset,
-            leader_epoch=value.leader_epoch,
-            metadata=value.metadata,
-            commit_timestamp_ms=value.commit_timestamp,
-            expire_timestamp_ms=value.expire_timestamp,
-        )
+        for group_id, offsets in self.pending.commit(end.producer_id).items():
+            self.offsets.setdefault(group_id, {}).update(offsets)
+
+    def _apply_offset(self, key: OffsetCommitKey, record: KeyValue | PendingKeyValue) -> None:
+        partition = TopicPartition(key.topic, key.partition)
+        committed = None if record.value is None else _committed(record.value)
+        if isinstance(record, PendingKeyValue):
+            if committed is not None:
+                self.pending.add(record.producer_id, key.group, {partition: committed})
+            return
+        self.pending.supersede(key.group, [partition])
+        if committed is not None:
+            self.offsets.setdefault(key.group, {})[partition] = committed
+            return
+        offsets = self.offsets.get(key.group)
+        if offsets is not None:
+            offsets.pop(partition, None)
+            if not offsets:
+                del self.offsets[key.group]
 
     def _apply_group(self, key: GroupMetadataKey, data: bytes | None) -> None:
         if data is None:
             self.groups.pop(key.group, None)
+            self.pending.forget(key.group)
             return
         value = unpack(GroupMetadataValue, data)
         self.groups[key.group] = GroupImage(
@@ -191,6 +179,17 @@ class Replay:
                 for member in value.members
             ),
         )
+
+
+def _committed(data: bytes) -> CommittedOffset:
+    value = unpack(OffsetCommitValue, data)
+    return CommittedOffset(
+        offset=value.offset,
+        leader_epoch=value.leader_epoch,
+        metadata=value.metadata,
+        commit_timestamp_ms=value.commit_timestamp,
+        expire_timestamp_ms=value.expire_timestamp,
+    )
 
 
 def snapshot(

@@ -6,13 +6,10 @@ version of a key also tells its kind: 0 and 1 are offsets, 2 is group metadata.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 from uuid import UUID
 
-from pyproducer.errors import ProtocolError, UnsupportedVersion
-from pyproducer.model import Buffer
 from pyproducer.protocol.primitives import (
     BYTES,
     INT32,
@@ -23,10 +20,6 @@ from pyproducer.protocol.primitives import (
     Array,
 )
 from pyproducer.protocol.schema import Message, Struct, wire
-
-_VERSION = struct.Struct(">h")
-
-M = TypeVar("M", bound=Message)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,33 +85,3 @@ class GroupMetadataValue(Message):
     leader: str | None = wire(STRING, nullable=0, default=None)
     current_state_timestamp: int = wire(INT64, since=2, ignorable=True, default=-1)
     members: list[MemberMetadata] = wire(Array(MemberMetadata))  # noqa: RUF009
-
-
-def pack(message: Message, version: int) -> bytes:
-    """Return `message` with its version in front."""
-    return b"".join([_VERSION.pack(version), *message.encode(version)])
-
-
-def version_of(data: Buffer) -> int:
-    """Return the version that `data` starts with.
-
-    Raises:
-        ProtocolError: there are not even two bytes.
-    """
-    if len(data) < _VERSION.size:
-        raise ProtocolError("a stored group record ends before its version")
-    version: int = _VERSION.unpack_from(data)[0]
-    return version
-
-
-def unpack(kind: type[M], data: Buffer) -> M:
-    """Return the message of that kind behind the version in front.
-
-    Raises:
-        ProtocolError: the bytes are not such a message, or of a version not known here.
-    """
-    version = version_of(data)
-    try:
-        return kind.decode(memoryview(data)[_VERSION.size :], version)
-    except UnsupportedVersion as error:
-        raise ProtocolError(f"stored {kind.__name__} of unknown version {version}") from error

@@ -8,7 +8,7 @@ from pyproducer.broker.groups.config import GroupConfig
 from pyproducer.broker.groups.coordinator import GroupCoordinator
 from pyproducer.broker.groups.offsets import OFFSETS_TOPIC
 from pyproducer.broker.groups.scheduler import Scheduler
-from pyproducer.broker.groups.store import LogStore
+from pyproducer.broker.state_topic import StateTopic
 from pyproducer.broker.topics import TopicSpec
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ def open_groups(node: Node, scheduler: Scheduler) -> GroupCoordinator:
     def create() -> None:
         node.create_topics([TopicSpec(OFFSETS_TOPIC, partitions, _TOPIC_CONFIGS)])
 
-    store = LogStore(
-        partitions, lambda index: node.partition(OFFSETS_TOPIC, index), create, node.clock
+    store = StateTopic(
+        OFFSETS_TOPIC,
+        partitions,
+        lambda index: node.partition(OFFSETS_TOPIC, index),
+        create,
+        node.clock,
     )
     coordinator = GroupCoordinator(config, store, node.clock, scheduler)
     coordinator.start()

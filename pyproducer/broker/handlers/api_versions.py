@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.protocol.error_codes import ErrorCode
-from pyproducer.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from pyproducer.protocol.messages.api_versions import (
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    FinalizedFeatureKey,
+    SupportedFeatureKey,
+)
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
 _NAMED_SINCE = 3
+#: Clients of version 3 take a feature that starts at 0 for a broken answer (KAFKA-17011).
+_ZERO_SINCE = 4
+#: 2: the end of a transaction gives its producer a new epoch, and Produce adds partitions to it by
+#: itself (KIP-890). Clients that know less may do as before.
+_FEATURES = {"transaction.version": 2}
 _LEGAL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
@@ -21,8 +31,8 @@ async def handle(
 ) -> ApiVersionsResponse:
     """Answers with every API's versions; notes who the client is.
 
-    No features are reported: all of Kafka's that a client acts on (`transaction.version`,
-    `group.version`) name things that this broker does not have.
+    Of Kafka's features that a client acts on there is `transaction.version`; `group.version`
+    names what this broker does not have.
     """
     if context.api_version >= _NAMED_SINCE:
         name, version = request.client_software_name, request.client_software_version
@@ -30,7 +40,16 @@ async def handle(
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         context.connection.software_name = name
         context.connection.software_version = version
-    return ApiVersionsResponse(
-        api_keys=node.api_ranges(),
-        finalized_features_epoch=0 if context.api_version >= _NAMED_SINCE else -1,
-    )
+    response = ApiVersionsResponse(api_keys=node.api_ranges())
+    if context.api_version >= _NAMED_SINCE:
+        response.finalized_features_epoch = 0
+        response.finalized_features = [
+            FinalizedFeatureKey(name=name, max_version_level=level, min_version_level=level)
+            for name, level in _FEATURES.items()
+        ]
+    if context.api_version >= _ZERO_SINCE:
+        response.supported_features = [
+            SupportedFeatureKey(name=name, min_version=0, max_version=level)
+            for name, level in _FEATURES.items()
+        ]
+    return response

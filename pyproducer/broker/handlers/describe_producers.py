@@ -39,7 +39,10 @@ async def handle(
                     producer_epoch=one.epoch,
                     last_sequence=one.last_sequence,
                     last_timestamp=one.last_timestamp,
-                    coordinator_epoch=-1,
+                    coordinator_epoch=one.coordinator_epoch,
+                    current_txn_start_offset=(
+                        -1 if one.txn_first_offset is None else one.txn_first_offset
+                    ),
                 )
                 for one in partition.log.producers()
             ]

@@ -15,6 +15,7 @@ from pyproducer.broker.errors import Refused
 from pyproducer.broker.partition import Partition, Watch
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.fetch import (
+    AbortedTransaction,
     FetchableTopicResponse,
     FetchPartition,
     FetchRequest,
@@ -75,7 +76,7 @@ def _read(node: Node, request: FetchRequest, version: int) -> _Reading:
         for part in wanted.partitions:
             data = PartitionData(
                 partition_index=part.partition,
-                # Null for readers that take everything, as in Kafka; no transactions, none aborted.
+                # Null for readers that take everything, as in Kafka.
                 aborted_transactions=[] if committed else None,
                 # Not null: librdkafka refuses a records length of -1.
                 records=b"",
@@ -83,14 +84,19 @@ def _read(node: Node, request: FetchRequest, version: int) -> _Reading:
             answered.partitions.append(data)
             try:
                 partition = _find(node, wanted, part, version)
-                records = _records(partition, part, room, first=reading.size == 0)
+                stable = partition.last_stable_offset
+                limit = stable if committed else partition.high_watermark
+                records = _records(partition, part, room, limit, first=reading.size == 0)
+                if committed:
+                    data.aborted_transactions = _aborted(partition, part.fetch_offset, records)
             except Refused as refused:
                 reading.failed = True
                 data.error_code, data.high_watermark = refused.code, -1
                 continue
             reading.partitions.append(partition)
             data.records = records
-            data.high_watermark = data.last_stable_offset = partition.high_watermark
+            data.high_watermark = partition.high_watermark
+            data.last_stable_offset = stable
             data.log_start_offset = partition.log_start_offset
             reading.size += len(records)
             room -= len(records)
@@ -112,7 +118,9 @@ def _find(node: Node, wanted: FetchTopic, part: FetchPartition, version: int) ->
     return partition
 
 
-def _records(partition: Partition, part: FetchPartition, room: int, *, first: bool) -> bytes:
+def _records(
+    partition: Partition, part: FetchPartition, room: int, max_offset: int, *, first: bool
+) -> bytes:
     offset = part.fetch_offset
     if not partition.log_start_offset <= offset <= partition.log_end_offset:
         raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE)
@@ -122,9 +130,17 @@ def _records(partition: Partition, part: FetchPartition, room: int, *, first: bo
     # Only the first partition with data may exceed the limits, by the rest of one batch, so
     # that a batch larger than any limit is still read by somebody.
     try:
-        return partition.log.read(offset, max(limit, 0), min_one_batch=first)
+        return partition.log.read(offset, max(limit, 0), max_offset=max_offset, min_one_batch=first)
     except OSError as error:
         raise Refused(ErrorCode.KAFKA_STORAGE_ERROR) from error
+
+
+def _aborted(partition: Partition, offset: int, records: bytes) -> list[AbortedTransaction]:
+    """The aborted transactions of which there is anything in the records that were read."""
+    return [
+        AbortedTransaction(producer_id=one.producer_id, first_offset=one.first_offset)
+        for one in partition.log.aborted_transactions(offset, records)
+    ]
 
 
 def _count(node: Node, reading: _Reading) -> None:

@@ -1,8 +1,6 @@
-"""FindCoordinator, versions 0 to 5: which broker looks after a group. From 4 on, several at once.
+"""FindCoordinator, versions 0 to 5: which broker looks after a group or a transactional id.
 
-There is one broker, so it is this one. There are no transactions yet: a transactional id gets
-TRANSACTIONAL_ID_AUTHORIZATION_FAILED with a message that says why. It is the one code that all
-clients take as final; librdkafka answers any other by asking again until it times out.
+From 4 on, several at once. There is one broker, so it is this one, for transactional ids as well.
 """
 
 from __future__ import annotations
@@ -20,8 +18,8 @@ if TYPE_CHECKING:
     from pyproducer.broker.context import RequestContext
     from pyproducer.broker.node import Node
 
-_GROUP = 0
-_TRANSACTION = 1
+#: Groups and transactional ids.
+_KNOWN_TYPES = frozenset({0, 1})
 _BATCHED_SINCE = 4
 
 
@@ -44,7 +42,7 @@ async def handle(
 
 
 def _find(node: Node, key_type: int, key: str) -> Coordinator:
-    if key_type == _GROUP:
+    if key_type in _KNOWN_TYPES:
         return Coordinator(
             key=key,
             node_id=node.node_id,
@@ -52,10 +50,10 @@ def _find(node: Node, key_type: int, key: str) -> Coordinator:
             port=node.advertised_port,
             error_code=ErrorCode.NONE,
         )
-    if key_type == _TRANSACTION:
-        error = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-        message = "this broker has no transactions"
-    else:
-        error = ErrorCode.INVALID_REQUEST
-        message = f"key type {key_type} is neither 0 (group) nor 1 (transaction)"
-    return Coordinator(key=key, node_id=-1, port=-1, error_code=error, error_message=message)
+    return Coordinator(
+        key=key,
+        node_id=-1,
+        port=-1,
+        error_code=ErrorCode.INVALID_REQUEST,
+        error_message=f"key type {key_type} is neither 0 (group) nor 1 (transaction)",
+    )

@@ -1,8 +1,8 @@
-"""InitProducerId: an identity for idempotent producers.
+"""InitProducerId, versions 0 to 5: an identity for idempotent and transactional producers.
 
-Transactions do not exist here yet. A request with a transactional id gets
-TRANSACTIONAL_ID_AUTHORIZATION_FAILED: of the codes the protocol has for this API it is the one that
-clients take as final. COORDINATOR_NOT_AVAILABLE would be retried for as long as they live.
+Version 3 brings what the producer was before (KIP-360), 4 knows PRODUCER_FENCED (KIP-588), 5 the
+errors of KIP-890. The answer to a transactional producer comes once everybody before it is shut
+out and what they left open is aborted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
+from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers.transaction_errors import as_told
+from pyproducer.broker.transactions.transaction import Identity
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
@@ -22,29 +25,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_FENCED_SINCE = 4
+
 
 async def handle(
     node: Node, request: InitProducerIdRequest, context: RequestContext
 ) -> InitProducerIdResponse:
-    """Gives an id that nobody had before, with epoch 0."""
-    if request.transactional_id is not None:
-        if not request.transactional_id:
-            return _refused(ErrorCode.INVALID_REQUEST)
-        log.warning(
-            "%s asks for transactional id %r: this broker has no transactions",
-            context.client_id or "a client",
-            request.transactional_id,
-        )
-        return _refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    """Gives an id that nobody had before, or the next epoch of a transactional id's."""
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return _refused(ErrorCode.INVALID_REQUEST)
+    if request.transactional_id is None:
+        try:
+            given = node.producer_ids.take()
+        except OSError:
+            log.exception("cannot record a block of producer ids")
+            return _refused(ErrorCode.KAFKA_STORAGE_ERROR)
+        return InitProducerIdResponse(producer_id=given, producer_epoch=0)
+    if not request.transactional_id:
+        return _refused(ErrorCode.INVALID_REQUEST)
+    before = Identity(request.producer_id, request.producer_epoch)
     try:
-        given = node.producer_ids.take()
-    except OSError:
-        log.exception("cannot record a block of producer ids")
-        return _refused(ErrorCode.KAFKA_STORAGE_ERROR)
-    return InitProducerIdResponse(producer_id=given, producer_epoch=0)
+        identity = node.transactions.initialise(
+            request.transactional_id,
+            request.transaction_timeout_ms,
+            None if before.producer_id == -1 else before,
+        )
+    except Refused as refused:
+        return _refused(as_told(refused.code, context.api_version, fenced_since=_FENCED_SINCE))
+    return InitProducerIdResponse(producer_id=identity.producer_id, producer_epoch=identity.epoch)
 
 
-def _refused(code: ErrorCode) -> InitProducerIdResponse:
+def _refused(code: int) -> InitProducerIdResponse:
     return InitProducerIdResponse(error_code=code, producer_id=-1, producer_epoch=-1)

@@ -28,6 +28,7 @@ LATEST_TIERED = -5
 #: First version that may ask for each of the special timestamps.
 _SINCE = {LATEST: 1, EARLIEST: 1, MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9}
 _EPOCH_SINCE = 4
+_READ_COMMITTED = 1
 
 
 async def handle(
@@ -54,7 +55,14 @@ async def handle(
                 if partition is None:
                     raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
                 partition.check_epoch(part.current_leader_epoch)
-                answer.offset, answer.timestamp = _look_up(partition, part, context.api_version)
+                limit = (
+                    partition.last_stable_offset
+                    if request.isolation_level == _READ_COMMITTED
+                    else partition.high_watermark
+                )
+                answer.offset, answer.timestamp = _look_up(
+                    partition, part, context.api_version, limit
+                )
             except Refused as refused:
                 answer.error_code = refused.code
                 continue
@@ -63,14 +71,15 @@ async def handle(
     return response
 
 
-def _look_up(partition: Partition, part: ListOffsetsPartition, version: int) -> tuple[int, int]:
-    """The (offset, timestamp) that the request means; (-1, -1) if there is none."""
+def _look_up(
+    partition: Partition, part: ListOffsetsPartition, version: int, limit: int
+) -> tuple[int, int]:
+    """The (offset, timestamp) that the request means; (-1, -1) if there is none below `limit`."""
     timestamp = part.timestamp
     if timestamp < 0 and version < _SINCE.get(timestamp, 1 << 15):
         raise Refused(ErrorCode.UNSUPPORTED_VERSION)
     if timestamp == LATEST:
-        # Without transactions the last stable offset is the high watermark.
-        return partition.high_watermark, -1
+        return limit, -1
     if timestamp in {EARLIEST, EARLIEST_LOCAL}:
         return partition.log_start_offset, -1
     if timestamp == LATEST_TIERED:
@@ -79,4 +88,4 @@ def _look_up(partition: Partition, part: ListOffsetsPartition, version: int) -> 
         found = partition.log.max_timestamp_offset()
     else:
         found = partition.log.offset_for_timestamp(timestamp)
-    return (found[0], found[1]) if found is not None else (-1, -1)
+    return (found[0], found[1]) if found is not None and found[0] < limit else (-1, -1)

@@ -1,8 +1,12 @@
 """Produce: batches into logs, each partition on its own.
 
-Served are versions 3 to 11 (record format 2, no transactions). The advertised minimum is 0,
-though 0 to 2 are refused like in Kafka 4: librdkafka before 2.11.1 takes a minimum above 0 as
-"no compression" and then silently sends none (KAFKA-18659).
+Served are versions 3 to 12 (record format 2). The advertised minimum is 0, though 0 to 2 are
+refused like in Kafka 4: librdkafka before 2.11.1 takes a minimum above 0 as "no compression" and
+then silently sends none (KAFKA-18659).
+
+A transactional batch is appended only to a partition that its producer's open transaction has, so
+that one that comes late cannot stay open for ever. From version 12 on Produce adds the partition
+by itself (KIP-890).
 """
 
 from __future__ import annotations
@@ -12,7 +16,10 @@ from typing import TYPE_CHECKING, cast
 
 from pyproducer.broker.context import CloseConnection, RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers.transaction_errors import as_told
 from pyproducer.broker.topics import INTERNAL_TOPICS
+from pyproducer.broker.transactions.transaction import Identity
+from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.produce import (
     BatchIndexAndErrorMessage,
@@ -22,7 +29,13 @@ from pyproducer.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceResponse,
 )
-from pyproducer.records.batch import ATTRIBUTES_POSITION, TRANSACTIONAL_BIT
+from pyproducer.records.batch import (
+    ATTRIBUTES_POSITION,
+    HEADER_SIZE,
+    TRANSACTIONAL_BIT,
+    BatchHeader,
+    read_header,
+)
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
@@ -30,6 +43,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ACKS = frozenset({-1, 0, 1})
+_ABORTABLE_SINCE = 11
+_ADDS_SINCE = 12
+#: What may be over when the client asks again.
+_PASSING = frozenset({ErrorCode.CONCURRENT_TRANSACTIONS, ErrorCode.COORDINATOR_NOT_AVAILABLE})
 
 
 async def handle(
@@ -42,23 +59,16 @@ async def handle(
     """
     response = ProduceResponse()
     failure: Refused | None = None
-    unnamed = request.transactional_id is None and _has_transactional(request)
+    refusal = _refusal_of_all(request)
     for data in request.topic_data:
         answered = TopicProduceResponse(name=data.name)
         response.responses.append(answered)
         for part in data.partition_data:
             try:
-                if unnamed:
-                    raise Refused(
-                        ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-                        "the request has transactional records and no transactional id",
-                    )
-                if request.acks not in _ACKS:
-                    raise Refused(
-                        ErrorCode.INVALID_REQUIRED_ACKS, f"acks={request.acks} is none of 0, 1, -1"
-                    )
+                if refusal is not None:
+                    raise refusal
                 answered.partition_responses.append(
-                    _append(node, data.name, part, context.api_version)
+                    _append(node, request, data.name, part, context)
                 )
             except Refused as refused:
                 failure = refused
@@ -71,30 +81,79 @@ async def handle(
     return None
 
 
-def _has_transactional(request: ProduceRequest) -> bool:
-    for topic in request.topic_data:
-        for part in topic.partition_data:
-            records = cast("memoryview | None", part.records)
-            if records is None or len(records) <= ATTRIBUTES_POSITION + 1:
-                continue
-            # The attributes' low byte; what else is wrong with the batch is found later.
-            if records[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT:
-                return True
-    return False
+def _refusal_of_all(request: ProduceRequest) -> Refused | None:
+    """Why nothing of the request is appended, or None."""
+    producers = {
+        header.producer_id
+        for topic in request.topic_data
+        for part in topic.partition_data
+        if (header := _transactional_header(part)) is not None
+    }
+    if producers and request.transactional_id is None:
+        return Refused(
+            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            "the request has transactional records and no transactional id",
+        )
+    if len(producers) > 1:
+        return Refused(
+            ErrorCode.INVALID_PRODUCER_ID_MAPPING,
+            f"the transactional records are of several producers: {sorted(producers)}",
+        )
+    if request.acks not in _ACKS:
+        return Refused(ErrorCode.INVALID_REQUIRED_ACKS, f"acks={request.acks} is none of 0, 1, -1")
+    return None
+
+
+def _transactional_header(part: PartitionProduceData) -> BatchHeader | None:
+    """The header of a transactional batch; what else is wrong with it is found later."""
+    records = cast("memoryview | None", part.records)
+    if records is None or len(records) < HEADER_SIZE:
+        return None
+    # The attributes' low byte: most batches are not, and need not be looked at twice.
+    if not records[ATTRIBUTES_POSITION + 1] & TRANSACTIONAL_BIT:
+        return None
+    return read_header(records)
+
+
+def _admit(
+    node: Node, transactional_id: str, header: BatchHeader, place: TopicPartition, version: int
+) -> None:
+    """Returns if the batch belongs to an open transaction of its producer (KIP-890)."""
+    holder = Identity(header.producer_id, header.producer_epoch)
+    adds = version >= _ADDS_SINCE
+    try:
+        if adds:
+            node.transactions.add(transactional_id, holder, [place], version=2)
+        elif node.config.flag("transaction.partition.verification.enable"):
+            node.transactions.verify(transactional_id, holder, place)
+    except Refused as refused:
+        code = as_told(refused.code, version, abortable_since=_ABORTABLE_SINCE)
+        if code in _PASSING and not (adds and code == ErrorCode.CONCURRENT_TRANSACTIONS):
+            # Retriable for every client, and none refreshes its metadata for it.
+            code = ErrorCode.NOT_ENOUGH_REPLICAS
+        raise Refused(code, refused.message) from refused
 
 
 def _append(
-    node: Node, topic: str, part: PartitionProduceData, version: int
+    node: Node,
+    request: ProduceRequest,
+    topic: str,
+    part: PartitionProduceData,
+    context: RequestContext,
 ) -> PartitionProduceResponse:
     partition = node.led_partition(topic, part.index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no {topic}-{part.index}")
     if topic in INTERNAL_TOPICS:
         raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is written by the broker alone")
+    header = _transactional_header(part)
+    if header is not None and request.transactional_id is not None:
+        place = TopicPartition(topic, part.index)
+        _admit(node, request.transactional_id, header, place, context.api_version)
     try:
         # Decoded records are one view of the request's frame, which the log writes from.
         records = cast("memoryview | None", part.records)
-        result = partition.append(records, request_version=version)
+        result = partition.append(records, request_version=context.api_version)
     except OSError as error:
         log.exception("cannot write to %s-%d", topic, part.index)
         raise Refused(

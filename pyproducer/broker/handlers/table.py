@@ -6,6 +6,8 @@ A new API is one module and one row here.
 from __future__ import annotations
 
 from pyproducer.broker.handlers import (
+    add_offsets_to_txn,
+    add_partitions_to_txn,
     alter_configs,
     api_versions,
     create_partitions,
@@ -18,6 +20,8 @@ from pyproducer.broker.handlers import (
     describe_groups,
     describe_log_dirs,
     describe_producers,
+    describe_transactions,
+    end_txn,
     fetch,
     find_coordinator,
     heartbeat,
@@ -27,6 +31,7 @@ from pyproducer.broker.handlers import (
     leave_group,
     list_groups,
     list_offsets,
+    list_transactions,
     metadata,
     offset_commit,
     offset_delete,
@@ -35,12 +40,14 @@ from pyproducer.broker.handlers import (
     produce,
     sasl_handshake,
     sync_group,
+    txn_offset_commit,
+    write_txn_markers,
 )
 from pyproducer.broker.handlers.route import Route
 from pyproducer.protocol.api import ApiKey
 
 ROUTES: tuple[Route, ...] = (
-    Route(ApiKey.PRODUCE, 3, 11, produce.handle, advertised_min=0),
+    Route(ApiKey.PRODUCE, 3, 12, produce.handle, advertised_min=0),
     Route(ApiKey.FETCH, 4, 16, fetch.handle),
     Route(ApiKey.LIST_OFFSETS, 1, 10, list_offsets.handle),
     Route(ApiKey.METADATA, 0, 13, metadata.handle),
@@ -60,6 +67,11 @@ ROUTES: tuple[Route, ...] = (
     Route(ApiKey.DELETE_RECORDS, 0, 2, delete_records.handle),
     Route(ApiKey.INIT_PRODUCER_ID, 0, 5, init_producer_id.handle),
     Route(ApiKey.OFFSET_FOR_LEADER_EPOCH, 2, 4, offset_for_leader_epoch.handle),
+    Route(ApiKey.ADD_PARTITIONS_TO_TXN, 0, 5, add_partitions_to_txn.handle),
+    Route(ApiKey.ADD_OFFSETS_TO_TXN, 0, 4, add_offsets_to_txn.handle),
+    Route(ApiKey.END_TXN, 0, 5, end_txn.handle),
+    Route(ApiKey.WRITE_TXN_MARKERS, 1, 1, write_txn_markers.handle),
+    Route(ApiKey.TXN_OFFSET_COMMIT, 0, 5, txn_offset_commit.handle),
     Route(ApiKey.DESCRIBE_CONFIGS, 0, 4, describe_configs.handle),
     Route(ApiKey.ALTER_CONFIGS, 0, 2, alter_configs.handle),
     Route(ApiKey.DESCRIBE_LOG_DIRS, 1, 4, describe_log_dirs.handle),
@@ -69,4 +81,6 @@ ROUTES: tuple[Route, ...] = (
     Route(ApiKey.OFFSET_DELETE, 0, 0, offset_delete.handle),
     Route(ApiKey.DESCRIBE_CLUSTER, 0, 1, describe_cluster.handle),
     Route(ApiKey.DESCRIBE_PRODUCERS, 0, 0, describe_producers.handle),
+    Route(ApiKey.DESCRIBE_TRANSACTIONS, 0, 0, describe_transactions.handle),
+    Route(ApiKey.LIST_TRANSACTIONS, 0, 1, list_transactions.handle),
 )

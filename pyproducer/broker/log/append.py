@@ -5,8 +5,10 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
+from pyproducer.broker.log.config import LogConfig
+from pyproducer.broker.log.producer_state import BatchMeta
 from pyproducer.broker.log.validation import ValidBatch
-from pyproducer.model import Buffer
+from pyproducer.model import Buffer, TimestampType
 
 __all__ = ["AppendResult", "stored_buffers"]
 
@@ -31,6 +33,18 @@ class AppendResult(NamedTuple):
     log_append_time_ms: int
     log_start_offset: int
     duplicate: bool
+
+    @classmethod
+    def repeated(cls, batch: BatchMeta, config: LogConfig, log_start_offset: int) -> AppendResult:
+        """The answer for a batch that is in the log already."""
+        by_broker = config.message_timestamp_type is TimestampType.LOG_APPEND_TIME
+        return cls(
+            batch.first_offset,
+            batch.last_offset,
+            batch.timestamp if by_broker else -1,
+            log_start_offset,
+            duplicate=True,
+        )
 
 
 def stored_buffers(batch: ValidBatch, base_offset: int, leader_epoch: int) -> list[Buffer]:

@@ -22,6 +22,7 @@ __all__ = [
     "RealFileSystem",
     "TornWriteError",
     "append_all",
+    "numbered",
     "read_file",
     "replace_file",
 ]
@@ -284,3 +285,9 @@ def read_file(fs: FileSystem, path: Path) -> bytes | None:
         return file.pread(file.size(), 0)
     finally:
         file.close()
+
+
+def numbered(fs: FileSystem, directory: Path, suffix: str) -> list[int]:
+    """Offsets in the names of the files of one kind, ascending."""
+    names = map(Path, fs.listdir(directory))
+    return sorted(int(name.stem) for name in names if name.suffix == suffix and name.stem.isdigit())

@@ -38,10 +38,12 @@ class FlushTicket:
             for segment in segments:
                 segment.offset_index.write_behind()
                 segment.time_index.write_behind()
+                segment.aborted.write_behind()
+                suffixes = [".log", ".index", ".timeindex"]
+                if len(segment.aborted):
+                    suffixes.append(".txnindex")
                 # Handles of our own: the writer may roll, close or delete the segment's.
-                self._files.extend(
-                    fs.open(segment.path(suffix)) for suffix in (".log", ".index", ".timeindex")
-                )
+                self._files.extend(fs.open(segment.path(suffix)) for suffix in suffixes)
         except OSError:
             self.close()
             raise

@@ -21,19 +21,24 @@ from pathlib import Path
 
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.log import recovery, retention
+from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.append import AppendResult, stored_buffers
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.epochs import EpochEnd, LeaderEpochs
-from pyproducer.broker.log.filesystem import FileSystem, TornWriteError, replace_file
+from pyproducer.broker.log.filesystem import FileSystem
 from pyproducer.broker.log.flushing import FlushTicket
+from pyproducer.broker.log.health import LogHealth
+from pyproducer.broker.log.index import CorruptIndexError
 from pyproducer.broker.log.lookup import FoundOffset
-from pyproducer.broker.log.producer_state import ProducerEntry, ProducerStates
-from pyproducer.broker.log.segment import Segment, file_name
+from pyproducer.broker.log.markers import marker_batch
+from pyproducer.broker.log.producer_state import EndMarker, ProducerEntry, ProducerStates
+from pyproducer.broker.log.segment import Segment
 from pyproducer.broker.log.segment_list import SegmentList
+from pyproducer.broker.log.snapshots import drop_strays, take_snapshot
 from pyproducer.broker.log.validation import ValidBatch, validate
 from pyproducer.clock import Clock
 from pyproducer.errors import CorruptRecord
-from pyproducer.model import Buffer, TimestampType, TopicPartition
+from pyproducer.model import Buffer, TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 
 __all__ = ["AppendResult", "FlushTicket", "FoundOffset", "PartitionLog"]
@@ -53,7 +58,6 @@ class PartitionLog:
         log_start_offset: Oldest offset that may be read.
         high_watermark: Offset up to which consumers read.
         recovery_point: Everything below it was forced to disk.
-        failure: The error that took the log offline, or None.
     """
 
     def __init__(
@@ -72,14 +76,13 @@ class PartitionLog:
         self.log_start_offset = 0
         self.high_watermark = 0
         self.recovery_point = 0
-        self.failure: OSError | None = None
         self._clock = clock
         self._fs = fs
+        self._health = LogHealth(topic_partition)
         self._segments = SegmentList([])
         self._producers = ProducerStates(lambda: self.config)
         self._epochs = LeaderEpochs(fs, directory / "leader-epoch-checkpoint")
         self._flushed_ms = clock.wall_ms()
-        self._closed = False
 
     @classmethod
     def open(
@@ -144,7 +147,10 @@ class PartitionLog:
     def last_stable_offset(self) -> int:
         """Offset below which no transaction is open, at most the high watermark."""
         first_open = self._producers.first_open_offset
-        return self.high_watermark if first_open is None else min(first_open, self.high_watermark)
+        if first_open is None:
+            return self.high_watermark
+        # DeleteRecords may have passed the start of an open transaction.
+        return min(max(first_open, self.log_start_offset), self.high_watermark)
 
     @property
     def size(self) -> int:
@@ -162,9 +168,14 @@ class PartitionLog:
         return self._epochs.latest
 
     @property
+    def failure(self) -> OSError | None:
+        """The error that took the log offline, or None."""
+        return self._health.failure
+
+    @property
     def online(self) -> bool:
         """Whether the log takes appends."""
-        return self.failure is None and not self._closed
+        return self.failure is None and not self._health.closed
 
     def producers(self) -> list[ProducerEntry]:
         """What is known of each producer; the entries stay the log's own."""
@@ -195,54 +206,79 @@ class PartitionLog:
             Refused: the producer's epoch or sequence is wrong, or the disk failed
                 (KAFKA_STORAGE_ERROR). The log is as it was.
         """
-        self._require_online()
+        self._health.require_online()
         header = batch.header
         duplicate = self._producers.check(header)
         if duplicate is not None:
-            by_broker = self.config.message_timestamp_type is TimestampType.LOG_APPEND_TIME
-            return AppendResult(
-                duplicate.first_offset,
-                duplicate.last_offset,
-                duplicate.timestamp if by_broker else -1,
-                self.log_start_offset,
-                duplicate=True,
-            )
+            return AppendResult.repeated(duplicate, self.config, self.log_start_offset)
         now_ms = self._clock.wall_ms()
-        active = self._segments.active
-        base_offset = active.next_offset
-        last_offset = base_offset + header.last_offset_delta
-        try:
-            if active.would_overflow(
-                self.config,
-                size=header.size,
-                last_offset=last_offset,
-                max_timestamp=header.max_timestamp,
-                now_ms=now_ms,
-            ):
-                active = self.roll()
-            self._epochs.assign(leader_epoch, base_offset)
-            active.append(
-                stored_buffers(batch, base_offset, leader_epoch),
-                last_offset=last_offset,
-                max_timestamp=header.max_timestamp,
-                index_interval=self.config.index_interval_bytes,
-            )
-        except OSError as error:
-            raise self._storage_error("append", error) from error
+        base_offset = self._write(batch, leader_epoch, now_ms)
         self._producers.update(
             header, base_offset=base_offset, timestamp=header.max_timestamp, now_ms=now_ms
         )
-        if self.sole_replica:
-            self.high_watermark = last_offset + 1
-        if last_offset + 1 - self.recovery_point >= self.config.flush_messages:
-            self.flush()
+        self._appended()
         return AppendResult(
             base_offset,
-            last_offset,
+            base_offset + header.last_offset_delta,
             batch.log_append_time_ms,
             self.log_start_offset,
             duplicate=False,
         )
+
+    def append_marker(
+        self, producer_id: int, epoch: int, marker: EndMarker, *, leader_epoch: int
+    ) -> int:
+        """The producer has no open transaction; what it wrote is as the marker says.
+
+        Where a transaction of this epoch was ended before and none is open nothing is written,
+        so that a coordinator may send its markers again.
+
+        Returns:
+            Size of the control batch that was written, 0 without one.
+
+        Raises:
+            Refused: INVALID_PRODUCER_EPOCH or TRANSACTION_COORDINATOR_FENCED: somebody newer
+                was here. KAFKA_STORAGE_ERROR. The log is as it was.
+        """
+        self._health.require_online()
+        if not self._producers.check_marker(producer_id, epoch, marker):
+            return 0
+        now_ms = self._clock.wall_ms()
+        batch = marker_batch(producer_id, epoch, marker, self.config, now_ms=now_ms)
+        offset = self._write(batch, leader_epoch, now_ms)
+        aborted = self._producers.end_transaction(
+            producer_id, epoch, marker, offset=offset, timestamp=now_ms, now_ms=now_ms
+        )
+        if aborted is not None:
+            self._segments.active.aborted.append(aborted)
+        self._appended()
+        return batch.header.size
+
+    def _write(self, batch: ValidBatch, leader_epoch: int, now_ms: int) -> int:
+        """The batch is at the end of the active segment; says what its first offset is."""
+        header = batch.header
+        active = self._segments.active
+        base_offset = active.next_offset
+        try:
+            if active.would_overflow(self.config, header, now_ms):
+                active = self.roll()
+            self._epochs.assign(leader_epoch, base_offset)
+            active.append(
+                stored_buffers(batch, base_offset, leader_epoch),
+                last_offset=base_offset + header.last_offset_delta,
+                max_timestamp=header.max_timestamp,
+                index_interval=self.config.index_interval_bytes,
+            )
+        except OSError as error:
+            raise self._health.storage_error("append", error) from error
+        return base_offset
+
+    def _appended(self) -> None:
+        end = self.log_end_offset
+        if self.sole_replica:
+            self.high_watermark = end
+        if end - self.recovery_point >= self.config.flush_messages:
+            self.flush()
 
     def become_leader(self, leader_epoch: int) -> None:
         """The epoch starts at the log's end, on disk before any batch of it.
@@ -250,11 +286,11 @@ class PartitionLog:
         Raises:
             Refused: KAFKA_STORAGE_ERROR.
         """
-        self._require_online()
+        self._health.require_online()
         try:
             self._epochs.assign(leader_epoch, self.log_end_offset)
         except OSError as error:
-            raise self._storage_error("record a leader epoch", error) from error
+            raise self._health.storage_error("record a leader epoch", error) from error
 
     def roll(self) -> Segment:
         """A new segment takes the appends; the state of the producers so far is on disk.
@@ -266,7 +302,7 @@ class PartitionLog:
         if not active.size:
             return active
         active.complete_indexes()
-        self._take_snapshot()
+        take_snapshot(self._fs, self.directory, self._producers, self.log_end_offset)
         segment = Segment(
             self._fs,
             self.directory,
@@ -283,23 +319,16 @@ class PartitionLog:
         self._segments.append(segment)
         return segment
 
-    def _take_snapshot(self) -> None:
-        name = file_name(self.log_end_offset, ".snapshot")
-        replace_file(self._fs, self.directory / name, self._producers.snapshot())
-
     def truncate_to(self, offset: int) -> bool:
-        """No record has that offset or a higher one; a batch across it goes as a whole.
+        """No record has that offset or a higher one; says whether anything was cut.
 
-        Leader epochs and producers are those of what remains, so that a batch that was cut
-        off is no duplicate any more.
-
-        Returns:
-            Whether anything was cut.
+        A batch across it goes as a whole. Leader epochs and producers are those of what
+        remains, so that a batch that was cut off is no duplicate any more.
 
         Raises:
             Refused: KAFKA_STORAGE_ERROR.
         """
-        self._require_online()
+        self._health.require_online()
         if offset >= self.log_end_offset:
             return False
         try:
@@ -315,8 +344,8 @@ class PartitionLog:
             )
         except OSError as error:
             # Half a truncation is a log that nobody asked for.
-            self.failure = error
-            raise self._storage_error("truncate", error) from error
+            self._health.failure = error
+            raise self._health.storage_error("truncate", error) from error
         self.recovery_point = min(self.recovery_point, end)
         self.high_watermark = min(self.high_watermark, end)
         self.log_start_offset = min(self.log_start_offset, end)
@@ -359,7 +388,18 @@ class PartitionLog:
         try:
             return self._segments.read(offset, max_bytes, limit=limit, at_least_one=min_one_batch)
         except (OSError, CorruptRecord) as error:
-            raise self._unreadable(error) from error
+            raise self._health.unreadable(error) from error
+
+    def aborted_transactions(self, offset: int, data: bytes) -> list[AbortedTransaction]:
+        """The aborted transactions with records in what :meth:`read` gave for ``offset``.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR or CORRUPT_MESSAGE.
+        """
+        try:
+            return self._segments.aborted(offset, data)
+        except (OSError, CorruptIndexError) as error:
+            raise self._health.unreadable(error) from error
 
     def offset_for_timestamp(
         self, timestamp: int, *, max_offset: int | None = None
@@ -377,7 +417,7 @@ class PartitionLog:
         try:
             found = self._segments.first_at_or_after(timestamp, self.log_start_offset)
         except (OSError, CorruptRecord) as error:
-            raise self._unreadable(error) from error
+            raise self._health.unreadable(error) from error
         return found if found is not None and found.offset < limit else None
 
     def max_timestamp_offset(self) -> FoundOffset | None:
@@ -389,7 +429,7 @@ class PartitionLog:
         try:
             return self._segments.youngest(self.log_start_offset)
         except (OSError, CorruptRecord) as error:
-            raise self._unreadable(error) from error
+            raise self._health.unreadable(error) from error
 
     def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
         """Where the newest epoch not above ``epoch`` ended; (-1, -1) where nobody knows."""
@@ -409,7 +449,7 @@ class PartitionLog:
             Refused: POLICY_VIOLATION unless ``delete`` is in cleanup.policy,
                 OFFSET_OUT_OF_RANGE above the high watermark, KAFKA_STORAGE_ERROR.
         """
-        self._require_online()
+        self._health.require_online()
         if "delete" not in self.config.cleanup_policy:
             raise Refused(
                 ErrorCode.POLICY_VIOLATION,
@@ -436,23 +476,20 @@ class PartitionLog:
         Raises:
             Refused: KAFKA_STORAGE_ERROR.
         """
-        self._require_online()
+        self._health.require_online()
         before = len(self._segments)
-        start = self.log_start_offset
-        if "delete" in self.config.cleanup_policy:
-            start = max(
-                start,
-                retention.start_by_time(
-                    self._segments, self.config, self.high_watermark, self._clock.wall_ms()
-                ),
-                retention.start_by_size(self._segments, self.config, self.high_watermark),
-            )
+        start = max(
+            self.log_start_offset,
+            retention.start_by_policy(
+                self._segments, self.config, self.high_watermark, self._clock.wall_ms()
+            ),
+        )
         try:
             if start > self._segments.active.base_offset and start == self.log_end_offset:
                 self.roll()
                 before = len(self._segments)
         except OSError as error:
-            raise self._storage_error("roll", error) from error
+            raise self._health.storage_error("roll", error) from error
         self._move_start(start)
         return before - len(self._segments)
 
@@ -466,7 +503,7 @@ class PartitionLog:
                 self._fs.remove(segment.path(".snapshot"))
             self._epochs.truncate_from_start(self.log_start_offset)
         except OSError as error:
-            raise self._storage_error("delete segments", error) from error
+            raise self._health.storage_error("delete segments", error) from error
 
     def expire_producers(self) -> int:
         """Producers idle for too long are forgotten; says how many."""
@@ -486,11 +523,11 @@ class PartitionLog:
         Raises:
             Refused: KAFKA_STORAGE_ERROR.
         """
-        self._require_online()
+        self._health.require_online()
         try:
             return FlushTicket(self._fs, self.directory, self._segments.since(self.recovery_point))
         except OSError as error:
-            raise self._storage_error("flush", error) from error
+            raise self._health.storage_error("flush", error) from error
 
     def end_flush(self, ticket: FlushTicket) -> None:
         """The recovery point is at the ticket's end, if its ``sync`` succeeded.
@@ -500,11 +537,11 @@ class PartitionLog:
                 which pages are on disk, and asking again would lie.
         """
         ticket.close()
-        if self._closed:
+        if self._health.closed:
             return
         if ticket.error is not None:
-            self.failure = ticket.error
-            raise self._storage_error("flush", ticket.error) from ticket.error
+            self._health.failure = ticket.error
+            raise self._health.storage_error("flush", ticket.error) from ticket.error
         if ticket.synced:
             self.recovery_point = max(
                 self.recovery_point, min(ticket.end_offset, self.log_end_offset)
@@ -537,59 +574,25 @@ class PartitionLog:
         Returns:
             Whether the next start may trust what it finds.
         """
-        if self._closed:
+        if self._health.closed:
             return self.failure is None
         clean = self.failure is None
         if clean:
             try:
                 self._segments.active.complete_indexes()
-                self._take_snapshot()
+                take_snapshot(self._fs, self.directory, self._producers, self.log_end_offset)
                 ticket = self.begin_flush()
                 ticket.sync()
                 self.end_flush(ticket)
-                self._drop_stray_snapshots()
+                drop_strays(self._fs, self.directory, self.segment_base_offsets)
             except (OSError, Refused) as error:
                 _log.error("%s was not closed cleanly: %s", self.topic_partition, error)
                 clean = False
-        self._closed = True
+        self._health.closed = True
         self._segments.close()
         return clean
 
     def abandon(self) -> None:
         """The files are released and nothing is written: the directory is to be deleted."""
-        self._closed = True
+        self._health.closed = True
         self._segments.close()
-
-    def _drop_stray_snapshots(self) -> None:
-        """Snapshots are kept where a segment starts, and the newest."""
-        bases = set(self.segment_base_offsets)
-        for offset in recovery.numbered(self._fs, self.directory, ".snapshot")[:-1]:
-            if offset not in bases:
-                name = file_name(offset, ".snapshot")
-                self._fs.remove(self.directory / name)
-
-    # When the disk fails.
-
-    def _require_online(self) -> None:
-        if self._closed:
-            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"{self.topic_partition} is closed")
-        if self.failure is not None:
-            raise Refused(
-                ErrorCode.KAFKA_STORAGE_ERROR,
-                f"{self.topic_partition} is offline since: {self.failure}",
-            )
-
-    def _storage_error(self, what: str, error: OSError) -> Refused:
-        if isinstance(error, TornWriteError):
-            self.failure = error
-        state = "offline" if self.failure is not None else "as it was"
-        _log.error("%s: cannot %s (%s); the log is %s", self.topic_partition, what, error, state)
-        return Refused(
-            ErrorCode.KAFKA_STORAGE_ERROR, f"{self.topic_partition}: cannot {what}: {error}"
-        )
-
-    def _unreadable(self, error: OSError | CorruptRecord) -> Refused:
-        if isinstance(error, OSError):
-            return self._storage_error("read", error)
-        _log.error("%s: %s", self.topic_partition, error)
-        return Refused(ErrorCode.CORRUPT_MESSAGE, f"{self.topic_partition}: {error}")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.records.batch import BatchHeader
@@ -167,7 +168,7 @@ class ProducerStates:
             return None
         entry = self._entries.get(header.producer_id)
         if entry is None:
-            if self._config().strict_unknown_producer and header.base_sequence != 0:
+            if self._config().strict_unknown_producer and header.base_sequence > 0:
                 raise Refused(
                     ErrorCode.UNKNOWN_PRODUCER_ID,
                     f"producer {header.producer_id} is unknown here and starts with sequence "
@@ -182,6 +183,9 @@ class ProducerStates:
                 f"producer {header.producer_id} has epoch {entry.epoch}, the batch "
                 f"{header.producer_epoch}",
             )
+        if header.base_sequence < 0:
+            # Offsets that the group coordinator writes for a producer have no sequence.
+            return None
         if header.producer_epoch > entry.epoch:
             expected = 0
         else:
@@ -205,23 +209,27 @@ class ProducerStates:
         if header.producer_id < 0:
             return
         entry = self._entry(header.producer_id, header.producer_epoch)
-        delta = header.last_offset_delta
-        last_sequence = sequence_after(header.base_sequence, delta)
-        entry.batches.append(BatchMeta(last_sequence, base_offset + delta, delta, timestamp))
+        if header.base_sequence >= 0:
+            delta = header.last_offset_delta
+            last_sequence = sequence_after(header.base_sequence, delta)
+            entry.batches.append(BatchMeta(last_sequence, base_offset + delta, delta, timestamp))
         entry.last_timestamp = timestamp
         entry.last_append_ms = now_ms
         if header.is_transactional and entry.txn_first_offset is None:
             self._set_open(entry, base_offset)
 
-    def check_marker(self, producer_id: int, epoch: int, marker: EndMarker) -> None:
+    def check_marker(self, producer_id: int, epoch: int, marker: EndMarker) -> bool:
         """Says whether a transaction coordinator may end this producer's transaction.
+
+        Returns:
+            Whether there is anything to end; False where a marker like this one was here.
 
         Raises:
             Refused: a newer producer epoch or a newer coordinator was here.
         """
         entry = self._entries.get(producer_id)
         if entry is None:
-            return
+            return True
         if epoch < entry.epoch:
             raise Refused(
                 ErrorCode.INVALID_PRODUCER_EPOCH,
@@ -233,14 +241,24 @@ class ProducerStates:
                 f"coordinator epoch {marker.coordinator_epoch} comes after "
                 f"{entry.coordinator_epoch}",
             )
+        # A coordinator that stopped half-way sends all its markers again.
+        ended = entry.txn_first_offset is None and entry.coordinator_epoch >= 0
+        return not ended or epoch > entry.epoch
 
     def end_transaction(
-        self, producer_id: int, epoch: int, marker: EndMarker, *, timestamp: int, now_ms: int
-    ) -> int | None:
-        """The producer has no open transaction.
+        self,
+        producer_id: int,
+        epoch: int,
+        marker: EndMarker,
+        *,
+        offset: int,
+        timestamp: int,
+        now_ms: int,
+    ) -> AbortedTransaction | None:
+        """The producer has no open transaction: the marker at ``offset`` ended it.
 
         Returns:
-            First offset of the transaction that ended, or None if none was open.
+            The transaction if one was open and the marker aborted it, else None.
         """
         entry = self._entry(producer_id, epoch)
         first = entry.txn_first_offset
@@ -248,7 +266,12 @@ class ProducerStates:
         entry.coordinator_epoch = marker.coordinator_epoch
         entry.last_timestamp = timestamp
         entry.last_append_ms = now_ms
-        return first
+        if first is None or marker.commit:
+            return None
+        stable = self.first_open_offset
+        return AbortedTransaction(
+            producer_id, first, offset, offset + 1 if stable is None else stable
+        )
 
     def _entry(self, producer_id: int, epoch: int) -> ProducerEntry:
         entry = self._entries.get(producer_id)

@@ -9,17 +9,24 @@ producer state are rebuilt from what remains.
 from __future__ import annotations
 
 import logging
-import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.epochs import LeaderEpochs
-from pyproducer.broker.log.filesystem import FileSystem, read_file
+from pyproducer.broker.log.filesystem import FileSystem, numbered
 from pyproducer.broker.log.index import CorruptIndexError
-from pyproducer.broker.log.producer_state import CorruptSnapshotError, EndMarker, ProducerStates
-from pyproducer.broker.log.segment import MAX_RELATIVE_OFFSET, Segment, file_name
+from pyproducer.broker.log.markers import end_marker
+from pyproducer.broker.log.producer_state import ProducerStates
+from pyproducer.broker.log.segment import (
+    INDEX_SUFFIXES,
+    MAX_RELATIVE_OFFSET,
+    Segment,
+    file_name,
+)
+from pyproducer.broker.log.snapshots import drop_after, load_snapshot
 from pyproducer.errors import CorruptRecord
 from pyproducer.records.batch import (
     ATTRIBUTES_POSITION,
@@ -32,15 +39,11 @@ from pyproducer.records.batch import (
 from pyproducer.records.crc import crc32c
 from pyproducer.records.reader import Batch
 
-__all__ = ["end_marker", "load_producers", "load_segments", "numbered", "verified_headers"]
+__all__ = ["load_producers", "load_segments", "verified_headers"]
 
 _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 1 << 20
-_CONTROL_KEY: Final = struct.Struct(">hh")
-_CONTROL_VALUE: Final = struct.Struct(">hi")
-_COMMIT: Final = 1
-_ABORT: Final = 0
 #: Leftovers of an operation that did not finish; none of them holds anything of its own.
 _LEFTOVERS: Final = (".tmp", ".deleted", ".cleaned", ".swap")
 
@@ -140,23 +143,15 @@ def _clean_directory(fs: FileSystem, directory: Path) -> list[int]:
     bases = numbered(fs, directory, ".log")
     for name in map(Path, fs.listdir(directory)):
         orphan = (
-            name.suffix in {".index", ".timeindex"}
-            and name.stem.isdigit()
-            and int(name.stem) not in bases
+            name.suffix in INDEX_SUFFIXES and name.stem.isdigit() and int(name.stem) not in bases
         )
         if name.suffix in _LEFTOVERS or orphan:
             fs.remove(directory / name)
     return bases
 
 
-def numbered(fs: FileSystem, directory: Path, suffix: str) -> list[int]:
-    """Offsets in the names of the files of one kind, ascending."""
-    names = map(Path, fs.listdir(directory))
-    return sorted(int(name.stem) for name in names if name.suffix == suffix and name.stem.isdigit())
-
-
 def _drop_segment(fs: FileSystem, directory: Path, base: int) -> None:
-    for suffix in (".index", ".timeindex", ".log"):
+    for suffix in (*INDEX_SUFFIXES, ".log"):
         fs.remove(directory / file_name(base, suffix))
 
 
@@ -229,64 +224,58 @@ def load_producers(
 ) -> None:
     """The producers are those of the newest usable snapshot and of the batches after it.
 
-    Snapshots that are broken, or speak of offsets that the log no longer has, are removed.
+    Lists of aborted transactions that are not complete are filled. Snapshots that are broken, or
+    speak of offsets that the log no longer has, are removed.
 
     Raises:
         OSError: a file cannot be read.
     """
-    producers.clear()
     segments = list(segments)
     end = segments[-1].next_offset
-    start = segments[0].base_offset
-    for offset in reversed(numbered(fs, directory, ".snapshot")):
-        path = directory / file_name(offset, ".snapshot")
-        if offset <= end:
-            try:
-                producers.load(read_file(fs, path) or b"", now_ms=now_ms)
-            except CorruptSnapshotError as error:
-                _log.warning("%s: %s; using an older one", path, error)
-            else:
-                start = max(start, offset)
-                break
-        fs.remove(path)
-    for segment in segments:
-        if segment.next_offset <= start or not segment.size:
-            continue
-        for position, header in segment.headers(segment.offset_index.position_of(start)):
-            if header.producer_id < 0 or header.base_offset < start:
-                continue
-            _replay(segment, position, header, producers, now_ms)
+    drop_after(fs, directory, end)
+    start = load_snapshot(fs, directory, producers, latest=end, now_ms=now_ms)
+    incomplete = [segment for segment in segments if not segment.aborted.complete]
+    if incomplete and incomplete[0].base_offset < start:
+        # The snapshot is of a later time than these markers: where the transactions that they
+        # end began is told by an earlier one.
+        earlier = ProducerStates(LogConfig)
+        before = incomplete[0].base_offset
+        first = load_snapshot(fs, directory, earlier, latest=before, now_ms=now_ms)
+        _replay(segments, earlier, first, now_ms)
+    _replay(segments, producers, start, now_ms)
 
 
 def _replay(
-    segment: Segment, position: int, header: BatchHeader, producers: ProducerStates, now_ms: int
+    segments: Iterable[Segment], producers: ProducerStates, start: int, now_ms: int
 ) -> None:
-    if not header.is_control:
-        producers.update(
-            header,
-            base_offset=header.base_offset,
-            timestamp=header.max_timestamp,
-            now_ms=now_ms,
-        )
-        return
-    marker = end_marker(Batch(header, memoryview(segment.log.pread(header.size, position))))
-    if marker:
-        producers.end_transaction(
-            header.producer_id,
-            header.producer_epoch,
-            marker,
-            timestamp=header.max_timestamp,
-            now_ms=now_ms,
-        )
-
-
-def end_marker(batch: Batch) -> EndMarker | None:
-    """What a control batch says about a transaction; None for other kinds of control batch."""
-    for record in batch.records():
-        key, value = record.key or b"", record.value or b""
-        if len(key) < _CONTROL_KEY.size or len(value) < _CONTROL_VALUE.size:
-            return None
-        kind = _CONTROL_KEY.unpack_from(key)[1]
-        if kind in {_COMMIT, _ABORT}:
-            return EndMarker(kind == _COMMIT, _CONTROL_VALUE.unpack_from(value)[1])
-    return None
+    """The producers know the batches from ``start`` on; incomplete lists of aborts are filled."""
+    for segment in segments:
+        if segment.next_offset <= start or not segment.size:
+            continue
+        aborted: list[AbortedTransaction] = []
+        for position, header in segment.headers(segment.offset_index.position_of(start)):
+            if header.producer_id < 0 or header.base_offset < start:
+                continue
+            if not header.is_control:
+                producers.update(
+                    header,
+                    base_offset=header.base_offset,
+                    timestamp=header.max_timestamp,
+                    now_ms=now_ms,
+                )
+                continue
+            marker = end_marker(Batch(header, memoryview(segment.log.pread(header.size, position))))
+            if marker is None:
+                continue
+            ended = producers.end_transaction(
+                header.producer_id,
+                header.producer_epoch,
+                marker,
+                offset=header.base_offset,
+                timestamp=header.max_timestamp,
+                now_ms=now_ms,
+            )
+            if ended is not None:
+                aborted.append(ended)
+        if not segment.aborted.complete and start <= segment.base_offset:
+            segment.aborted.rebuild(aborted)

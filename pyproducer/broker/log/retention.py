@@ -5,7 +5,19 @@ from __future__ import annotations
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.segment_list import SegmentList
 
-__all__ = ["start_by_size", "start_by_time"]
+__all__ = ["start_by_policy", "start_by_size", "start_by_time"]
+
+
+def start_by_policy(
+    segments: SegmentList, config: LogConfig, high_watermark: int, now_ms: int
+) -> int:
+    """Where the log starts once ``cleanup.policy`` was obeyed."""
+    if "delete" not in config.cleanup_policy:
+        return segments.first.base_offset
+    return max(
+        start_by_time(segments, config, high_watermark, now_ms),
+        start_by_size(segments, config, high_watermark),
+    )
 
 
 def start_by_time(

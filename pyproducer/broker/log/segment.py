@@ -1,4 +1,4 @@
-"""One segment of a log: a ``.log`` file of record batches and its two indexes.
+"""One segment of a log: a ``.log`` file of record batches and its indexes.
 
 The bytes of the ``.log`` are the bytes of the wire. Everything that must be known about them
 (size, newest timestamp) is held beside, so that an append is one ``writev``.
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from pyproducer.broker.log.aborted import AbortedIndex
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.filesystem import File, FileSystem, append_all
 from pyproducer.broker.log.index import (
@@ -22,7 +23,10 @@ from pyproducer.errors import CorruptRecord
 from pyproducer.model import Buffer
 from pyproducer.records.batch import HEADER_SIZE, MIN_BATCH_LENGTH, BatchHeader, read_header
 
-__all__ = ["MAX_RELATIVE_OFFSET", "Segment", "file_name"]
+__all__ = ["INDEX_SUFFIXES", "MAX_RELATIVE_OFFSET", "Segment", "file_name"]
+
+#: The files beside a ``.log`` that say nothing of their own.
+INDEX_SUFFIXES: Final = (".index", ".timeindex", ".txnindex")
 
 #: Offsets in an index are 32 bits wide, relative to the segment's base.
 MAX_RELATIVE_OFFSET: Final = (1 << 31) - 1
@@ -40,6 +44,7 @@ class Segment:
 
     Attributes:
         base_offset: No record in it has a lower offset; the next segment's is the end.
+        aborted: The aborted transactions whose markers are in it.
         size: Bytes of whole batches in the ``.log``.
         largest: Highest timestamp of its batches and the last offset of the first batch that
             has it; (-1, base offset) without any.
@@ -69,6 +74,7 @@ class Segment:
         self.time_index = TimeIndex(
             fs, self.path(".timeindex"), base_offset, config.segment_index_bytes
         )
+        self.aborted = AbortedIndex(fs, self.path(".txnindex"))
         self.largest = TimestampOffset(-1, base_offset)
         self.first_timestamp = -1
         self.next_offset = base_offset
@@ -86,6 +92,7 @@ class Segment:
         """
         self.offset_index.clear()
         self.time_index.clear()
+        self.aborted.clear()
 
     def load_sealed(self, next_offset: int) -> None:
         """An earlier segment of a log is known, from the last entries of its indexes.
@@ -99,6 +106,7 @@ class Segment:
         self.next_offset = next_offset
         self.offset_index.open(growing=False)
         self.time_index.open(growing=False)
+        self.aborted.open(growing=False)
         self._trusted_tail()
         self.largest = self.time_index.last
 
@@ -111,6 +119,7 @@ class Segment:
         """
         self.offset_index.open(growing=True)
         self.time_index.open(growing=True)
+        self.aborted.open(growing=True)
         tail = self._trusted_tail()
         self.largest = self.time_index.last
         self.next_offset = self.base_offset
@@ -135,26 +144,19 @@ class Segment:
                 break
         raise CorruptIndexError(f"{self.offset_index.path}: no batch where the last entry points")
 
-    def would_overflow(
-        self,
-        config: LogConfig,
-        *,
-        size: int,
-        last_offset: int,
-        max_timestamp: int,
-        now_ms: int,
-    ) -> bool:
-        """Whether a batch of ``size`` bytes belongs into a new segment."""
+    def would_overflow(self, config: LogConfig, header: BatchHeader, now_ms: int) -> bool:
+        """Whether the batch, which comes next, belongs into a new segment."""
+        size = header.size
         if self.size > config.segment_bytes - size or self.size > MAX_RELATIVE_OFFSET - size:
             return True
-        if last_offset - self.base_offset > MAX_RELATIVE_OFFSET:
+        if self.next_offset + header.last_offset_delta - self.base_offset > MAX_RELATIVE_OFFSET:
             return True
         if self.offset_index.full or self.time_index.full:
             return True
         if not self.size:
             return False
         waited = (
-            max_timestamp - self.first_timestamp
+            header.max_timestamp - self.first_timestamp
             if self.first_timestamp >= 0
             else now_ms - self.created_ms
         )
@@ -287,11 +289,22 @@ class Segment:
         removed = self.size - position
         self.log.truncate(position)
         self.size = position
-        self.rescan(config)
+        self.aborted.truncate(offset)
+        self._rescan(config)
         return removed
 
     def rescan(self, config: LogConfig) -> None:
-        """Indexes and memory are rebuilt from the headers in the log."""
+        """Indexes and memory are rebuilt from the headers in the log.
+
+        Aborted transactions are not in the headers: if any marker is there, their index says
+        that it is not complete.
+        """
+        self.aborted.clear()
+        self.aborted.complete = not self._rescan(config)
+
+    def _rescan(self, config: LogConfig) -> bool:
+        """Rebuilds; says whether there is a control batch."""
+        markers = False
         self.offset_index.clear()
         self.time_index.clear()
         self.largest = TimestampOffset(-1, self.base_offset)
@@ -306,6 +319,8 @@ class Segment:
                 max_timestamp=header.max_timestamp,
                 index_interval=config.index_interval_bytes,
             )
+            markers = markers or header.is_control
+        return markers
 
     def complete_indexes(self) -> None:
         """The index files are complete, as Kafka leaves those of a closed segment."""
@@ -313,12 +328,14 @@ class Segment:
             self.time_index.maybe_append(*self.largest)
         self.offset_index.write_behind()
         self.time_index.write_behind()
+        self.aborted.write_behind()
 
     def seal(self) -> None:
         """No batch will follow: index files are complete and their memory is released."""
         self.complete_indexes()
         self.offset_index.seal()
         self.time_index.seal()
+        self.aborted.seal()
 
     def close(self) -> None:
         """The log file is released."""
@@ -327,5 +344,5 @@ class Segment:
     def delete(self) -> None:
         """The files are gone."""
         self.close()
-        for suffix in (".index", ".timeindex", ".log"):
+        for suffix in (*INDEX_SUFFIXES, ".log"):
             self._fs.remove(self.path(suffix))

@@ -6,9 +6,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from pyproducer.broker.log import lookup
+from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.segment import Segment
+from pyproducer.records.reader import iter_batches
 
 __all__ = ["SegmentList"]
 
@@ -98,6 +100,24 @@ class SegmentList:
             key=lambda record: (record.timestamp, -record.offset),
             default=None,
         )
+
+    def aborted(self, start: int, data: bytes) -> list[AbortedTransaction]:
+        """The aborted transactions with records from ``start`` on in ``data``, whole batches.
+
+        Raises:
+            CorruptIndexError: a list of them cannot be read.
+        """
+        found: list[AbortedTransaction] = []
+        if not data or not any(len(segment.aborted) for segment in self._segments):
+            return found
+        end = max(batch.header.next_offset for batch in iter_batches(data))
+        for segment in self.since(start):
+            for entry in segment.aborted.entries():
+                if entry.last_offset >= start and entry.first_offset < end:
+                    found.append(entry)
+                if entry.last_stable_offset >= end:
+                    return found
+        return found
 
     def drop_first(self) -> Segment:
         """The oldest segment is off the list, and its files are the caller's."""

@@ -35,7 +35,7 @@ from pyproducer.records.crc import crc32c
 from pyproducer.records.record import Record, ScanSummary
 from pyproducer.records.scan import read_records, scan_records
 
-__all__ = ["ValidBatch", "check_shape", "validate"]
+__all__ = ["ValidBatch", "check_shape", "own_batch", "validate"]
 
 _SIZE: Final = struct.Struct(">qi")
 #: The smallest record of the oldest format; a length below it cannot be any batch's.
@@ -167,6 +167,18 @@ def validate(
         return ValidBatch(header, (view[MAGIC_POSITION:],), append_time)
     final, head = repack_header(final, block)
     return ValidBatch(final, (head[MAGIC_POSITION:], block), append_time)
+
+
+def own_batch(batch: bytes, config: LogConfig, *, log_append_time_ms: int = -1) -> ValidBatch:
+    """A batch that the broker made itself, for a log to store as it is.
+
+    Raises:
+        Refused: MESSAGE_TOO_LARGE.
+    """
+    if len(batch) > config.max_message_bytes:
+        raise _too_large(len(batch), config, "as made")
+    content = memoryview(batch)[MAGIC_POSITION:]
+    return ValidBatch(read_header(batch), (content,), log_append_time_ms)
 
 
 def _too_large(size: int, config: LogConfig, when: str) -> Refused:

@@ -8,8 +8,8 @@ from pyproducer.broker.groups.config import GroupConfig
 from pyproducer.broker.groups.coordinator import GroupCoordinator
 from pyproducer.broker.groups.member import MemberProtocol
 from pyproducer.broker.groups.model import CommittedOffset, MemberIdentity, SyncRequest
-from pyproducer.broker.groups.offsets import partition_of
 from pyproducer.broker.groups.state import GroupState
+from pyproducer.broker.state_topic import partition_of
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 from tests.helpers.group_driver import Parked, join_request, numbered_ids

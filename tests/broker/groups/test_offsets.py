@@ -9,14 +9,12 @@ from hypothesis import strategies as st
 
 from pyproducer.broker.groups.model import CommittedOffset, GroupImage, MemberImage
 from pyproducer.broker.groups.offsets import (
-    KeyValue,
     Replay,
     group_record,
-    java_hash,
     offset_record,
-    partition_of,
     snapshot,
 )
+from pyproducer.broker.state_topic import KeyValue, java_hash, partition_of
 from pyproducer.errors import ProtocolError
 from pyproducer.model import TopicPartition
 

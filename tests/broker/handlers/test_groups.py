@@ -250,18 +250,20 @@ def test_find_coordinator(client, broker, version):
 
 
 @pytest.mark.parametrize("version", range(1, 6))
-def test_no_coordinator_of_transactions(client, version):
+def test_coordinator_of_transactions(broker, client, version):
     """
-    A transactional id is refused for good, with the reason in words.
+    The broker looks after transactional ids too; other kinds of keys get 42.
     """
-    if version >= 4:
-        request = FindCoordinatorRequest(key_type=1, coordinator_keys=["tx"])
-        [answer] = client.ask(request, version).coordinators
-    else:
-        answer = client.ask(FindCoordinatorRequest(key="tx", key_type=1), version)
+    found = []
+    for key_type in (1, 2):
+        if version >= 4:
+            request = FindCoordinatorRequest(key_type=key_type, coordinator_keys=["tx"])
+            found += client.ask(request, version).coordinators
+        else:
+            found.append(client.ask(FindCoordinatorRequest(key="tx", key_type=key_type), version))
 
-    assert answer.error_code == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
-    assert answer.error_message == "this broker has no transactions"
+    assert f"{found[0].host}:{found[0].port}" == broker.bootstrap_servers
+    assert [one.error_code for one in found] == [ErrorCode.NONE, ErrorCode.INVALID_REQUEST]
 
 
 @pytest.mark.parametrize("version", range(7))

@@ -35,10 +35,10 @@ def corrupt(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-@pytest.mark.parametrize("version", range(3, 12))
+@pytest.mark.parametrize("version", range(3, 13))
 def test_every_served_version_appends(broker: Broker, client: WireClient, version: int):
     """
-    Versions 3 to 11 append a batch and answer with its base offset.
+    Versions 3 to 12 append a batch and answer with its base offset.
     """
     client.produce("orders", batch(3), version=version)
     answer = client.produce("orders", batch(2), version=version)
@@ -89,18 +89,6 @@ def test_p1_transactional_records_need_a_transactional_id(client: WireClient):
 
     refused = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
     assert [refused] * 2 == [t.partition_responses[0].error_code for t in answer.responses]
-
-
-def test_transactional_records_are_refused(client: WireClient):
-    """
-    Without transactions a transactional batch gets 48 and is not appended.
-    """
-    data = batch(producer=(5, 0, 0), transactional=True)
-
-    answer = client.produce("orders", data, transactional_id="tx")
-
-    assert ErrorCode.INVALID_TXN_STATE == answer.error_code
-    assert 0 == client.produce("orders", batch()).base_offset
 
 
 def test_p2_one_batch_per_partition(client: WireClient):

@@ -47,8 +47,21 @@ def test_api_versions_lists_what_is_served(client: WireClient, version: int):
     answer = client.ask(request, version)
 
     ranges = {key.api_key: (key.min_version, key.max_version) for key in answer.api_keys}
-    assert (0, 11) == ranges.pop(0)
+    assert (0, 12) == ranges.pop(0)
     assert {r.api_key: (r.min_version, r.max_version) for r in ROUTES if r.api_key} == ranges
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_transactions_of_the_new_protocol_are_announced(client: WireClient, version: int):
+    """
+    transaction.version 2 is in force; only version 4 may say that it starts at 0 (KAFKA-17011).
+    """
+    answer = client.ask(named("test"), version)
+    [feature] = answer.finalized_features
+    supported = [(one.name, one.min_version, one.max_version) for one in answer.supported_features]
+
+    assert ("transaction.version", 2) == (feature.name, feature.max_version_level)
+    assert ([("transaction.version", 0, 2)] if version == 4 else []) == supported
 
 
 def test_routes_are_within_the_known_versions():
@@ -112,17 +125,6 @@ def test_i10_ids_are_unique_over_restarts(tmp_path: Path):
             given += [init(client).producer_id for _ in range(3)]
 
     assert given == sorted(set(given))
-
-
-def test_transactional_ids_are_refused_for_good(client: WireClient):
-    """
-    There are no transactions: a transactional id gets an error that clients do not retry.
-    """
-    answer = init(client, transactional_id="tx", transaction_timeout_ms=1000)
-
-    assert ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED == answer.error_code
-    assert not ErrorCode(answer.error_code).retriable
-    assert ErrorCode.INVALID_REQUEST == init(client, transactional_id="").error_code
 
 
 def end_of(client: WireClient, epoch: int, *, version: int = 3, current: int = -1) -> tuple:

@@ -194,7 +194,7 @@ def test_i5_plain_write_inside_a_transaction_is_refused():
 
     assert ErrorCode.INVALID_TXN_STATE == partition.refused(1)
     assert 0 == partition.states.first_open_offset
-    partition.states.end_transaction(7, 0, EndMarker(True, 1), timestamp=5, now_ms=5)
+    partition.states.end_transaction(7, 0, EndMarker(True, 1), offset=9, timestamp=5, now_ms=5)
 
     assert partition.states.first_open_offset is None
     assert ("appended", 1) == partition.send(1)
@@ -206,7 +206,7 @@ def test_marker_of_an_older_coordinator_is_fenced():
     """
     partition = Partition()
     partition.send(0, epoch=2, transactional=True)
-    partition.states.end_transaction(7, 2, EndMarker(False, 5), timestamp=5, now_ms=5)
+    partition.states.end_transaction(7, 2, EndMarker(False, 5), offset=9, timestamp=5, now_ms=5)
     for epoch, coordinator, code in (
         (1, 5, ErrorCode.INVALID_PRODUCER_EPOCH),
         (2, 4, ErrorCode.TRANSACTION_COORDINATOR_FENCED),
@@ -225,7 +225,7 @@ def test_marker_with_a_bumped_epoch_starts_sequences_anew():
     """
     partition = Partition()
     partition.send(0, 3, transactional=True)
-    partition.states.end_transaction(7, 1, EndMarker(False, 5), timestamp=5, now_ms=5)
+    partition.states.end_transaction(7, 1, EndMarker(False, 5), offset=9, timestamp=5, now_ms=5)
 
     assert ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER == partition.refused(3, epoch=1)
     assert ("appended", 3) == partition.send(0, epoch=1)
@@ -283,7 +283,7 @@ def filled():
     for at in range(7):
         partition.send(at * 3, 3, timestamp=1000 + at)
     partition.send(0, 2, producer_id=8, transactional=True)
-    partition.states.end_transaction(9, 4, EndMarker(True, 6), timestamp=77, now_ms=1)
+    partition.states.end_transaction(9, 4, EndMarker(True, 6), offset=9, timestamp=77, now_ms=1)
     return partition.states
 
 

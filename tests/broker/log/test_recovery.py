@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyproducer.broker.log.markers import end_marker
 from pyproducer.broker.log.producer_state import EndMarker
-from pyproducer.broker.log.recovery import end_marker, verified_headers
+from pyproducer.broker.log.recovery import verified_headers
 from pyproducer.records.builder import build_batch
 from pyproducer.records.reader import read_batch
 from pyproducer.records.record import Record

@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.groups.offsets import OFFSETS_TOPIC, KeyValue
-from pyproducer.broker.groups.store import LogStore
+from pyproducer.broker.groups.offsets import OFFSETS_TOPIC
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.filesystem import RealFileSystem
 from pyproducer.broker.log.log import PartitionLog
 from pyproducer.broker.metrics import TopicCounters
 from pyproducer.broker.partition import Partition
+from pyproducer.broker.state_topic import KeyValue, StateTopic
 from pyproducer.clock import SystemClock
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
@@ -23,7 +23,7 @@ class Directory:
     def __init__(self, path) -> None:
         self.path = path
         self.made: Partition | None = None
-        self.store = LogStore(1, lambda _: self.made, self.open, SystemClock())
+        self.store = StateTopic(OFFSETS_TOPIC, 1, lambda _: self.made, self.open, SystemClock())
 
     @property
     def log(self) -> PartitionLog:

@@ -1,0 +1,1 @@
+"""Transactions: their states, their coordinator, and the topic in which they are kept."""
