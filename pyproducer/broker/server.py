@@ -133,6 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         self._wake: asyncio.Future[None] | None = None
         self._writable = True
         self._broken: ProtocolError | None = None
+        self._ended = False
         self.busy = False
         self.last_active = self._clock.monotonic()
 
@@ -179,8 +180,10 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Called by asyncio: a client that stops sending gets no more answers."""
-        return False
+        """Called by asyncio: what the client sent before it stopped is still worked on."""
+        # With acks=0 a client closes right behind its last records: they have arrived.
+        self._ended = bool(self._frames)
+        return self._ended
 
     def pause_writing(self) -> None:
         """Called by asyncio: the client does not read fast enough."""
@@ -211,6 +214,9 @@ class Connection(asyncio.BufferedProtocol):
             while not self._frames or not self._writable:
                 if self._broken is not None and not self._frames:
                     self._refuse(self._broken)
+                    return
+                if self._ended and not self._frames:
+                    transport.close()
                     return
                 self.busy = False
                 await self._news()

@@ -60,6 +60,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._unanswerable: deque[int] = deque()
+        self._unconfirmed = False
         self._over = False
 
     @property
@@ -81,6 +82,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
         )
         self._write()
         if not request.expect_response:
+            self._unconfirmed = True
             self._unanswerable.append(request.tag)
             self._report_written()
 
@@ -93,7 +95,14 @@ class BrokerTransport(asyncio.BufferedProtocol):
     def close(self) -> None:
         """Close the connection once what was written has left; the owner hears nothing more."""
         self._over = True
-        if self._transport is not None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._unconfirmed and self._transport.can_write_eof():
+            # Some brokers answer even acks=0. A socket that is closed with an answer unread resets
+            # the connection, and the broker drops requests that it has but did not look at. So
+            # only our side ends here; the broker ends the other once it has seen all.
+            self._transport.write_eof()
+        else:
             self._transport.close()
 
     # asyncio's side
