@@ -101,9 +101,11 @@ class Lifecycle:
         parts = self._parts
         runner, engine = parts.runner, parts.engine
         wanted = {f"{host}:{port}" for host, port in parts.bootstrap}
+        # A peer that accepts and stays silent takes its time, and so would the next one; but one
+        # attempt there has to be, also for those who never wait for room.
+        patience = max(parts.config.max_block_ms, parts.config.socket_connection_setup_timeout_ms)
         runner.start()
         try:
-            # A peer that accepts and stays silent takes its time, and so does the next one.
             with contextlib.suppress(TimeoutError):
                 await runner.until(
                     lambda: (
@@ -111,14 +113,14 @@ class Lifecycle:
                         or self._closing is not None
                         or wanted <= {address for address, _ in engine.failed_addresses}
                     ),
-                    parts.config.max_block_ms / 1000,
+                    patience / 1000,
                 )
             if self._closing is not None:
                 raise closed_error()
             if not engine.contacted:
                 reasons = dict(engine.failed_addresses)
                 for server in sorted(wanted - reasons.keys()):
-                    reasons[server] = f"no answer within max_block_ms={parts.config.max_block_ms}"
+                    reasons[server] = f"no answer within {patience} ms"
                 address = next(reversed(reasons))
                 tried = "; ".join(f"{server}: {reason}" for server, reason in reasons.items())
                 raise ConnectionFailed(
