@@ -79,6 +79,7 @@ class ScriptedBroker:
         self._thread = LoopThread("scripted-broker")
         self._server: asyncio.Server | None = None
         self._handlers: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -103,27 +104,35 @@ class ScriptedBroker:
         self._thread.call(self._drop())
 
     async def _open(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
         assert self._server is not None
         self._server.close()
-        # A connection taken a moment ago has its handler in the next turns.
-        for _ in range(3):
-            await asyncio.sleep(0.005)
+        # A connection taken a moment ago is made, by a task of the loop's, in the next turns.
+        while len(asyncio.all_tasks()) > 1 or self._writers:
             await self._drop()
+            await asyncio.sleep(0.005)
 
     async def _drop(self) -> None:
+        writers, self._writers = self._writers, set()
+        for writer in writers:
+            writer.transport.abort()
         handlers = list(self._handlers)
         for handler in handlers:
             handler.cancel()
         await asyncio.gather(*handlers, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A plain function: a handler that is cancelled before its first step would never get to
+        # close what it was made for.
+        self._writers.add(writer)
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._handlers.add(task)
+        task.add_done_callback(self._handlers.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             while True:
@@ -133,7 +142,7 @@ class ScriptedBroker:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self._handlers.discard(task)
+            self._writers.discard(writer)
             writer.transport.abort()
 
     def _answer(self, frame: bytes, writer: asyncio.StreamWriter) -> bool:
