@@ -79,7 +79,9 @@ class Assembly:
         self.formats = Formats()
         self._key_serializer = key_serializer
         self._value_serializer = value_serializer
-        self._arities = (arity(key_serializer, "key"), arity(value_serializer, "value"))
+        # What cannot be called is refused here, not with the first record.
+        arity(key_serializer, "key")
+        arity(value_serializer, "value")
         self._interceptors = tuple(interceptors)
         self._entries: dict[str, InterceptedAppender] = {}
         self._lock = _NO_LOCK if lock is None else lock

@@ -1255,14 +1255,6 @@ cdef class Appender:
         finally:
             self.unlock()
 
-    def release(self, Py_ssize_t amount):
-        """Give ``amount`` bytes back to the buffer."""
-        self.acquire()
-        try:
-            self.used -= amount
-        finally:
-            self.unlock()
-
     def recharge(self, Batch batch not None, Py_ssize_t held):
         """From now on ``batch`` holds ``held`` bytes; 0 once nothing keeps its body."""
         self.acquire()

@@ -386,11 +386,6 @@ class Appender:
             if state.open is not None:
                 self._retire(state, state.open)
 
-    def release(self, amount: int) -> None:
-        """Give ``amount`` bytes back to the buffer."""
-        with self.lock:
-            self.used -= amount
-
     def recharge(self, batch: Batch, held: int) -> None:
         """From now on ``batch`` holds ``held`` bytes; 0 once nothing keeps its body."""
         with self.lock:
