@@ -10,15 +10,13 @@ from types import TracebackType
 from typing import Self
 
 from tests.helpers.jars import Artifact, cache_folder, fetch_jars
-from tests.helpers.processes import ChildProcess, PeerFailed, free_ports, require_program
+from tests.helpers.kafka_node import LOGGING_JARS, KafkaNode, java
+from tests.helpers.processes import PeerFailed, free_ports
 from tests.helpers.topics import cluster_answers, create_topics
 
-#: The newest 4.x broker, and the newest release of the tools (which are published apart).
-BROKER_VERSION = "4.4.0"
+#: The newest release of the tools, which are published apart from the broker.
 TOOLS_VERSION = "4.3.1"
 
-_LOGGING = Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4")
-_BROKER = Artifact("org.apache.kafka", "kafka_2.13", BROKER_VERSION)
 # Kafka Connect and the web server inside it are two thirds of the download and play no part.
 _TOOLS = Artifact(
     "org.apache.kafka",
@@ -27,47 +25,25 @@ _TOOLS = Artifact(
     without=(("org.apache.kafka", "connect-runtime"),),
 )
 
-_LOG4J = """<Configuration status="ERROR">
-  <Appenders><Console name="out"><PatternLayout pattern="%d %p %c: %m%n"/></Console></Appenders>
-  <Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers>
-</Configuration>
-"""
-
-_SERVER_PROPERTIES = """process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=CLIENT://127.0.0.1:{client}
-listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT
-inter.broker.listener.name=CLIENT
-controller.listener.names=CONTROLLER
-log.dirs={data}
-offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-group.initial.rebalance.delay.ms=0
-auto.create.topics.enable=false
-"""
-
-# A test's broker lives for seconds: the optimising compiler and a parallel collector cost more
-# than they earn, and leave the other processes on a small machine less.
-_JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-
-
-def _java(*arguments: str) -> list[str]:
-    return [require_program("java", "default-jre-headless"), *_JVM, *arguments]
-
-
-def broker_jars() -> Path:
-    """The folder with the broker's jars, fetched when missing."""
-    return fetch_jars(_BROKER, _LOGGING, folder=cache_folder() / "kafka" / BROKER_VERSION)
+_PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "CLIENT",
+    "controller.listener.names": "CONTROLLER",
+    "offsets.topic.num.partitions": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "false",
+}
 
 
 def tools_jars() -> Path:
     """The folder with the tools' jars, fetched when missing."""
-    return fetch_jars(_TOOLS, _LOGGING, folder=cache_folder() / "kafka-tools" / TOOLS_VERSION)
+    return fetch_jars(_TOOLS, LOGGING_JARS, folder=cache_folder() / "kafka-tools" / TOOLS_VERSION)
 
 
 class ApacheKafka:
@@ -78,19 +54,29 @@ class ApacheKafka:
     """
 
     def __init__(self, properties: Mapping[str, str] | None = None) -> None:
-        self.bootstrap_servers = ""
-        self._properties = dict(properties or {})
+        client, controller = free_ports(2)
+        self.bootstrap_servers = f"127.0.0.1:{client}"
         self._folder = tempfile.TemporaryDirectory(prefix="apache-kafka-")
-        self._process: ChildProcess | None = None
+        addresses = {
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "listeners": f"CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"CLIENT://127.0.0.1:{client}",
+        }
+        settings = {**_PROPERTIES, **addresses, **(properties or {})}
+        self._node = KafkaNode(Path(self._folder.name), settings)
 
     @property
     def data_dir(self) -> Path:
         """The folder of partition folders."""
-        return Path(self._folder.name, "data")
+        return self._node.data_dir
 
     def __enter__(self) -> Self:
         try:
-            self._start()
+            self._node.format()
+            self._node.start()
+            self._node.process.wait_until(
+                lambda: cluster_answers(self.bootstrap_servers), timeout=60
+            )
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -102,34 +88,13 @@ class ApacheKafka:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._process is not None:
-            self._process.stop()
+        if self._node.running:
+            self._node.stop()
         self._folder.cleanup()
 
     def create_topics(self, topics: Mapping[str, int]) -> None:
         """Create topics with their numbers of partitions, ready to be written when this returns."""
         create_topics(self.bootstrap_servers, topics)
-
-    def _start(self) -> None:
-        home = Path(self._folder.name)
-        client, controller = free_ports(2)
-        config = home / "server.properties"
-        lines = _SERVER_PROPERTIES.format(client=client, controller=controller, data=self.data_dir)
-        extra = "".join(f"{key}={value}\n" for key, value in self._properties.items())
-        config.write_text(lines + extra)
-        (home / "log4j2.xml").write_text(_LOG4J)
-        java = _java(
-            f"-Dlog4j2.configurationFile={home / 'log4j2.xml'}", "-cp", f"{broker_jars()}/*"
-        )
-        storage = [*java, "kafka.tools.StorageTool", "format"]
-        # A cluster id is 16 bytes in URL-safe base64; any will do for storage that is thrown away.
-        storage += ["--cluster-id", "cHlwcm9kdWNlci10ZXN0cw", "--config", str(config)]
-        done = subprocess.run(storage, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            raise PeerFailed(f"Kafka's StorageTool refused:\n{done.stdout}{done.stderr}")
-        self._process = ChildProcess([*java, "kafka.Kafka", str(config)], log=home / "kafka.out")
-        self.bootstrap_servers = f"127.0.0.1:{client}"
-        self._process.wait_until(lambda: cluster_answers(self.bootstrap_servers), timeout=60)
 
 
 def dump_log_segments(files: Iterable[Path], *options: str) -> str:
@@ -140,7 +105,7 @@ def dump_log_segments(files: Iterable[Path], *options: str) -> str:
     Raises:
         PeerFailed: the tool ended with an error.
     """
-    command = _java("-cp", f"{tools_jars()}/*", "org.apache.kafka.tools.DumpLogSegments")
+    command = java("-cp", f"{tools_jars()}/*", "org.apache.kafka.tools.DumpLogSegments")
     command += ["--files", ",".join(str(file) for file in files), *options]
     done = subprocess.run(command, capture_output=True, timeout=300, check=False)
     # Records are printed as they are, so the output need not be text.
@@ -156,7 +121,7 @@ def run_tool(main_class: str, *options: str) -> str:
     Raises:
         PeerFailed: the tool ended with an error.
     """
-    command = _java("-cp", f"{tools_jars()}/*", main_class, *options)
+    command = java("-cp", f"{tools_jars()}/*", main_class, *options)
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     text = done.stdout.decode(errors="replace")
     if done.returncode != 0:

@@ -34,12 +34,13 @@ def create_topics(
     topics: Mapping[str, int],
     *,
     config: Mapping[str, str] | None = None,
+    replicas: int = 1,
     timeout: float = 20.0,
 ) -> None:
     """Create topics with their numbers of partitions and wait until every partition has a leader."""
     admin = _admin(bootstrap_servers)
     wanted = [
-        NewTopic(name, num_partitions=count, replication_factor=1, config=dict(config or {}))
+        NewTopic(name, num_partitions=count, replication_factor=replicas, config=dict(config or {}))
         for name, count in topics.items()
     ]
     for future in admin.create_topics(wanted, operation_timeout=timeout).values():
