@@ -59,6 +59,9 @@ def test_lost():
     with pytest.raises(AssertionError, match=r"lost 1: a:1 to t acknowledged at 0@1"):
         verdict.assert_clean()
     verdict.assert_clean(durable=False)
+    allowed = check(history, [read[0], read[2]], durable=False)
+    allowed.assert_clean()
+    assert (0, 1) == (allowed.counts.lost, allowed.counts.forfeited)
 
 
 def test_doubled():
@@ -71,6 +74,9 @@ def test_doubled():
     with pytest.raises(AssertionError, match=r"doubled 1: a:0 .* read at t-0@0, t-0@2"):
         verdict.assert_clean()
     verdict.assert_clean(idempotent=False)
+    allowed = check(history, [*read, read[0]._replace(offset=2)], idempotent=False)
+    allowed.assert_clean()
+    assert (0, 1) == (allowed.counts.doubled, allowed.counts.repeated)
 
 
 def test_reordered():

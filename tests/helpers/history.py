@@ -85,7 +85,8 @@ class Entry:
         accepted: False if it was refused at the door; then it is sure not to be written.
         at: partition and offset it was said to have; offset -1 is unknown.
         told: how many outcomes were reported; more than one is a violation.
-        invoked, settled: seconds of a monotonic clock.
+        invoked: seconds of a monotonic clock, when it was taken in.
+        settled: likewise, when its outcome was told.
     """
 
     writer: str
@@ -196,6 +197,8 @@ class History:
                 self.maybe(entry)
                 entry.told = 0
             raise
+        # Its time begins when it is taken in, not when it begins to wait for room.
+        entry.invoked = time.monotonic()
         return entry
 
     def enqueue_nowait(
@@ -295,7 +298,12 @@ class History:
 
 @dataclass
 class Counts:
-    """The numbers of one check, or of many added up."""
+    """The numbers of one check, or of many added up.
+
+    What the settings in use allow is no violation and has names of its own: a record that is there
+    twice without idempotence is ``repeated``, not ``doubled``; one that is not there although the
+    leader alone had acknowledged it, or nobody, is ``forfeited``, not ``lost``.
+    """
 
     sent: int = 0
     acknowledged: int = 0
@@ -312,6 +320,8 @@ class Counts:
     told_twice: int = 0
     late: int = 0
     torn: int = 0
+    repeated: int = 0
+    forfeited: int = 0
     committed: int = 0
     aborted: int = 0
     unknown: int = 0
@@ -323,8 +333,13 @@ class Counts:
         )
 
 
-#: What has to be zero whatever the settings were.
-_ALWAYS: Final = ("ghost", "misplaced", "foreign", "unsettled", "told_twice", "late", "torn")
+#: What has to be zero.
+_VIOLATIONS: Final = (
+    *("lost", "doubled", "reordered", "ghost", "misplaced", "foreign"),
+    *("unsettled", "told_twice", "late", "torn"),
+)
+#: What is counted and allowed.
+_ALLOWED: Final = ("repeated", "forfeited")
 
 
 @dataclass
@@ -342,17 +357,18 @@ class Verdict:
     lost: list[Entry]
 
     def assert_clean(self, *, idempotent: bool = True, durable: bool = True) -> None:
-        """Nothing is wrong.
+        """Nothing is wrong, by the settings that were given to `check`.
 
         Args:
-            idempotent: False allows doubles, as a retry without sequence numbers makes them.
-            durable: False allows losses, as with acks=0, or after a topic was deleted.
+            idempotent: False allows doubles even where `check` did not.
+            durable: False allows losses likewise.
         """
-        wrong = [*_ALWAYS, "reordered", *["doubled"] * idempotent, *["lost"] * durable]
+        allowed = {"doubled"} if not idempotent else set()
+        allowed |= {"lost"} if not durable else set()
         found = [
             f"{kind} {len(self.offenders[kind])}: " + "; ".join(self.offenders[kind][:_NAMED])
-            for kind in wrong
-            if self.offenders.get(kind)
+            for kind in _VIOLATIONS
+            if self.offenders.get(kind) and kind not in allowed
         ]
         assert not found, "\n".join([*found, str(self.counts)])
 
@@ -363,6 +379,7 @@ def check(
     *,
     faults: int = 0,
     idempotent: bool = True,
+    durable: bool = True,
 ) -> Verdict:
     """Compare what the writers were told with what a reader found.
 
@@ -374,6 +391,8 @@ def check(
         idempotent: without idempotence a record that may have been written can arrive after
             those that were sent later, and every record twice; order is then judged by the
             first readings of acknowledged records.
+        durable: False where an acknowledgement is no promise, as with acks=0, or after a topic
+            was deleted.
     """
     offenders: defaultdict[str, list[str]] = defaultdict(list)
     by_value = {entry.value: entry for entry in history.entries}
@@ -389,7 +408,8 @@ def check(
         again = bool(places[entry])
         places[entry].append(record)
         if again:
-            offenders["doubled"].append(f"{entry}, read at {_where(places[entry])}")
+            kind = "doubled" if idempotent else "repeated"
+            offenders[kind].append(f"{entry}, read at {_where(places[entry])}")
             continue
         if not idempotent and entry.outcome is not Outcome.OK:
             continue
@@ -407,7 +427,7 @@ def check(
         found = places.get(entry, [])
         if not found and _is_due(entry):
             lost.append(entry)
-            offenders["lost"].append(str(entry))
+            offenders["lost" if durable else "forfeited"].append(str(entry))
         if found and _is_banned(entry):
             offenders["ghost"].append(f"{entry}, read at {_where(found)}")
         if found and entry.at is not None and not any(_agrees(entry, one) for one in found):
@@ -476,10 +496,7 @@ def _count(history: History, read: int, faults: int, offenders: dict[str, list[s
         aborted=ends[Outcome.FAILED],
         unknown=ends[Outcome.MAYBE] + ends[Outcome.OPEN],
         faults=faults,
-        **{
-            kind: len(offenders.get(kind, []))
-            for kind in (*_ALWAYS, "lost", "doubled", "reordered")
-        },
+        **{kind: len(offenders.get(kind, [])) for kind in (*_VIOLATIONS, *_ALLOWED)},
     )
 
 
