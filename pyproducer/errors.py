@@ -374,8 +374,11 @@ class TransactionError(ProducerError):
     """A transaction could not go on.
 
     Attributes:
+        retriable: the same call may be made again.
         abort_required: the transaction must be aborted; the producer stays usable.
         fatal: the producer must be closed.
+        maybe_committed: False means that the transaction is not committed. True means nobody can
+            tell, or not yet.
     """
 
     def __init__(
@@ -385,16 +388,48 @@ class TransactionError(ProducerError):
         retriable: bool = False,
         abort_required: bool = False,
         fatal: bool = False,
+        maybe_committed: bool = False,
     ) -> None:
         super().__init__(message)
         self.retriable = retriable
         self.abort_required = abort_required
         self.fatal = fatal
+        self.maybe_committed = maybe_committed
 
 
 class ProducerFenced(TransactionError):
     """Another producer with the same transactional id has taken over."""
 
 
-class TransactionAborted(TransactionError):
-    """The record belonged to a transaction that was aborted."""
+class TransactionAborted(DeliveryError, TransactionError):
+    """A transaction was aborted: the outcome of its unsent records, and of a commit that failed.
+
+    As the outcome of a record it has the attributes of a :class:`DeliveryError`; as that of a
+    transaction ``topic`` is empty. The work may be done anew in another transaction.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        topic: str = "",
+        partition: int | None = None,
+        attempts: int = 0,
+        elapsed: float = 0.0,
+        broker_error: str | None = None,
+        maybe_written: bool = False,
+    ) -> None:
+        DeliveryError.__init__(
+            self,
+            message,
+            topic=topic,
+            partition=partition,
+            attempts=attempts,
+            elapsed=elapsed,
+            broker_error=broker_error,
+            retriable=True,
+            maybe_written=maybe_written,
+        )
+        self.abort_required = False
+        self.fatal = False
+        self.maybe_committed = False

@@ -11,7 +11,9 @@ __all__ = [
     "Buffer",
     "DeliveryFailure",
     "FlushReport",
+    "GroupMetadata",
     "Headers",
+    "OffsetAndMetadata",
     "RecordMetadata",
     "TimestampType",
     "TopicPartition",
@@ -89,3 +91,37 @@ class DeliveryFailure:
     partition: int | None
     count: int
     error: Exception
+
+
+class OffsetAndMetadata(NamedTuple):
+    """What a consumer group commits for one partition.
+
+    Attributes:
+        offset: the next offset to read.
+        metadata: a note of the application's.
+        leader_epoch: of the last record read; -1 where it is not known (KIP-320).
+    """
+
+    offset: int
+    metadata: str = ""
+    leader_epoch: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMetadata:
+    """Which member of a consumer group commits (KIP-447).
+
+    With generation and member the group's coordinator refuses offsets of a member that the group
+    has replaced meanwhile; without them it takes any.
+
+    Attributes:
+        group_id: the group.
+        generation_id: the group's generation; -1 for none.
+        member_id: the member; empty for none.
+        group_instance_id: its static id; None for none.
+    """
+
+    group_id: str
+    generation_id: int = -1
+    member_id: str = ""
+    group_instance_id: str | None = None

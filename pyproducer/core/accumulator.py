@@ -149,17 +149,18 @@ class Node:
     """One broker, as far as sending to it goes.
 
     Attributes:
+        at: where the connection goes that is up or being made.
         connected: a connection is up and its versions are known.
         connecting: one was asked for.
         retry_at: monotonic seconds before which no new one is asked for.
         failures: connections lost or refused in a row.
-        produce_version: newest Produce version that both sides know.
         line: partitions with something to send, each once.
         in_flight: requests by tag, in the order of writing.
         throttled_until: monotonic seconds before which the broker wants nothing (KIP-219).
     """
 
     __slots__ = (
+        "at",
         "connected",
         "connecting",
         "failures",
@@ -169,7 +170,6 @@ class Node:
         "line",
         "node_id",
         "port",
-        "produce_version",
         "retry_at",
         "throttled_until",
     )
@@ -178,11 +178,11 @@ class Node:
         self.node_id = node_id
         self.host = host
         self.port = port
+        self.at = (host, port)
         self.connected = False
         self.connecting = False
         self.retry_at = 0.0
         self.failures = 0
-        self.produce_version = 0
         self.line: deque[PartitionQueue] = deque()
         self.in_flight: dict[int, tuple[float, list[SealedBatch]]] = {}
         self.throttled_until = 0.0

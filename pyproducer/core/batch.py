@@ -11,6 +11,7 @@ from pyproducer.records.batch import (
     HEADER_SIZE,
     MIN_BATCH_LENGTH,
     SEQUENCE_MODULUS,
+    TRANSACTIONAL_BIT,
     pack_header,
 )
 from pyproducer.records.codec import Codec
@@ -40,6 +41,7 @@ class SealedBatch:
         last_error: the last refusal, in words.
         last_code: its error code, or None where no broker answered.
         producer_id, epoch, sequence: its identity; sequence -1 while it has none.
+        transactional: True where it belongs to a transaction.
     """
 
     __slots__ = (
@@ -56,6 +58,7 @@ class SealedBatch:
         "producer_id",
         "queue",
         "sequence",
+        "transactional",
     )
 
     def __init__(
@@ -74,6 +77,7 @@ class SealedBatch:
         self.producer_id = -1
         self.epoch = -1
         self.sequence = NO_SEQUENCE
+        self.transactional = False
 
     def __lt__(self, other: SealedBatch) -> bool:
         return self.order < other.order
@@ -89,11 +93,14 @@ class SealedBatch:
         assert self.body is not None
         return HEADER_SIZE + len(self.body)
 
-    def stamp(self, producer_id: int, epoch: int, sequence: int) -> int:
+    def stamp(
+        self, producer_id: int, epoch: int, sequence: int, *, transactional: bool = False
+    ) -> int:
         """Give it an identity; the sequence number after its last record is returned."""
         self.producer_id = producer_id
         self.epoch = epoch
         self.sequence = sequence
+        self.transactional = transactional
         return (sequence + self.batch.count) % SEQUENCE_MODULUS
 
     def unstamp(self) -> None:
@@ -110,7 +117,7 @@ class SealedBatch:
             return pack_header(
                 batch_length=MIN_BATCH_LENGTH + len(body),
                 crc=crc,
-                attributes=int(self.codec),
+                attributes=int(self.codec) | (TRANSACTIONAL_BIT if self.transactional else 0),
                 last_offset_delta=batch.count - 1,
                 base_timestamp=batch.base_timestamp,
                 max_timestamp=batch.max_timestamp,

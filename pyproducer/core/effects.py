@@ -10,10 +10,25 @@ from pyproducer.protocol.schema import Message
 if TYPE_CHECKING:
     from pyproducer.core.batch import SealedBatch
 
-__all__ = ["METADATA_NODE", "Compress", "Connect", "Disconnect", "Effect", "Send"]
+__all__ = [
+    "COORDINATOR_NODE",
+    "GROUP_NODE",
+    "METADATA_NODE",
+    "Compress",
+    "Connect",
+    "Disconnect",
+    "Effect",
+    "Send",
+]
 
 #: The connection for metadata and producer ids: a slow produce request never delays them.
 METADATA_NODE = -1
+
+#: The connection to the coordinator of the producer's transactions.
+COORDINATOR_NODE = -2
+
+#: The connection to the coordinator of a group whose offsets are committed in a transaction.
+GROUP_NODE = -3
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any, Final
 
 from pyproducer.core.accumulator import NO_LEADER, Node, PartitionQueue
 from pyproducer.core.appender import CLOSED, OPEN, Appender, Batch
@@ -27,6 +28,7 @@ from pyproducer.core.batch import SealedBatch
 from pyproducer.core.budget import WaitLine
 from pyproducer.core.delivery import Flush, Ledger
 from pyproducer.core.effects import Compress, Effect
+from pyproducer.core.gate import Gate
 from pyproducer.core.identity import Identity
 from pyproducer.core.links import NEVER, Links, Loss
 from pyproducer.core.metadata import Cluster
@@ -34,7 +36,17 @@ from pyproducer.core.sender import Sender
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.topics import Topics
-from pyproducer.errors import BrokerRejected, DeliveryTimeout, UnknownTopic
+from pyproducer.core.transactions import Transactions
+from pyproducer.errors import (
+    BrokerRejected,
+    DeliveryError,
+    DeliveryTimeout,
+    ProducerError,
+    ProducerFenced,
+    TransactionAborted,
+    TransactionError,
+    UnknownTopic,
+)
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
@@ -48,6 +60,8 @@ from pyproducer.records.codec import Codec
 __all__ = ["Engine", "EngineOptions"]
 
 logger = logging.getLogger("pyproducer.engine")
+
+_NONE: Final[Mapping[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,8 @@ class EngineOptions:
     reconnect_backoff: tuple[float, float]
     metadata_max_age: float
     auto_create: bool
+    transactional_id: str | None = None
+    transaction_timeout_ms: int = 60_000
 
 
 class Engine:
@@ -76,6 +92,8 @@ class Engine:
     Attributes:
         cluster: brokers and topics as last told.
         settler: what has no outcome yet.
+        gate: what keeps new records out.
+        transactions: None without a transactional id.
         waiters: those who wait for buffer room.
         stats: totals.
     """
@@ -89,7 +107,8 @@ class Engine:
     ) -> None:
         self._options = options
         self._appender = appender
-        self._identity = Identity()
+        self._identity = Identity(transactional=options.transactional_id is not None)
+        self.gate = Gate(appender)
         self._effects: list[Effect] = []
         retry = Backoff(*options.retry_backoff, random)
         self._lingering: deque[tuple[float, Batch]] = deque()
@@ -100,7 +119,7 @@ class Engine:
         self._identity_at = 0.0
         self._identity_failures = 0
         self._identity_backoff = retry
-        self._fatal: Exception | None = None
+        self._fatal: BrokerRejected | TransactionError | None = None
         self.stats = Stats()
         self.settler = Settler(appender, ledger, self.stats)
         self.waiters = WaitLine(appender)
@@ -123,6 +142,20 @@ class Engine:
             absorb=self._absorb,
             ready=self.ready,
         )
+        self.transactions = (
+            None
+            if options.transactional_id is None
+            else Transactions(
+                options.transactional_id,
+                options.transaction_timeout_ms,
+                identity=self._identity,
+                links=self._links,
+                settler=self.settler,
+                gate=self.gate,
+                backoff=retry,
+                host=self,
+            )
+        )
         self._sender = Sender(
             acks=options.acks,
             idempotent=options.idempotent,
@@ -136,6 +169,7 @@ class Engine:
             identity=self._identity,
             stats=self.stats,
             host=self,
+            transactions=self.transactions,
         )
 
     # The runner's side.
@@ -152,6 +186,10 @@ class Engine:
         for node in self._links:
             self._serve(node, now)
         self._ask(now)
+        if self.transactions is not None:
+            self._time_out(self._links.coordinator, now)
+            self._time_out(self._links.group, now)
+            self.transactions.poll(now)
         self.waiters.serve()
         effects = self._effects.copy()
         self._effects.clear()
@@ -172,12 +210,17 @@ class Engine:
             self._asking_at(),
             min(map(links.deadline, links), default=NEVER),
             links.deadline(links.meta),
+            NEVER if self.transactions is None else self.transactions.deadline(),
+            links.deadline(links.coordinator),
+            links.deadline(links.group),
         )
         return None if at == NEVER else at
 
-    def on_connected(self, node_id: int, versions: Mapping[int, tuple[int, int]]) -> None:
-        """A connection is up and ready, and the broker told its API versions."""
-        self._links.connected(node_id, versions)
+    def on_connected(
+        self, node_id: int, features: Mapping[str, int] = _NONE, features_epoch: int = -1
+    ) -> None:
+        """A connection is up and ready, and the broker told the cluster's finalized features."""
+        self._links.connected(node_id, features, features_epoch)
 
     def on_disconnected(self, node_id: int, reason: str, now: float) -> None:
         """A connection is gone, or was never made; what it owed is not answered any more."""
@@ -190,6 +233,8 @@ class Engine:
             self._sender.on_answer(node, batches, response, now)
         elif isinstance(response, MetadataResponse):
             self._topics.learn(response, now)
+        elif self.transactions is not None:
+            self.transactions.on_answer(response, now)
         elif isinstance(response, InitProducerIdResponse):
             self._identify(response, now)
 
@@ -219,15 +264,15 @@ class Engine:
 
     def flush(self, now: float, done: Callable[[], object]) -> Flush:
         """Close what is open, and have ``done`` called when all that is accepted is settled."""
-        self._absorb(now)
-        for batch in list(self.settler.live.values()):
-            if batch.state == OPEN and batch.home.number >= 0:
-                self._appender.close_open(batch.home)
-        self._absorb(now)
+        self.close_open(now)
         return self.settler.flush(done)
 
     def fail_all(
-        self, make: Callable[[str, int | None, float, bool, int], Exception], now: float
+        self,
+        make: Callable[[str, int | None, float, bool, int], Exception],
+        now: float,
+        *,
+        spare_sent: bool = False,
     ) -> int:
         """Settle everything that is left; how many records that were is returned.
 
@@ -235,10 +280,14 @@ class Engine:
             make: makes the error for records of (topic, partition), after so many seconds,
                 being maybe written or not, after so many attempts.
             now: monotonic seconds.
+            spare_sent: leave those that an answer may still settle.
         """
         self._absorb(now)
         count = 0
         for batch in list(self.settler.live.values()):
+            sealed = batch.sealed
+            if spare_sent and sealed is not None and sealed in sealed.queue.in_flight:
+                continue
             self._close_one(batch, now)
             sealed = batch.sealed
             count += batch.count
@@ -289,6 +338,44 @@ class Engine:
         sealed.body = None
         self._effects.append(Compress(sealed))
 
+    # The transactions' side.
+
+    def close_open(self, now: float) -> None:
+        """Close every batch that still fills: it leaves without lingering."""
+        self._absorb(now)
+        for batch in list(self.settler.live.values()):
+            if batch.state == OPEN and batch.home.number >= 0:
+                self._appender.close_open(batch.home)
+        self._absorb(now)
+
+    def drop_unsent(self, reason: str, now: float) -> None:
+        """Fail everything that is not on the wire as part of an aborted transaction."""
+
+        def dropped(
+            topic: str, partition: int | None, elapsed: float, maybe: bool, attempts: int
+        ) -> Exception:
+            return TransactionAborted(
+                f"the record to {topic!r} was dropped with its transaction, after {attempts} "
+                f"attempt(s) in {elapsed:.1f} s: {reason}",
+                topic=topic,
+                partition=partition,
+                attempts=attempts,
+                elapsed=elapsed,
+                maybe_written=maybe,
+            )
+
+        self.fail_all(dropped, now, spare_sent=True)
+
+    def dismiss(self) -> None:
+        """Tell those who wait for buffer room that their records are not taken now."""
+        refusal = self._appender.refusal
+        if refusal is not None:
+            self.waiters.dismiss(refusal)
+
+    def die(self, error: TransactionError, now: float) -> None:
+        """The producer is of no use any more."""
+        self._stop(error, now)
+
     def again_at(self, queue: PartitionQueue, at: float) -> None:
         """Look at the partition again at this time."""
         self._again_count += 1
@@ -311,33 +398,43 @@ class Engine:
 
     def fatal(self, error: BrokerRejected, now: float) -> None:
         """The producer as a whole is refused: everything fails, and it takes no more."""
+        if self.transactions is None:
+            self._stop(error, now)
+            return
+        fenced = error.code == ErrorCode.PRODUCER_FENCED
+        dead = (ProducerFenced if fenced else TransactionError)(str(error), fatal=True)
+        self.transactions.end_for_good(dead)
+        self._stop(dead, now)
+
+    def _stop(self, error: BrokerRejected | TransactionError, now: float) -> None:
         if self._fatal is not None:
             return
         self._fatal = error
         logger.error("the producer stops: %s", error)
 
-        def refuse() -> BrokerRejected:
+        def refuse() -> ProducerError:
             # One of its own for each call: raising one object again and again would make its
             # traceback longer and longer.
             return copy(error)
 
         def stop(
             topic: str, partition: int | None, elapsed: float, maybe: bool, attempts: int
-        ) -> BrokerRejected:
+        ) -> DeliveryError:
             # What was refused is not what these records met: they may be written.
-            return BrokerRejected(
-                f"the producer stopped: {error}",
-                code=error.code,
-                reason=error.reason,
-                topic=topic,
-                partition=partition,
-                attempts=attempts,
-                elapsed=elapsed,
-                broker_error=error.broker_error,
-                maybe_written=maybe,
-            )
+            text = f"the producer stopped: {error}"
+            details: dict[str, Any] = {
+                "topic": topic,
+                "partition": partition,
+                "attempts": attempts,
+                "elapsed": elapsed,
+                "maybe_written": maybe,
+            }
+            if isinstance(error, BrokerRejected):
+                details["broker_error"] = error.broker_error
+                return BrokerRejected(text, code=error.code, reason=error.reason, **details)
+            return DeliveryError(text, **details)
 
-        self._appender.refusal = refuse
+        self.gate.stop(refuse)
         self.fail_all(stop, now)
         self.waiters.dismiss(refuse)
 
@@ -477,6 +574,7 @@ class Engine:
     def _lacks_identity(self) -> bool:
         return (
             self._options.idempotent
+            and self.transactions is None
             and not self._identity.known
             and not self._identity_asked
             and self._fatal is None
@@ -544,6 +642,8 @@ class Engine:
             self._identity_asked = False
         elif loss.owed or loss.node.line:
             self.stale(now)
+        if self.transactions is not None and loss.node.node_id < 0:
+            self.transactions.on_lost(loss.node, loss.reason, now)
 
 
 def _as_exception(error: BaseException) -> Exception:

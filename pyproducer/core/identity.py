@@ -1,7 +1,8 @@
 """Who this producer is to the brokers: its id and epoch, and how a partition takes them on.
 
 An idempotent producer's epoch may be raised by itself (KIP-360): brokers accept a higher epoch
-that starts at sequence 0. A partition does so once nothing of it is unresolved.
+that starts at sequence 0. A partition does so once nothing of it is unresolved. A transactional
+producer's epoch is its coordinator's to raise; its partitions follow.
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ class Identity:
     Attributes:
         producer_id: -1 until a broker gave one.
         epoch: the highest that any partition uses.
+        transactional: True where batches belong to transactions.
     """
 
-    __slots__ = ("epoch", "producer_id")
+    __slots__ = ("epoch", "producer_id", "transactional")
 
-    def __init__(self) -> None:
+    def __init__(self, *, transactional: bool = False) -> None:
         self.producer_id = -1
         self.epoch = -1
+        self.transactional = transactional
 
     @property
     def known(self) -> bool:
@@ -42,11 +45,16 @@ class Identity:
 
     def stamp(self, queue: PartitionQueue, sealed: SealedBatch) -> bool:
         """Give a batch the partition's next sequence numbers; False where no id is at hand."""
-        if queue.producer_id < 0:
+        if queue.producer_id < 0 or (self.transactional and not self._is_current(queue)):
             if not self.known:
                 return False
             self._begin(queue)
-        queue.next_sequence = sealed.stamp(queue.producer_id, queue.epoch, queue.next_sequence)
+        queue.next_sequence = sealed.stamp(
+            queue.producer_id,
+            queue.epoch,
+            queue.next_sequence,
+            transactional=self.transactional,
+        )
         queue.stamped += 1
         return True
 
@@ -57,12 +65,14 @@ class Identity:
         """
         if queue.in_flight or any(sealed.in_doubt for sealed in queue.waiting):
             return False
+        if self.transactional and self._is_current(queue):
+            return False
         for sealed in queue.waiting:
             if sealed.stamped:
                 sealed.unstamp()
                 queue.stamped -= 1
         queue.recovering = False
-        if queue.producer_id == self.producer_id and queue.epoch == self.epoch:
+        if self._is_current(queue):
             if self.epoch >= _LAST_EPOCH:
                 # No epoch left: the id itself has to be replaced.
                 self.producer_id = self.epoch = -1
@@ -74,6 +84,9 @@ class Identity:
         else:
             queue.producer_id = -1
         return True
+
+    def _is_current(self, queue: PartitionQueue) -> bool:
+        return queue.producer_id == self.producer_id and queue.epoch == self.epoch
 
     def _begin(self, queue: PartitionQueue) -> None:
         queue.producer_id = self.producer_id

@@ -10,19 +10,28 @@ from typing import Final
 from pyproducer.core.accumulator import Node
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.batch import SealedBatch
-from pyproducer.core.effects import METADATA_NODE, Connect, Disconnect, Effect, Send
+from pyproducer.core.effects import (
+    COORDINATOR_NODE,
+    GROUP_NODE,
+    METADATA_NODE,
+    Connect,
+    Disconnect,
+    Effect,
+    Send,
+)
 from pyproducer.core.metadata import Cluster
-from pyproducer.core.sender import NEWEST_PRODUCE
 from pyproducer.core.stats import Stats
-from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.schema import Message
 
-__all__ = ["NEVER", "Links", "Loss"]
+__all__ = ["NEVER", "NEWEST_PRODUCE", "Links", "Loss"]
 
 logger = logging.getLogger("pyproducer.engine")
 
 #: Later than every deadline.
 NEVER: Final = float("inf")
+
+#: Version 13 names topics by id, which asks for a topic's identity to be kept across requests.
+NEWEST_PRODUCE: Final = 12
 
 #: So many failed attempts to connect are remembered.
 _REMEMBERED: Final = 64
@@ -44,10 +53,15 @@ class Loss:
 
 
 class Links:
-    """One connection to each broker that leads something, and one for metadata.
+    """One connection to each broker that leads something, one for metadata, two for transactions.
 
     Attributes:
-        meta: the connection for metadata and producer ids.
+        meta: the connection for metadata, producer ids, and the question where a coordinator is.
+        coordinator: the connection to the transactions' coordinator; its host is empty while
+            nobody has said where that is.
+        group: likewise for the coordinator of the group whose offsets are committed.
+        features: finalized level of each of the cluster's features, by name.
+        newest_produce: newest Produce version to be used.
         contacted: True once a broker answered.
         failed_addresses: address and reason of each failed attempt to reach any broker since
             the last success.
@@ -65,6 +79,12 @@ class Links:
         expect_acks: bool,
     ) -> None:
         self.meta = Node(METADATA_NODE, "", 0)
+        self.coordinator = Node(COORDINATOR_NODE, "", 0)
+        self.group = Node(GROUP_NODE, "", 0)
+        self._special = {node.node_id: node for node in (self.meta, self.coordinator, self.group)}
+        self.features: Mapping[str, int] = {}
+        self.newest_produce = NEWEST_PRODUCE
+        self._features_epoch = -1
         self.contacted = False
         self.failed_addresses: list[tuple[str, str]] = []
         self._cluster = cluster
@@ -88,8 +108,8 @@ class Links:
 
     def node(self, node_id: int) -> Node:
         """The broker of this id; it must be known to the cluster."""
-        if node_id == METADATA_NODE:
-            return self.meta
+        if node_id < 0:
+            return self._special[node_id]
         node = self._nodes.get(node_id)
         if node is None:
             host, port = self._cluster.brokers[node_id]
@@ -106,15 +126,28 @@ class Links:
             # An address may have changed since the node was first seen.
             node.host, node.port = self._cluster.brokers.get(node.node_id, (node.host, node.port))
         node.connecting = True
+        node.at = node.host, node.port
         self._effects.append(Connect(node.node_id, node.host, node.port))
 
-    def connected(self, node_id: int, versions: Mapping[int, tuple[int, int]]) -> None:
-        """A connection is up and ready, and the broker told its API versions."""
+    def point(self, node: Node, host: str, port: int) -> None:
+        """Where a coordinator is now; a connection to somewhere else is dropped."""
+        if (node.connected or node.connecting) and node.at != (host, port):
+            node.connected = node.connecting = False
+            self._effects.append(Disconnect(node.node_id, "the coordinator has moved"))
+        node.host, node.port = node.at = host, port
+
+    def connected(
+        self,
+        node_id: int,
+        features: Mapping[str, int],
+        features_epoch: int,
+    ) -> None:
+        """A connection is up and ready, and the broker told the cluster's features."""
+        if features_epoch >= self._features_epoch:
+            # A broker that lags behind must not take back what another has told.
+            self.features, self._features_epoch = features, features_epoch
         node = self.node(node_id)
         node.connected, node.connecting = True, False
-        node.produce_version = min(
-            NEWEST_PRODUCE, versions.get(ApiKey.PRODUCE, (0, NEWEST_PRODUCE))[1]
-        )
         self.contacted = True
         self.failed_addresses.clear()
 
@@ -141,7 +174,15 @@ class Links:
         node.in_flight.clear()
         return Loss(node, f"no answer from broker {node_id} ({node.address}): {reason}", owed)
 
-    def send(self, node: Node, message: Message, batches: list[SealedBatch], now: float) -> None:
+    def send(
+        self,
+        node: Node,
+        message: Message,
+        batches: list[SealedBatch],
+        now: float,
+        *,
+        max_version: int | None = None,
+    ) -> None:
         """Have a request written; ``batches`` is empty where it is no Produce request."""
         self._tags += 1
         tag = self._tags
@@ -154,7 +195,7 @@ class Links:
                 message,
                 tag,
                 expect_response=not produce or self._expect_acks,
-                max_version=NEWEST_PRODUCE if produce else None,
+                max_version=self.newest_produce if produce else max_version,
             )
         )
 

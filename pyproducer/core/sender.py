@@ -16,6 +16,7 @@ from pyproducer.core.batch import SealedBatch, halve
 from pyproducer.core.identity import Identity
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
+from pyproducer.core.transactions import Transactions
 from pyproducer.core.verdict import Action, Verdict, judge
 from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode, error_name
@@ -29,12 +30,9 @@ from pyproducer.protocol.messages.produce import (
 from pyproducer.records.batch import HEADER_SIZE
 from pyproducer.records.compression import decompress
 
-__all__ = ["NEWEST_PRODUCE", "Sender", "SenderHost"]
+__all__ = ["Sender", "SenderHost"]
 
 logger = logging.getLogger("pyproducer.sender")
-
-#: Version 13 names topics by id, which asks for a topic's identity to be kept across requests.
-NEWEST_PRODUCE: Final = 12
 
 #: Bytes that a request, a topic and a partition take around their batches, at most.
 _REQUEST_OVERHEAD: Final = 512
@@ -85,6 +83,7 @@ class Sender:
         identity: Identity,
         stats: Stats,
         host: SenderHost,
+        transactions: Transactions | None,
     ) -> None:
         self._acks = acks
         self._idempotent = idempotent
@@ -98,6 +97,8 @@ class Sender:
         self._identity = identity
         self._stats = stats
         self._host = host
+        self._transactions = transactions
+        self._transactional_id = None if transactions is None else transactions.transactional_id
 
     # Out.
 
@@ -115,6 +116,9 @@ class Sender:
                 break
             sealed = self._choose(queue, now)
             if sealed is None:
+                queue.line = False
+                continue
+            if self._transactions is not None and not self._transactions.admits(queue):
                 queue.line = False
                 continue
             size = sealed.size
@@ -151,7 +155,10 @@ class Sender:
             )
         self._stats.requests += 1
         request = ProduceRequest(
-            acks=self._acks, timeout_ms=self._timeout_ms, topic_data=list(topics.values())
+            transactional_id=self._transactional_id,
+            acks=self._acks,
+            timeout_ms=self._timeout_ms,
+            topic_data=list(topics.values()),
         )
         return request, chosen
 
@@ -243,7 +250,7 @@ class Sender:
             self._leave(sealed)
             return
         code = part.error_code
-        verdict = judge(code)
+        verdict = judge(code, transactional=self._transactions is not None)
         if verdict.action is Action.ACK:
             self._leave(sealed)
             queue.proven = True
@@ -328,6 +335,21 @@ class Sender:
             queue.put_back(sealed)
             self._pause(sealed, now)
             return
+        if self._transactions is not None:
+            # Only the coordinator gives the next epoch, once the transaction is aborted.
+            queue.in_flight.remove(sealed)
+            queue.put_back(sealed)
+            queue.recovering = True
+            self.give_up(
+                sealed,
+                BrokerRejected(
+                    f"the broker refused it: {self._history(sealed, now)}",
+                    code=code,
+                    **self._details(sealed, now, maybe=sealed.in_doubt),
+                ),
+                now,
+            )
+            return
         if sealed.in_doubt:
             # An earlier attempt may be in the log under the old numbers. Under new ones it
             # could be there twice.
@@ -366,7 +388,12 @@ class Sender:
             half.last_error, half.last_code = sealed.last_error, sealed.last_code
             if sealed.stamped:
                 # The numbers were never used, and followers under way go on from them.
-                following = half.stamp(sealed.producer_id, sealed.epoch, following)
+                following = half.stamp(
+                    sealed.producer_id,
+                    sealed.epoch,
+                    following,
+                    transactional=sealed.transactional,
+                )
                 queue.stamped += 1
             queue.put_back(half)
         if sealed.stamped:

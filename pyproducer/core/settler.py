@@ -20,6 +20,7 @@ class Settler:
         live: every batch and shelf without an outcome, by serial, oldest first.
         deliveries: settled batches whose watchers are still to be told.
         ledger: failures that nobody has seen.
+        on_failure: is told of the error of every batch that fails, and when.
     """
 
     def __init__(self, appender: Appender, ledger: Ledger, stats: Stats) -> None:
@@ -29,6 +30,7 @@ class Settler:
         self._appender = appender
         self._stats = stats
         self._flushes: list[Flush] = []
+        self.on_failure: Callable[[Exception, float], object] | None = None
 
     def add(self, batch: Batch) -> None:
         """A batch was opened."""
@@ -52,6 +54,8 @@ class Settler:
         self.ledger.add(batch, unseen, error, now)
         self._stats.failed += batch.count
         self._settled(batch, batch.count)
+        if self.on_failure is not None:
+            self.on_failure(error, now)
 
     def replace(self, batch: Batch, parts: list[Batch]) -> None:
         """The records of a batch (or shelf) have moved into others."""

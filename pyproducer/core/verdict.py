@@ -86,9 +86,25 @@ TABLE: Final[dict[int, Verdict]] = {
     _E.INVALID_PRODUCER_ID_MAPPING: Verdict(Action.FATAL, _NO),
 }
 
+#: The rows that differ for a producer with a transactional id. Any failure of a batch has its
+#: transaction aborted.
+TRANSACTIONAL: Final[dict[int, Verdict]] = {
+    # The leader asks the transaction's coordinator first, which cannot answer now (KIP-890).
+    _E.COORDINATOR_LOAD_IN_PROGRESS: Verdict(Action.RETRY, _NO),
+    _E.COORDINATOR_NOT_AVAILABLE: Verdict(Action.RETRY, _NO),
+    _E.NOT_COORDINATOR: Verdict(Action.RETRY, _NO),
+    # The transaction before this one is still being completed.
+    _E.CONCURRENT_TRANSACTIONS: Verdict(Action.RETRY, _NO),
+    # The coordinator knows of no such transaction: it was ended, or timed out.
+    _E.INVALID_TXN_STATE: Verdict(Action.FAIL, _NO),
+    _E.TRANSACTION_ABORTABLE: Verdict(Action.FAIL, _NO),
+}
+
 _UNKNOWN: Final = Verdict(Action.FAIL, _MAYBE)
 
 
-def judge(code: int) -> Verdict:
+def judge(code: int, *, transactional: bool = False) -> Verdict:
     """The row of an error code; a code that is not in the table fails the batch."""
+    if transactional and code in TRANSACTIONAL:
+        return TRANSACTIONAL[code]
     return TABLE.get(code, _UNKNOWN)

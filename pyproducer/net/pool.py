@@ -26,8 +26,8 @@ _DRAIN_TIMEOUT = 1.0
 class PoolOwner(Protocol):
     """Who is told of what happens on the connections, by the engine's number of the broker."""
 
-    def node_connected(self, node: int, versions: Mapping[int, tuple[int, int]]) -> None:
-        """A connection can be used."""
+    def node_connected(self, node: int, features: Mapping[str, int], features_epoch: int) -> None:
+        """A connection can be used; it has told the cluster's features."""
 
     def node_disconnected(self, node: int, reason: str) -> None:
         """A connection is gone, or could not be made."""
@@ -171,7 +171,7 @@ class Pool:
         timer = self._timers.pop(transport.node, None)
         if timer is not None:
             timer.cancel()
-        self._owner.node_connected(transport.node, transport.versions)
+        self._owner.node_connected(transport.node, *transport.features)
 
     def answered(self, transport: BrokerTransport, answer: Answer) -> None:
         """A response came."""

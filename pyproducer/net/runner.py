@@ -465,9 +465,9 @@ class Runner:
 
     # The pool's owner.
 
-    def node_connected(self, node: int, versions: Mapping[int, tuple[int, int]]) -> None:
-        """A connection can be used."""
-        self.engine.on_connected(node, versions)
+    def node_connected(self, node: int, features: Mapping[str, int], features_epoch: int) -> None:
+        """A connection can be used; it has told the cluster's features."""
+        self.engine.on_connected(node, features, features_epoch)
         self.ask()
 
     def node_disconnected(self, node: int, reason: str) -> None:

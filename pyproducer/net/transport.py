@@ -64,9 +64,9 @@ class BrokerTransport(asyncio.BufferedProtocol):
         self._over = False
 
     @property
-    def versions(self) -> dict[int, tuple[int, int]]:
-        """The broker's API versions."""
-        return self._wire.versions
+    def features(self) -> tuple[dict[str, int], int]:
+        """The cluster's finalized features by name, and which of two answers is the newer."""
+        return self._wire.features, self._wire.features_epoch
 
     def send(self, request: Send) -> None:
         """Write a request, behind those written before.

@@ -68,6 +68,7 @@ class ClientConnection:
         error: what the peer did wrong; None as long as the connection is sound.
         versions: first and last version by API key, as the broker told.
         features: finalized level by feature name, as the broker told.
+        features_epoch: which of two answers about features is the newer; -1 if none came.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class ClientConnection:
         self.error: ProtocolError | None = None
         self.versions: dict[int, tuple[int, int]] = {}
         self.features: dict[str, int] = {}
+        self.features_epoch = -1
         self._handshake = Handshake(software_name, software_version)
         self._reader = FrameReader(max_frame)
         self._pending: deque[_Pending] = deque()
@@ -294,6 +296,7 @@ class ClientConnection:
             return
         self.versions = self._handshake.versions
         self.features = self._handshake.features
+        self.features_epoch = self._handshake.features_epoch
         self.ready = True
 
     def _fail(self, error: ProtocolError) -> None:

@@ -28,6 +28,7 @@ class Handshake:
         done: True once the broker has told its versions.
         versions: first and last version by API key, as the broker told.
         features: finalized level by feature name, such as ``transaction.version``.
+        features_epoch: which of two answers about features is the newer; -1 if none came.
     """
 
     def __init__(self, software_name: str, software_version: str) -> None:
@@ -41,6 +42,7 @@ class Handshake:
         self.done = False
         self.versions: dict[int, tuple[int, int]] = {}
         self.features: dict[str, int] = {}
+        self.features_epoch = -1
         self._request = ApiVersionsRequest(
             client_software_name=software_name, client_software_version=software_version
         )
@@ -79,6 +81,7 @@ class Handshake:
         self.features = {
             feature.name: feature.max_version_level for feature in response.finalized_features
         }
+        self.features_epoch = response.finalized_features_epoch
         self.done = True
 
     def _lower(self, served: dict[int, tuple[int, int]]) -> int:
