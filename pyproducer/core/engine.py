@@ -28,6 +28,7 @@ from pyproducer.core.budget import WaitLine
 from pyproducer.core.delivery import Flush, Ledger
 from pyproducer.core.effects import Compress, Effect
 from pyproducer.core.identity import Identity
+from pyproducer.core.identity_verdict import IdentityAction, identity_refused, judge_identity
 from pyproducer.core.links import NEVER, Links, Loss
 from pyproducer.core.metadata import Cluster
 from pyproducer.core.sender import Sender
@@ -35,7 +36,7 @@ from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.topics import Topics
 from pyproducer.errors import BrokerRejected, DeliveryTimeout, UnknownTopic
-from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.protocol.error_codes import error_name
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
     InitProducerIdResponse,
@@ -494,31 +495,21 @@ class Engine:
     def _identify(self, response: InitProducerIdResponse, now: float) -> None:
         self._identity_asked = False
         code = response.error_code
-        if code == ErrorCode.NONE:
-            self._identity_failures = 0
-            self._identity.assign(response.producer_id, response.producer_epoch)
-            for batch in list(self.settler.live.values()):
-                if batch.home.queue is not None:
-                    self.ready(batch.home.queue)
-            return
-        try:
-            retriable = ErrorCode(code).retriable
-        except ValueError:
-            retriable = False
-        if retriable:
-            self._identity_failures += 1
-            self._identity_at = now + self._identity_backoff.delay(self._identity_failures)
-            return
-        self.fatal(
-            BrokerRejected(
-                f"the broker gives this client no producer id: {error_name(code)}; allow it "
-                "IdempotentWrite, or set enable_idempotence=False",
-                code=code,
-                topic="",
-                broker_error=error_name(code),
-            ),
-            now,
-        )
+        match judge_identity(code):
+            case IdentityAction.TAKE:
+                self._identity_failures = 0
+                self._identity.assign(response.producer_id, response.producer_epoch)
+                for batch in list(self.settler.live.values()):
+                    if batch.home.queue is not None:
+                        self.ready(batch.home.queue)
+            case IdentityAction.ASK:
+                if self._identity.refusal != code:
+                    logger.warning("no producer id: %s; asking again", error_name(code))
+                self._identity.refusal = code
+                self._identity_failures += 1
+                self._identity_at = now + self._identity_backoff.delay(self._identity_failures)
+            case IdentityAction.STOP:
+                self.fatal(identity_refused(code), now)
 
     def _serve(self, node: Node, now: float) -> None:
         if node.line and not node.connected:

@@ -22,13 +22,15 @@ class Identity:
     Attributes:
         producer_id: -1 until a broker gave one.
         epoch: the highest that any partition uses.
+        refusal: the error code of the last answer, where it had no id.
     """
 
-    __slots__ = ("epoch", "producer_id")
+    __slots__ = ("epoch", "producer_id", "refusal")
 
     def __init__(self) -> None:
         self.producer_id = -1
         self.epoch = -1
+        self.refusal: int | None = None
 
     @property
     def known(self) -> bool:
@@ -39,6 +41,7 @@ class Identity:
         """Take over what a broker gave."""
         self.producer_id = producer_id
         self.epoch = epoch
+        self.refusal = None
 
     def stamp(self, queue: PartitionQueue, sealed: SealedBatch) -> bool:
         """Give a batch the partition's next sequence numbers; False where no id is at hand."""
