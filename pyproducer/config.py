@@ -187,8 +187,8 @@ class ProducerConfig:
     buffer_memory: int = field(
         default=64 * 1024 * 1024,
         metadata=_about(
-            "Bytes of records the producer holds at most; beyond it enqueue waits and "
-            "enqueue_nowait raises BufferFull.",
+            "Bytes of memory for records without an outcome, their handles and callbacks; beyond "
+            "it enqueue waits and enqueue_nowait raises BufferFull.",
             unit="bytes",
             low=256,
             high=2**42,
