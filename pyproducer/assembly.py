@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 from pyproducer.clock import Clock, SystemClock
@@ -24,13 +24,12 @@ from pyproducer.model import DeliveryFailure
 from pyproducer.net.runner import Runner, forked
 from pyproducer.partitioner import resolve
 from pyproducer.records.codec import CODECS_BY_NAME
+from pyproducer.transactor import Transactor
 
 __all__ = ["Assembly", "Entry", "forked"]
 
 #: What a topic handle calls for every record.
 Entry = TopicAppender | InterceptedAppender
-
-_NO_LOCK: AbstractContextManager[Any] = nullcontext()
 
 _assemblies: weakref.WeakSet[Assembly] = weakref.WeakSet()
 
@@ -44,6 +43,7 @@ class Assembly:
         appender: stations 1 to 4 of a record's path.
         engine: what decides.
         runner: what performs.
+        transactor: begins and ends transactions.
         started: True once the producer was started in this process.
     """
 
@@ -84,7 +84,7 @@ class Assembly:
         arity(value_serializer, "value")
         self._interceptors = tuple(interceptors)
         self._entries: dict[str, InterceptedAppender] = {}
-        self._lock = _NO_LOCK if lock is None else lock
+        self._shared = lock is not None
         clock = SystemClock() if clock is None else clock
         chance = random.Random()  # noqa: S311 - spreads load and retries, guards nothing
         self.runner = Runner(
@@ -111,14 +111,15 @@ class Assembly:
             host=self.runner,
             lock=lock,
         )
-        self.appender.refusal = _not_started
         self.engine = Engine(
             _engine_options(config, self.bootstrap),
             self.appender,
             Ledger(on_delivery_failure),
             chance.random,
         )
+        self.refuse(_not_started)
         self.runner.bind(self.engine, self.refuse)
+        self.transactor = Transactor(self)
         _assemblies.add(self)
 
     def entry(self, topic: str) -> Entry:
@@ -169,23 +170,22 @@ class Assembly:
         """True where the appender's own methods may be handed to the user."""
         return not self._interceptors
 
-    def refuse(self, make: Callable[[], BaseException] | None) -> None:
+    def refuse(self, make: Callable[[], ProducerError] | None) -> None:
         """Make every further call fail with this; None takes records again.
 
         A call that is filling a batch at this moment, in another thread, is through when this
         returns; those that come to it later are refused.
         """
-        with self._lock:
-            self.appender.refusal = make
+        self.engine.gate.close(make)
 
     def forget(self) -> None:
         """This is the child of a fork: whatever was started belongs to the parent."""
-        if self._lock is not _NO_LOCK:
+        if self._shared:
             # Another thread of the parent may have held it at the fork; it does not live here.
-            self._lock = self.appender.lock = threading.RLock()
+            self.appender.lock = threading.RLock()
         if self.started or self.runner.running:
             self.runner.forget()
-            self.appender.refusal = forked
+            self.refuse(forked)
 
     def _make_default(self, state: TopicState) -> TopicAppender:
         return self._make(state, self._key_serializer, self._value_serializer)
@@ -242,6 +242,8 @@ def _engine_options(config: ProducerConfig, bootstrap: Sequence[tuple[str, int]]
         ),
         metadata_max_age=config.metadata_max_age_ms / 1000,
         auto_create=config.allow_auto_create_topics,
+        transactional_id=config.transactional_id,
+        transaction_timeout_ms=config.transaction_timeout_ms,
     )
 
 

@@ -64,7 +64,7 @@ class Background:
 
     @property
     def _is_foreign(self) -> bool:
-        return self._parts.appender.refusal is forked
+        return self._parts.engine.gate.refusal is forked
 
     def start(self) -> None:
         """Start thread and producer, unless they run; see :meth:`SyncProducer.start`."""

@@ -110,6 +110,8 @@ class ProducerOptions(TypedDict, total=False):
     socket_connection_setup_timeout_ms: int
     reconnect_backoff_ms: int
     reconnect_backoff_max_ms: int
+    transactional_id: str | None
+    transaction_timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +189,8 @@ class ProducerConfig:
     buffer_memory: int = field(
         default=64 * 1024 * 1024,
         metadata=_about(
-            "Bytes of records the producer holds at most; beyond it enqueue waits and "
-            "enqueue_nowait raises BufferFull.",
+            "Bytes of memory for records without an outcome, their handles and callbacks; beyond "
+            "it enqueue waits and enqueue_nowait raises BufferFull.",
             unit="bytes",
             low=256,
             high=2**42,
@@ -211,7 +213,8 @@ class ProducerConfig:
     max_block_ms: int = field(
         default=60_000,
         metadata=_about(
-            "How long enqueue and send wait for buffer room, and partitions_for for metadata.",
+            "How long enqueue and send wait for buffer room, partitions_for for metadata, and "
+            "start, commit and abort for the transactions' coordinator.",
             unit="ms",
             low=0,
             high=INT32_MAX,
@@ -382,6 +385,28 @@ class ProducerConfig:
             high=3_600_000,
             kafka="reconnect.backoff.max.ms",
             librdkafka="reconnect.backoff.max.ms",
+        ),
+    )
+
+    transactional_id: str | None = field(
+        default=None,
+        metadata=_about(
+            "Name under which the cluster knows this producer across restarts; it makes the "
+            "producer transactional. One producer at a time may use it: a newer one fences it.",
+            kafka="transactional.id",
+            librdkafka="transactional.id",
+        ),
+    )
+    transaction_timeout_ms: int = field(
+        default=60_000,
+        metadata=_about(
+            "How long a transaction may stay open before it is aborted; at most the brokers' "
+            "transaction.max.timeout.ms.",
+            unit="ms",
+            low=1,
+            high=INT32_MAX,
+            kafka="transaction.timeout.ms",
+            librdkafka="transaction.timeout.ms",
         ),
     )
 

@@ -114,6 +114,11 @@ def _check_choices(config: ProducerConfig) -> None:
         raise _refuse("client_id", config.client_id, "must be a non-empty str")
     if len(config.client_id.encode("utf-8", "surrogatepass")) > _MAX_CLIENT_ID_BYTES:
         raise _refuse("client_id", config.client_id, "must be at most 32767 bytes of UTF-8")
+    name = config.transactional_id
+    if name is not None and (not isinstance(name, str) or not name):
+        raise _refuse("transactional_id", name, "must be a non-empty str or None")
+    if name is not None and len(name.encode("utf-8", "surrogatepass")) > _MAX_CLIENT_ID_BYTES:
+        raise _refuse("transactional_id", name, "must be at most 32767 bytes of UTF-8")
     _check_partitioner(config.partitioner)
 
 
@@ -138,6 +143,7 @@ def _check_conflicts(config: ProducerConfig) -> None:
             "cannot recognise repetitions. Change that, or leave enable_idempotence unset.",
             option="enable_idempotence",
         )
+    _check_transactional(config)
     linger_ms = config.linger_ms or 0
     if config.delivery_timeout_ms < linger_ms + config.request_timeout_ms:
         raise _conflict(
@@ -150,6 +156,21 @@ def _check_conflicts(config: ProducerConfig) -> None:
     for small, large, reason in _ORDER:
         _check_order(config, small, large, reason)
     _check_level(config)
+
+
+def _check_transactional(config: ProducerConfig) -> None:
+    if config.transactional_id is None:
+        return
+    obstacles = idempotence_obstacles(config)
+    if config.enable_idempotence is False:
+        obstacles.append("enable_idempotence=False")
+    if obstacles:
+        raise _conflict(
+            config,
+            "transactional_id",
+            f"conflicts with {' and '.join(obstacles)}: a transaction is made of batches that "
+            "brokers can recognise. Change that, or leave transactional_id out",
+        )
 
 
 def _check_order(config: ProducerConfig, small: str, large: str, reason: str) -> None:

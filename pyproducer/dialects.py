@@ -208,8 +208,6 @@ _REASONS = {
     "logger": "use the standard logging module, logger 'pyproducer'",
     "log_level": "use the standard logging module, logger 'pyproducer'",
     "metric.reporters": "call metrics() when the numbers are wanted",
-    "transactional.id": "this producer has no transactions",
-    "transaction.timeout.ms": "this producer has no transactions",
     "sticky.partitioning.linger.ms": "null keys change partition when a batch closes",
 }
 _REASON_PREFIXES = {

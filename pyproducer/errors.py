@@ -185,7 +185,7 @@ class BufferFull(ProducerError, BufferError):
     """The send buffer has no room for the record, and waiting was not asked for or ran out.
 
     Attributes:
-        needed: bytes the record needs.
+        needed: bytes the record takes at most, with what is kept beside it.
         used: bytes held at the time.
         limit: ``buffer_memory``.
     """

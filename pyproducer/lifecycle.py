@@ -61,7 +61,7 @@ class Lifecycle:
 
     @property
     def _is_foreign(self) -> bool:
-        return self._parts.appender.refusal is forked
+        return self._parts.engine.gate.refusal is forked
 
     async def start(self) -> None:
         """Connect; see :meth:`AsyncProducer.start`."""
@@ -128,6 +128,7 @@ class Lifecycle:
                     "and that this is its listener for plain connections",
                     address=address,
                 )
+            await self._parts.transactor.initialise(patience / 1000)
         except BaseException:
             await runner.give_up()
             raise
@@ -139,7 +140,7 @@ class Lifecycle:
     async def flush(self, timeout: float | None) -> FlushReport:
         """Wait for what is queued; see :meth:`AsyncProducer.flush`."""
         seconds = checked_timeout(timeout)
-        refusal = self._parts.appender.refusal
+        refusal = self._parts.engine.gate.refusal
         if refusal is not None:
             raise refusal()
         return await self._flush(seconds)
@@ -232,10 +233,13 @@ class Lifecycle:
                 closing.set_result(None)
             return
         engine.waiters.dismiss(closed_error)
+        end = runner.now + seconds
+        left_open = parts.transactor.close()
         remaining = 0
         try:
             try:
                 await self._flush(seconds)
+                await parts.transactor.settle(max(0.0, end - runner.now))
             except FlushTimeout:
                 pass
             finally:
@@ -244,6 +248,6 @@ class Lifecycle:
                 await runner.stop()
         finally:
             closing.set_result(None)
-        error = close_verdict(engine.settler.ledger, remaining, seconds)
+        error = close_verdict(engine.settler.ledger, remaining, seconds) or left_open()
         if error is not None:
             raise error

@@ -456,7 +456,7 @@ class SyncProducer(Generic[K, V]):
         """Start at the first use; refuse what cannot be started."""
         if not self._parts.started:
             self.start()
-        refusal = self._appender.refusal
+        refusal = self._parts.engine.gate.refusal
         if refusal is not None:
             raise refusal()
 

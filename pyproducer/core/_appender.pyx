@@ -44,16 +44,22 @@ cdef enum:
     _RECORD_OVERHEAD = 31
     _FIRST_SEGMENT = 1024
     _LARGEST_STEP = 65536
+    _BATCH_HELD = 1024
+    _RECORD_HELD = 96
+    _CALLBACK_HELD = 128
+    _SHELVED_HELD = 192
     _KEPT_FROM = 262144
     _KEPT_TO = 2097152
     _TURN_BYTES = 262144
     _TURN_MS = 2
 
 assert (
-    _OVERHEAD, _RECORD_OVERHEAD, _FIRST_SEGMENT, _LARGEST_STEP, _TURN_BYTES, _TURN_MS
+    _OVERHEAD, _RECORD_OVERHEAD, _FIRST_SEGMENT, _LARGEST_STEP, _TURN_BYTES, _TURN_MS,
+    _BATCH_HELD, _RECORD_HELD, _CALLBACK_HELD, _SHELVED_HELD,
 ) == (
     rules.BATCH_OVERHEAD, rules.RECORD_OVERHEAD, rules.FIRST_SEGMENT, rules.LARGEST_STEP,
     rules.TURN_BYTES, rules.TURN_MS,
+    rules.BATCH_HELD, rules.RECORD_HELD, rules.CALLBACK_HELD, rules.SHELVED_HELD,
 )
 
 cdef object _CREATE_TIME = TimestampType.CREATE_TIME
@@ -208,6 +214,8 @@ cdef class Batch:
     cdef public int count
     cdef public Py_ssize_t size
     cdef public Py_ssize_t charged
+    #: What of that is for the batch itself, handles and callbacks.
+    cdef public Py_ssize_t beside
     cdef public double created
     cdef public bint urgent
     cdef public bint expected
@@ -290,6 +298,7 @@ cdef class Batch:
             for index, delivery, watcher in self.watchers:
                 first, part = self._part(index)
                 part.watchers.append((index - first, delivery, watcher))
+                part.beside += _CALLBACK_HELD
             for _, part in parts:
                 part.expected = self.expected
             self.watchers = []
@@ -743,6 +752,11 @@ cdef class TopicAppender:
         raise rules.not_bytes(self._topic.name, field, value, made, serializer is not None)
 
 
+cdef inline Py_ssize_t _held_for(object on_delivery):
+    """Bytes that a record's handle takes, and its callback."""
+    return _RECORD_HELD if on_delivery is None else _RECORD_HELD + _CALLBACK_HELD
+
+
 cdef bytes _packed_varint(int64_t value):
     cdef char room[10]
     cdef char *end = _put_varint(room, value)
@@ -974,9 +988,10 @@ cdef class Appender:
 
     def full(self, Prepared made not None):
         """The error for a record that found no room."""
-        return rules.buffer_full(
-            made.source._topic.name, made.bound(), self.used, self.limit
-        )
+        cdef Py_ssize_t needed = made.bound() + _held_for(made.on_delivery) + _BATCH_HELD
+        if made.source._topic.partitions is None:
+            needed += _SHELVED_HELD
+        return rules.buffer_full(made.source._topic.name, needed, self.used, self.limit)
 
     cdef Delivery append_prepared(
         self, TopicState topic, long number, Prepared made, bint charge
@@ -1000,7 +1015,7 @@ cdef class Appender:
         cdef Batch batch
         cdef RecordBuffer buffer
         cdef Py_ssize_t head = PyBytes_GET_SIZE(headers)
-        cdef Py_ssize_t fixed, record, held, size, step
+        cdef Py_ssize_t fixed, record, held, size, step, beside
         cdef int index
         cdef char *at
         if number < 0:
@@ -1029,13 +1044,16 @@ cdef class Appender:
                             topic, state.number, True, key, value, headers, timestamp,
                             on_delivery, urgent, delivery, charge,
                         )
+        beside = _held_for(on_delivery)
         if batch is None:
             record = fixed + 2
             size = record + _varint_size(record)
             held = 0
+            beside += _BATCH_HELD
         else:
             size = batch.size + record + _varint_size(record)
-            held = batch.charged
+            held = batch.charged - batch.beside
+        step = 0
         if size > held:
             if held == 0:
                 step = _FIRST_SEGMENT
@@ -1043,17 +1061,19 @@ cdef class Appender:
                 step = held if held < _LARGEST_STEP else _LARGEST_STEP
             if step < size - held:
                 step = size - held
-            if charge and self.used + step > self.limit:
-                step = size - held
-                if self.used + step > self.limit:
-                    self.starve()
-                    return None
-            held += step
-            if batch is None:
-                batch = self.open_batch(state, timestamp)
-            batch.buffer.reserve(held)
-            self.used += step
-            batch.charged = held
+        if charge and self.used + step + beside > self.limit:
+            step = size - held if size > held else 0
+            # An empty buffer takes any record that is not too large by itself.
+            if self.used and self.used + step + beside > self.limit:
+                self.starve()
+                return None
+        if batch is None:
+            batch = self.open_batch(state, timestamp)
+        if step:
+            batch.buffer.reserve(held + step)
+        self.used += step + beside
+        batch.charged += step + beside
+        batch.beside += beside
         buffer = batch.buffer
         index = batch.count
         at = buffer.data + batch.size
@@ -1099,7 +1119,7 @@ cdef class Appender:
         return delivery
 
     cdef Delivery admit_to_shelf(self, TopicState topic, Prepared made, bint in_line):
-        cdef Py_ssize_t charge = made.bound()
+        cdef Py_ssize_t charge = made.bound() + _held_for(made.on_delivery) + _SHELVED_HELD
         self.acquire()
         try:
             if self.refusal is not None:
@@ -1115,13 +1135,14 @@ cdef class Appender:
     cdef Delivery put_on_shelf(
         self, TopicState topic, Prepared made, Py_ssize_t charge, bint in_line
     ):
-        cdef Batch shelf
+        cdef Batch shelf = topic.shelf
         if self.waiting and not in_line:
             return None
-        if self.used + charge > self.limit:
+        if shelf is None:
+            charge += _BATCH_HELD
+        if self.used and self.used + charge > self.limit:
             self.starve()
             return None
-        shelf = topic.shelf
         if shelf is None:
             self.serial += 1
             shelf = topic.shelf = Batch(PartitionState(topic, -1), self.serial)
@@ -1256,9 +1277,11 @@ cdef class Appender:
             self.unlock()
 
     def recharge(self, Batch batch not None, Py_ssize_t held):
-        """From now on ``batch`` holds ``held`` bytes; 0 once nothing keeps its body."""
+        """From now on the records of ``batch`` take ``held`` bytes; 0 once it is settled."""
         self.acquire()
         try:
+            if held:
+                held += batch.beside
             self.used += held - batch.charged
             batch.charged = held
         finally:
@@ -1305,6 +1328,9 @@ cdef class Appender:
         for index, waiting, watcher in shelf.watchers:
             batch, at = moved[index]
             batch.watchers.append((at, waiting, watcher))
+            batch.beside += _CALLBACK_HELD
+            batch.charged += _CALLBACK_HELD
+            self.used += _CALLBACK_HELD
         homes = list(dict.fromkeys([pair[0] for pair in moved]))
         for batch in homes:
             batch.expected |= shelf.expected
@@ -1368,6 +1394,7 @@ cdef class Appender:
             index += 1
         batch.size = buffer.size = at - buffer.data
         batch.count = index
+        batch.beside = _BATCH_HELD + index * _RECORD_HELD
         batch.state = _CLOSED
         return batch
 

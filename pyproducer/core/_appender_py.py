@@ -24,9 +24,13 @@ from pyproducer.core._handle_py import (
 from pyproducer.core._packing_py import pack_record, varint
 from pyproducer.core._topic_py import PartitionState, Prepared, TopicAppender, TopicState
 from pyproducer.core.appender_rules import (
+    BATCH_HELD,
     BATCH_OVERHEAD,
+    CALLBACK_HELD,
     FIRST_SEGMENT,
     LARGEST_STEP,
+    RECORD_HELD,
+    SHELVED_HELD,
     TURN_BYTES,
     TURN_MS,
     buffer_full,
@@ -197,7 +201,11 @@ class Appender:
 
     def full(self, made: Prepared) -> BaseException:
         """The error for a record that found no room."""
-        return buffer_full(made.source._topic.name, made.size_bound, self.used, self.limit)
+        topic = made.source._topic
+        needed = made.size_bound + _held_for(made.on_delivery) + BATCH_HELD
+        if topic.partitions is None:
+            needed += SHELVED_HELD
+        return buffer_full(topic.name, needed, self.used, self.limit)
 
     def _append(
         self, topic: TopicState, number: int, made: Prepared, charge: bool
@@ -227,20 +235,25 @@ class Appender:
                     return self._append(topic, self._route(topic, made.key), made, charge)
         if batch is None:
             record = pack_record(made.key, made.value, made.headers, 0, 0)
-        held = 0 if batch is None else batch.charged
+        beside = _held_for(made.on_delivery)
+        if batch is None:
+            beside += BATCH_HELD
+        held = 0 if batch is None else batch.charged - batch.beside
         size = len(record) + (0 if batch is None else batch.size)
+        step = 0
         if size > held:
             step = max(size - held, FIRST_SEGMENT if held == 0 else min(held, LARGEST_STEP))
-            if charge and self.used + step > self.limit:
-                step = size - held
-                if self.used + step > self.limit:
-                    self._starve()
-                    return None
-            held += step
-            self.used += step
+        if charge and self.used + step + beside > self.limit:
+            step = max(size - held, 0)
+            # An empty buffer takes any record that is not too large by itself.
+            if self.used and self.used + step + beside > self.limit:
+                self._starve()
+                return None
         if batch is None:
             batch = self._open(state, timestamp)
-        batch.charged = held
+        self.used += step + beside
+        batch.charged += step + beside
+        batch.beside += beside
         index = batch.count
         batch._chunks.append(record)
         batch.count = index + 1
@@ -277,11 +290,13 @@ class Appender:
     def _put_on_shelf(self, topic: TopicState, made: Prepared, in_line: bool) -> Delivery | None:
         if self.waiting and not in_line:
             return None
-        charge = made.size_bound
-        if self.used + charge > self.limit:
+        shelf = topic.shelf
+        charge = made.size_bound + _held_for(made.on_delivery) + SHELVED_HELD
+        if shelf is None:
+            charge += BATCH_HELD
+        if self.used and self.used + charge > self.limit:
             self._starve()
             return None
-        shelf = topic.shelf
         if shelf is None:
             self._serial += 1
             shelf = topic.shelf = Batch(PartitionState(topic, -1), self._serial)
@@ -387,8 +402,10 @@ class Appender:
                 self._retire(state, state.open)
 
     def recharge(self, batch: Batch, held: int) -> None:
-        """From now on ``batch`` holds ``held`` bytes; 0 once nothing keeps its body."""
+        """From now on the records of ``batch`` take ``held`` bytes; 0 once it is settled."""
         with self.lock:
+            if held:
+                held += batch.beside
             self.used += held - batch.charged
             batch.charged = held
 
@@ -430,6 +447,9 @@ class Appender:
         for index, delivery, watcher in shelf.watchers:
             batch, at = moved[index]
             batch.watchers.append((at, delivery, watcher))
+            batch.beside += CALLBACK_HELD
+            batch.charged += CALLBACK_HELD
+            self.used += CALLBACK_HELD
         homes = list(dict.fromkeys(batch for batch, _ in moved))
         for batch in homes:
             batch.expected |= shelf.expected
@@ -464,5 +484,11 @@ class Appender:
             batch.size += len(record)
             batch.max_timestamp = max(batch.max_timestamp, timestamp)
         batch.count = len(records)
+        batch.beside = BATCH_HELD + batch.count * RECORD_HELD
         batch.state = CLOSED
         return batch
+
+
+def _held_for(on_delivery: object) -> int:
+    """Bytes that a record's handle takes, and its callback."""
+    return RECORD_HELD if on_delivery is None else RECORD_HELD + CALLBACK_HELD

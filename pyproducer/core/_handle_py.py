@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer.core.appender_rules import callback_error
+from pyproducer.core.appender_rules import CALLBACK_HELD, callback_error
 from pyproducer.model import RecordMetadata, TimestampType
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Batch:
         "_chunks",
         "base_offset",
         "base_timestamp",
+        "beside",
         "charged",
         "count",
         "created",
@@ -64,6 +65,8 @@ class Batch:
         self.count = 0
         self.size = 0
         self.charged = 0
+        #: What of that is for the batch itself, handles and callbacks.
+        self.beside = 0
         self.created = 0.0
         self.urgent = False
         self.base_timestamp = 0
@@ -142,6 +145,7 @@ class Batch:
             for index, delivery, watcher in self.watchers:
                 first, part = self._part(index)
                 part.watchers.append((index - first, delivery, watcher))
+                part.beside += CALLBACK_HELD
             for _, part in parts:
                 part.expected = self.expected
             self.watchers = []

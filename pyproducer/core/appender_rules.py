@@ -18,6 +18,14 @@ _LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 #: Bytes of a batch before its first record: the v2 header.
 BATCH_OVERHEAD = 61
 
+#: Bytes of memory that the buffer is charged for beside the bytes of records: for a batch with
+#: its timers and its way to the broker, for a record's handle, for its callback, and for what a
+#: record is kept in while it waits for metadata. As measured, rounded up.
+BATCH_HELD = 1024
+RECORD_HELD = 96
+CALLBACK_HELD = 128
+SHELVED_HELD = 192
+
 #: The first segment of a batch's buffer, and the largest step in which it grows.
 FIRST_SEGMENT = 1024
 LARGEST_STEP = 65536
@@ -39,7 +47,7 @@ def _brief(value: object) -> str:
 def buffer_full(topic: str, needed: int, used: int, limit: int) -> BufferFull:
     """The record found no room in the buffer."""
     return BufferFull(
-        f"no room for a record of up to {needed} bytes to {topic!r}: {used} of "
+        f"no room for up to {needed} bytes of a record to {topic!r}: {used} of "
         f"buffer_memory={limit} bytes are in use; slow down, await enqueue(), or raise "
         "buffer_memory",
         needed=needed,

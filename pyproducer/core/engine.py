@@ -5,24 +5,24 @@ Whoever runs it does four things, over and over: tells it news (``on_connected``
 ``poll(now)``, performs the effects that this returns, in order, and comes back at ``deadline()``
 or when there is news. ``now`` is always monotonic seconds.
 
-Who keeps what: the appender the open batches, :class:`Settler` everything without an outcome,
-:class:`PartitionQueue` the closed batches of a partition, :class:`Node` the partitions of a
-broker that are ready, :class:`Links` the connections, :class:`Sender` requests and verdicts,
-:class:`Cluster` and :class:`Topics` leaders, and this class the timers.
+Who keeps what: the appender the open batches, :class:`Intake` their times, :class:`Settler`
+everything without an outcome, :class:`PartitionQueue` the closed batches of a partition,
+:class:`Node` the partitions of a broker that are ready, :class:`Links` the connections,
+:class:`Sender` requests and verdicts, :class:`Cluster` and :class:`Topics` leaders,
+:class:`Transactions` what coordinators have to know, and this class the order of it all.
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pyproducer.core.accumulator import NO_LEADER, Node, PartitionQueue
-from pyproducer.core.appender import CLOSED, OPEN, Appender, Batch
+from pyproducer.core.appender import CLOSED, Appender
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.batch import SealedBatch
 from pyproducer.core.budget import WaitLine
@@ -30,6 +30,8 @@ from pyproducer.core.delivery import Flush, Ledger
 from pyproducer.core.effects import Compress, Effect
 from pyproducer.core.gate import Gate
 from pyproducer.core.identity import Identity
+from pyproducer.core.identity_verdict import IdentityAction, identity_refused, judge_identity
+from pyproducer.core.intake import Intake
 from pyproducer.core.links import NEVER, Links, Loss
 from pyproducer.core.metadata import Cluster
 from pyproducer.core.sender import Sender
@@ -40,12 +42,10 @@ from pyproducer.core.transactions import Transactions
 from pyproducer.errors import (
     BrokerRejected,
     DeliveryError,
-    DeliveryTimeout,
     ProducerError,
     ProducerFenced,
     TransactionAborted,
     TransactionError,
-    UnknownTopic,
 )
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.init_producer_id import (
@@ -111,8 +111,6 @@ class Engine:
         self.gate = Gate(appender)
         self._effects: list[Effect] = []
         retry = Backoff(*options.retry_backoff, random)
-        self._lingering: deque[tuple[float, Batch]] = deque()
-        self._expiring: list[tuple[float, int, Batch]] = []
         self._again: list[tuple[float, int, PartitionQueue]] = []
         self._again_count = 0
         self._identity_asked = False
@@ -133,13 +131,22 @@ class Engine:
             max_in_flight=options.max_in_flight,
             expect_acks=options.acks != 0,
         )
+        self._intake = Intake(
+            appender=appender,
+            settler=self.settler,
+            cluster=self.cluster,
+            links=self._links,
+            linger=options.linger,
+            delivery_timeout=options.delivery_timeout,
+            host=self,
+        )
         self._topics = Topics(
             self.cluster,
             self._links,
             appender,
             self.settler,
             auto_create=options.auto_create,
-            absorb=self._absorb,
+            absorb=self._intake.absorb,
             ready=self.ready,
         )
         self.transactions = (
@@ -176,9 +183,9 @@ class Engine:
 
     def poll(self, now: float) -> list[Effect]:
         """Do all that is due, and return what the world has to do."""
-        self._absorb(now)
-        self._expire(now)
-        self._linger(now)
+        self._intake.absorb(now)
+        self._intake.expire(now)
+        self._intake.linger(now)
         while self._again and self._again[0][0] <= now:
             self.ready(heapq.heappop(self._again)[2])
         for node in self._links:
@@ -204,8 +211,7 @@ class Engine:
         """When to poll again though nothing happened, in monotonic seconds; None for never."""
         links = self._links
         at = min(
-            self._lingering[0][0] if self._lingering else NEVER,
-            self._expiring[0][0] if self._expiring else NEVER,
+            self._intake.deadline(),
             self._again[0][0] if self._again else NEVER,
             self._asking_at(),
             min(map(links.deadline, links), default=NEVER),
@@ -264,7 +270,7 @@ class Engine:
 
     def flush(self, now: float, done: Callable[[], object]) -> Flush:
         """Close what is open, and have ``done`` called when all that is accepted is settled."""
-        self.close_open(now)
+        self._intake.close_open(now)
         return self.settler.flush(done)
 
     def fail_all(
@@ -282,13 +288,13 @@ class Engine:
             now: monotonic seconds.
             spare_sent: leave those that an answer may still settle.
         """
-        self._absorb(now)
+        self._intake.absorb(now)
         count = 0
         for batch in list(self.settler.live.values()):
             sealed = batch.sealed
             if spare_sent and sealed is not None and sealed in sealed.queue.in_flight:
                 continue
-            self._close_one(batch, now)
+            self._intake.close_one(batch, now)
             sealed = batch.sealed
             count += batch.count
             partition = batch.partition if batch.partition >= 0 else None
@@ -321,12 +327,18 @@ class Engine:
         """Produce requests without an answer."""
         return self._links.in_flight
 
+    # The intake's side.
+
+    def expire(self, sealed: SealedBatch, now: float) -> None:
+        """The records of a closed batch have waited for as long as they may."""
+        self._sender.expire(sealed, now)
+
     # The sender's side.
 
     def seal_open(self, queue: PartitionQueue, now: float) -> None:
         """Close the partition's open batch and put it behind those waiting."""
         self._appender.close_open(queue.state)
-        self._absorb(now)
+        self._intake.absorb(now)
 
     def compress(self, sealed: SealedBatch) -> None:
         """Have a batch's body compressed, where its topic wants that."""
@@ -342,11 +354,7 @@ class Engine:
 
     def close_open(self, now: float) -> None:
         """Close every batch that still fills: it leaves without lingering."""
-        self._absorb(now)
-        for batch in list(self.settler.live.values()):
-            if batch.state == OPEN and batch.home.number >= 0:
-                self._appender.close_open(batch.home)
-        self._absorb(now)
+        self._intake.close_open(now)
 
     def drop_unsent(self, reason: str, now: float) -> None:
         """Fail everything that is not on the wire as part of an aborted transaction."""
@@ -368,7 +376,7 @@ class Engine:
 
     def dismiss(self) -> None:
         """Tell those who wait for buffer room that their records are not taken now."""
-        refusal = self._appender.refusal
+        refusal = self.gate.refusal or self.gate.held
         if refusal is not None:
             self.waiters.dismiss(refusal)
 
@@ -438,118 +446,6 @@ class Engine:
         self.fail_all(stop, now)
         self.waiters.dismiss(refuse)
 
-    # Batches.
-
-    def _absorb(self, now: float, *, shelf: Batch | None = None) -> None:
-        """Take note of what the appender opened, closed and hurried.
-
-        Args:
-            now: monotonic seconds.
-            shelf: where the records come from that were appended just now, if from a shelf:
-                they keep the time they came in, and have lingered enough.
-        """
-        opened, closed, hurried = self._appender.take()
-        created = now if shelf is None else shelf.created
-        for batch in opened:
-            batch.created = created
-            self.settler.add(batch)
-            heapq.heappush(
-                self._expiring, (created + self._options.delivery_timeout, batch.serial, batch)
-            )
-            if batch.home.number < 0:
-                self.cluster.want(batch.topic, now)
-            elif batch.state == OPEN and shelf is not None:
-                self._make_due(batch)
-            elif batch.state == OPEN and self._options.linger is not None:
-                self._lingering.append((now + self._options.linger, batch))
-        for batch in closed:
-            if batch.error is not None:
-                # A record that could not leave the shelf: refused alone, by name.
-                self.settler.fail(batch, _as_exception(batch.error), now)
-            else:
-                self._seal(batch)
-        for batch in hurried:
-            if batch.state == OPEN:
-                self.ready(self._queue(batch))
-        if self._appender.starved:
-            # Nothing makes room but sending what is there.
-            self._appender.starved = False
-            for batch in list(self.settler.live.values()):
-                if batch.state == OPEN and batch.home.number >= 0:
-                    self._make_due(batch)
-
-    def _queue(self, batch: Batch) -> PartitionQueue:
-        queue: PartitionQueue = batch.home.queue
-        return queue
-
-    def _seal(self, batch: Batch) -> None:
-        queue = self._queue(batch)
-        deadline = batch.created + self._options.delivery_timeout
-        sealed = batch.sealed = SealedBatch(batch, queue, queue.place(), deadline)
-        queue.waiting.append(sealed)
-        self.compress(sealed)
-
-    def _make_due(self, batch: Batch) -> None:
-        queue = self._queue(batch)
-        queue.due = batch.serial
-        self.ready(queue)
-
-    def _linger(self, now: float) -> None:
-        while self._lingering and (
-            self._lingering[0][0] <= now or self._lingering[0][1].state != OPEN
-        ):
-            _, batch = self._lingering.popleft()
-            if batch.state == OPEN:
-                self._make_due(batch)
-
-    def _expire(self, now: float) -> None:
-        while self._expiring and (
-            self._expiring[0][0] <= now or self._expiring[0][2].state > CLOSED
-        ):
-            at, _, batch = heapq.heappop(self._expiring)
-            if batch.state > CLOSED:
-                # The halves of one that was split have its time.
-                for _, part in batch.parts or ():
-                    heapq.heappush(self._expiring, (at, part.serial, part))
-                continue
-            self._close_one(batch, now)
-            if batch.sealed is not None:
-                self._sender.expire(batch.sealed, now)
-            elif batch.state <= CLOSED:
-                self.settler.fail(batch, self._shelf_expired(batch, now), now)
-
-    def _close_one(self, batch: Batch, now: float) -> None:
-        """Leave a batch or shelf no way to take another record."""
-        if batch.state != OPEN:
-            return
-        if batch.home.number < 0:
-            self._appender.refuse_shelf(batch.home.topic)
-        else:
-            self._appender.close_open(batch.home)
-            self._absorb(now)
-
-    def _shelf_expired(self, batch: Batch, now: float) -> Exception:
-        if batch.topic in self.cluster.unknown_since:
-            return UnknownTopic(
-                f"topic {batch.topic!r} does not exist, so the cluster says since "
-                f"{now - self.cluster.unknown_since[batch.topic]:.1f} s; create it, or set "
-                "allow_auto_create_topics where the broker may create topics by itself",
-                topic=batch.topic,
-            )
-        tried = self.failed_addresses
-        where = tried[-1] if tried else None
-        why = (
-            f"no broker answers; last tried {where[0]}: {where[1]}"
-            if where
-            else "the cluster did not say where its partitions are"
-        )
-        return DeliveryTimeout(
-            f"nothing is known of topic {batch.topic!r} after {now - batch.created:.1f} s: {why}",
-            topic=batch.topic,
-            elapsed=now - batch.created,
-            retriable=True,
-        )
-
     # Metadata, the producer id, and the brokers.
 
     def _ask(self, now: float) -> None:
@@ -592,31 +488,21 @@ class Engine:
     def _identify(self, response: InitProducerIdResponse, now: float) -> None:
         self._identity_asked = False
         code = response.error_code
-        if code == ErrorCode.NONE:
-            self._identity_failures = 0
-            self._identity.assign(response.producer_id, response.producer_epoch)
-            for batch in list(self.settler.live.values()):
-                if batch.home.queue is not None:
-                    self.ready(batch.home.queue)
-            return
-        try:
-            retriable = ErrorCode(code).retriable
-        except ValueError:
-            retriable = False
-        if retriable:
-            self._identity_failures += 1
-            self._identity_at = now + self._identity_backoff.delay(self._identity_failures)
-            return
-        self.fatal(
-            BrokerRejected(
-                f"the broker gives this client no producer id: {error_name(code)}; allow it "
-                "IdempotentWrite, or set enable_idempotence=False",
-                code=code,
-                topic="",
-                broker_error=error_name(code),
-            ),
-            now,
-        )
+        match judge_identity(code):
+            case IdentityAction.TAKE:
+                self._identity_failures = 0
+                self._identity.assign(response.producer_id, response.producer_epoch)
+                for batch in list(self.settler.live.values()):
+                    if batch.home.queue is not None:
+                        self.ready(batch.home.queue)
+            case IdentityAction.ASK:
+                if self._identity.refusal != code:
+                    logger.warning("no producer id: %s; asking again", error_name(code))
+                self._identity.refusal = code
+                self._identity_failures += 1
+                self._identity_at = now + self._identity_backoff.delay(self._identity_failures)
+            case IdentityAction.STOP:
+                self.fatal(identity_refused(code), now)
 
     def _serve(self, node: Node, now: float) -> None:
         if node.line and not node.connected:
@@ -644,7 +530,3 @@ class Engine:
             self.stale(now)
         if self.transactions is not None and loss.node.node_id < 0:
             self.transactions.on_lost(loss.node, loss.reason, now)
-
-
-def _as_exception(error: BaseException) -> Exception:
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))

@@ -11,7 +11,7 @@ from pyproducer.core.appender import Appender
 __all__ = ["Gate", "Refusal"]
 
 #: Makes the error of a call: a new one each time, because a traceback grows with every raise.
-Refusal: TypeAlias = Callable[[], BaseException]
+Refusal: TypeAlias = Callable[[], Exception]
 
 
 class Gate:
@@ -33,6 +33,11 @@ class Gate:
     def refusal(self) -> Refusal | None:
         """Why the producer as a whole does nothing any more, or not yet."""
         return self._closed or self._stopped
+
+    @property
+    def held(self) -> Refusal | None:
+        """Why the producer takes no records now."""
+        return self._held
 
     def close(self, make: Refusal | None) -> None:
         """The producer is not started, closed, or another process's; None once it runs."""

@@ -24,14 +24,16 @@ class Identity:
         producer_id: -1 until a broker gave one.
         epoch: the highest that any partition uses.
         transactional: True where batches belong to transactions.
+        refusal: the error code of the last answer, where it had no id.
     """
 
-    __slots__ = ("epoch", "producer_id", "transactional")
+    __slots__ = ("epoch", "producer_id", "refusal", "transactional")
 
     def __init__(self, *, transactional: bool = False) -> None:
         self.producer_id = -1
         self.epoch = -1
         self.transactional = transactional
+        self.refusal: int | None = None
 
     @property
     def known(self) -> bool:
@@ -42,6 +44,7 @@ class Identity:
         """Take over what a broker gave."""
         self.producer_id = producer_id
         self.epoch = epoch
+        self.refusal = None
 
     def stamp(self, queue: PartitionQueue, sealed: SealedBatch) -> bool:
         """Give a batch the partition's next sequence numbers; False where no id is at hand."""

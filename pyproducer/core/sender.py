@@ -19,7 +19,7 @@ from pyproducer.core.stats import Stats
 from pyproducer.core.transactions import Transactions
 from pyproducer.core.verdict import Action, Verdict, judge
 from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
-from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name, is_retriable
 from pyproducer.protocol.messages.produce import (
     PartitionProduceData,
     PartitionProduceResponse,
@@ -251,7 +251,7 @@ class Sender:
             return
         code = part.error_code
         verdict = judge(code, transactional=self._transactions is not None)
-        if verdict.action is Action.ACK:
+        if verdict.action is Action.ACK and (sealed.stamped or not code):
             self._leave(sealed)
             queue.proven = True
             if code:
@@ -477,35 +477,41 @@ class Sender:
 
     def _details(self, sealed: SealedBatch, now: float, *, maybe: bool) -> dict[str, Any]:
         code = sealed.last_code
+        if not sealed.attempts and self._lacks_identity(sealed.queue):
+            code = self._identity.refusal
         return {
             "topic": sealed.queue.topic,
             "partition": sealed.queue.number,
             "attempts": sealed.attempts,
             "elapsed": now - sealed.batch.created,
-            "broker_error": None if code is None else _name(code),
-            "retriable": code is None or _retriable(code),
+            "broker_error": None if code is None else code_name(code),
+            "retriable": code is None or is_retriable(code),
             "maybe_written": maybe,
         }
 
-    @staticmethod
-    def _history(sealed: SealedBatch, now: float) -> str:
+    def _history(self, sealed: SealedBatch, now: float) -> str:
         queue = sealed.queue
         where = f"{queue.topic}-{queue.number}"
         seconds = now - sealed.batch.created
         if not sealed.attempts:
-            why = "no leader is known" if queue.leader < 0 else f"broker {queue.leader} not ready"
-            return f"{where}, never sent in {seconds:.1f} s ({sealed.last_error or why})"
+            why = sealed.last_error or self._obstacle(queue)
+            return f"{where}, never sent in {seconds:.1f} s ({why})"
         return (
             f"{where}, {sealed.attempts} attempt(s) in {seconds:.1f} s"
             f"{', last: ' + sealed.last_error if sealed.last_error else ', unanswered'}"
         )
 
+    def _lacks_identity(self, queue: PartitionQueue) -> bool:
+        return self._idempotent and queue.producer_id < 0 and not self._identity.known
 
-def _name(code: int) -> str:
-    try:
-        return ErrorCode(code).name
-    except ValueError:
-        return error_name(code)
+    def _obstacle(self, queue: PartitionQueue) -> str:
+        """Why nothing of the partition was ever sent."""
+        if queue.leader < 0:
+            return "no leader is known"
+        if self._lacks_identity(queue):
+            code = self._identity.refusal
+            return "no producer id yet" if code is None else f"no producer id: {_reason(code)}"
+        return f"broker {queue.leader} not ready"
 
 
 def _reason(code: int) -> str:
@@ -513,10 +519,3 @@ def _reason(code: int) -> str:
         return f"{error_name(code)}, {ErrorCode(code).text}"
     except ValueError:
         return error_name(code)
-
-
-def _retriable(code: int) -> bool:
-    try:
-        return ErrorCode(code).retriable
-    except ValueError:
-        return False

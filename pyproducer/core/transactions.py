@@ -43,7 +43,7 @@ _NEWEST_PRODUCE: Final = {False: 11, True: 12}
 #: Which of several codes in one answer decides.
 _SEVERITY: Final = {action: number for number, action in enumerate(Remedy)}
 
-_ADVICE: Final = {
+_ADVICE: Final[dict[int, str]] = {
     ErrorCode.INVALID_TRANSACTION_TIMEOUT: " (transaction_timeout_ms is above the brokers' "
     "transaction.max.timeout.ms: lower it)",
     ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: " (grant this client Write and Describe on "

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
-from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.error_codes import ErrorCode, is_retriable
 
 __all__ = ["TABLE", "Action", "Verdict", "judge"]
 
@@ -37,12 +37,15 @@ class Verdict(NamedTuple):
 _E = ErrorCode
 _NO, _MAYBE = False, True
 
-#: Every code that a broker may give a batch. What is not here fails, and may be written.
+#: Every code that a broker may give a batch. What is not here may be written; it is sent again
+#: where Kafka holds that the same request may succeed later, and fails otherwise.
 TABLE: Final[dict[int, Verdict]] = {
     _E.NONE: Verdict(Action.ACK, _MAYBE),
-    # The broker recognises the batch and does not say where it is.
+    # The broker recognises the batch and does not say where it is. Without sequence numbers there
+    # is nothing to recognise it by: then it fails.
     _E.DUPLICATE_SEQUENCE_NUMBER: Verdict(Action.ACK, _MAYBE),
-    # The broker is not, or no longer, the leader. 6 and 74 may come after the append.
+    # The broker is not, or no longer, the leader. 6, 56 and 74 may come after the append, while it
+    # waited for replicas. So may 3, where the topic was deleted meanwhile: then the log went too.
     _E.UNKNOWN_TOPIC_OR_PARTITION: Verdict(Action.REFRESH, _NO),
     _E.LEADER_NOT_AVAILABLE: Verdict(Action.REFRESH, _NO),
     _E.NOT_LEADER_OR_FOLLOWER: Verdict(Action.REFRESH, _MAYBE),
@@ -59,15 +62,16 @@ TABLE: Final[dict[int, Verdict]] = {
     _E.NOT_ENOUGH_REPLICAS: Verdict(Action.RETRY, _NO),
     _E.NOT_ENOUGH_REPLICAS_AFTER_APPEND: Verdict(Action.RETRY, _MAYBE),
     _E.THROTTLING_QUOTA_EXCEEDED: Verdict(Action.RETRY, _NO),
-    # The broker would take it in smaller pieces (KIP-126).
+    # The broker would take it in smaller pieces (KIP-126): the batch is larger than
+    # max.message.bytes, or than a whole segment.
     _E.MESSAGE_TOO_LARGE: Verdict(Action.SPLIT, _NO),
+    _E.RECORD_LIST_TOO_LARGE: Verdict(Action.SPLIT, _NO),
     # The broker's idea of this producer's sequence differs from ours (KIP-360).
     _E.OUT_OF_ORDER_SEQUENCE_NUMBER: Verdict(Action.RECOVER, _NO),
     _E.UNKNOWN_PRODUCER_ID: Verdict(Action.RECOVER, _NO),
     _E.INVALID_PRODUCER_EPOCH: Verdict(Action.RECOVER, _NO),
     # The broker will never take it.
     _E.INVALID_TOPIC_EXCEPTION: Verdict(Action.FAIL, _NO),
-    _E.RECORD_LIST_TOO_LARGE: Verdict(Action.FAIL, _NO),
     _E.INVALID_REQUIRED_ACKS: Verdict(Action.FAIL, _NO),
     _E.TOPIC_AUTHORIZATION_FAILED: Verdict(Action.FAIL, _NO),
     _E.INVALID_TIMESTAMP: Verdict(Action.FAIL, _NO),
@@ -101,10 +105,14 @@ TRANSACTIONAL: Final[dict[int, Verdict]] = {
 }
 
 _UNKNOWN: Final = Verdict(Action.FAIL, _MAYBE)
+_UNKNOWN_RETRIABLE: Final = Verdict(Action.REFRESH, _MAYBE)
 
 
 def judge(code: int, *, transactional: bool = False) -> Verdict:
-    """The row of an error code; a code that is not in the table fails the batch."""
-    if transactional and code in TRANSACTIONAL:
-        return TRANSACTIONAL[code]
-    return TABLE.get(code, _UNKNOWN)
+    """The row of an error code, or what becomes of a code that no Produce response should have."""
+    verdict = TRANSACTIONAL.get(code) if transactional else None
+    if verdict is None:
+        verdict = TABLE.get(code)
+    if verdict is not None:
+        return verdict
+    return _UNKNOWN_RETRIABLE if is_retriable(code) else _UNKNOWN

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import sys
-import threading
 from typing import TYPE_CHECKING, Protocol
 
-from pyproducer.net.transport import BrokerTransport
+from pyproducer.errors import ConnectionFailed
+from pyproducer.net.dialing import Dialing
+from pyproducer.net.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyproducer.core.effects import Connect, Send
+    from pyproducer.net.transport import BrokerTransport
     from pyproducer.protocol.connection import Answer
     from pyproducer.protocol.schema import Message
 
@@ -51,9 +51,9 @@ class Pool:
         self._loop = loop
         self._client_id = client_id
         self._setup_timeout = setup_timeout
+        self._resolver = Resolver(loop)
         self._transports: dict[int, BrokerTransport] = {}
-        self._opening: dict[int, asyncio.Task[None]] = {}
-        self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._opening: dict[int, tuple[Dialing, asyncio.Task[None]]] = {}
         # Everything that close() has to see the end of: attempts, given up or not, and sockets.
         self._tasks: set[asyncio.Task[None]] = set()
         self._sockets: set[BrokerTransport] = set()
@@ -67,19 +67,25 @@ class Pool:
     def connect(self, effect: Connect) -> None:
         """Begin to open a connection."""
         self.disconnect(effect.node)
-        task = self._loop.create_task(self._open(effect))
-        self._opening[effect.node] = task
+        dialing = Dialing(
+            effect,
+            self,
+            self._loop,
+            self._resolver,
+            client_id=self._client_id,
+            timeout=self._setup_timeout,
+        )
+        task = self._loop.create_task(self._open(dialing))
+        self._opening[effect.node] = dialing, task
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        self._timers[effect.node] = self._loop.call_later(
-            self._setup_timeout, self._too_slow, effect.node, f"{effect.host}:{effect.port}"
-        )
 
     def disconnect(self, node: int) -> None:
         """Drop a connection, or the attempt to open one."""
         self._settle(node)
         transport = self._transports.pop(node, None)
         if transport is not None:
+            self._resolver.blame(transport.address)
             transport.abort()
 
     def send(self, effect: Send) -> None:
@@ -94,7 +100,7 @@ class Pool:
 
     async def close(self) -> None:
         """Close all connections; nothing is told any more."""
-        for node in {*self._timers, *self._opening}:
+        for node in list(self._opening):
             self._settle(node)
         self._transports.clear()
         for transport in self._sockets:
@@ -113,47 +119,33 @@ class Pool:
             await asyncio.sleep(0)
 
     def _settle(self, node: int) -> None:
-        timer = self._timers.pop(node, None)
-        if timer is not None:
-            timer.cancel()
-        task = self._opening.pop(node, None)
-        if task is not None and not task.done():
-            task.cancel()
+        opening = self._opening.pop(node, None)
+        if opening is not None:
+            opening[1].cancel()
 
-    async def _open(self, effect: Connect) -> None:
-        transport = BrokerTransport(self, effect.node, self._client_id)
+    async def _open(self, dialing: Dialing) -> None:
         try:
-            host = await self._resolved(effect)
-            await self._loop.create_connection(lambda: transport, host, effect.port)
+            await dialing.run()
         except Exception as error:
-            # Not OSError alone: an address that a broker tells may be no address at all.
+            # Not ConnectionFailed alone: somebody has to be told, whatever it was.
+            self._opening.pop(dialing.node, None)
+            reason = str(error)
+            if not isinstance(error, ConnectionFailed):
+                reason = f"{type(error).__name__}: {reason}"
+            self._owner.node_disconnected(dialing.node, reason)
+
+    # The dialing's side, and the transports'.
+
+    def answered_first(self, dialing: Dialing, transport: BrokerTransport) -> None:
+        """A connection is ready; it ends the dialing."""
+        if self._opening.get(dialing.node, (None,))[0] is not dialing:
+            # It was called off, and has not noticed yet.
             transport.abort()
-            # Taken out first: settling would cancel this very task.
-            self._opening.pop(effect.node, None)
-            self._settle(effect.node)
-            self._owner.node_disconnected(effect.node, _reason(error))
             return
-        except BaseException:
-            transport.abort()
-            raise
-        self._transports[effect.node] = transport
-        self._opening.pop(effect.node, None)
-
-    async def _resolved(self, effect: Connect) -> str:
-        """The host, or its address where the loop cannot look it up any more."""
-        if not sys.is_finalizing() and threading.main_thread().is_alive():
-            return effect.host
-        # The program is ending: its threads are gone, and the loop asks a thread for names.
-        found = socket.getaddrinfo(effect.host, effect.port, type=socket.SOCK_STREAM)
-        return str(found[0][4][0])
-
-    def _too_slow(self, node: int, address: str) -> None:
-        self.disconnect(node)
-        self._owner.node_disconnected(
-            node, f"{address} did not answer within {self._setup_timeout:g} s"
-        )
-
-    # The transports' side.
+        transport.owner = self
+        self._transports[dialing.node] = transport
+        self._settle(dialing.node)
+        self._owner.node_connected(dialing.node, *transport.features)
 
     def made(self, transport: BrokerTransport) -> None:
         """There is a socket."""
@@ -166,16 +158,13 @@ class Pool:
             self._emptied.set_result(None)
 
     def connected(self, transport: BrokerTransport) -> None:
-        """The broker has told its versions."""
-        self._transports[transport.node] = transport
-        timer = self._timers.pop(transport.node, None)
-        if timer is not None:
-            timer.cancel()
-        self._owner.node_connected(transport.node, *transport.features)
+        """The broker told its versions before this pool was its owner."""
+        raise AssertionError(transport)
 
     def answered(self, transport: BrokerTransport, answer: Answer) -> None:
         """A response came."""
         assert isinstance(answer.tag, int)
+        self._resolver.trust(transport.address)
         self._owner.node_answered(transport.node, answer.tag, answer.message)
 
     def written(self, transport: BrokerTransport, tag: int) -> None:
@@ -184,12 +173,6 @@ class Pool:
 
     def disconnected(self, transport: BrokerTransport, reason: str) -> None:
         """The connection is gone."""
-        self._settle(transport.node)
+        self._resolver.blame(transport.address)
         self._transports.pop(transport.node, None)
         self._owner.node_disconnected(transport.node, reason)
-
-
-def _reason(error: Exception) -> str:
-    """What a failed attempt to connect says, in one line."""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

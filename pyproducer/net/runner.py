@@ -19,6 +19,7 @@ from pyproducer.errors import (
     ForkedProducer,
     NotDone,
     ProducerError,
+    TransactionError,
     WouldDeadlock,
     WrongLoop,
 )
@@ -384,6 +385,8 @@ class Runner:
 
         assert self._refuse is not None
         self._refuse(refuse)
+        if self.engine.transactions is not None:
+            self.engine.transactions.end_for_good(TransactionError(text, fatal=True))
         self.engine.fail_all(fail, self.now)
         self.engine.waiters.dismiss(refuse)
 

@@ -17,6 +17,7 @@ from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
     from pyproducer.core.effects import Send
+    from pyproducer.net.resolver import Address
 
 __all__ = ["BrokerTransport", "TransportOwner"]
 
@@ -50,18 +51,26 @@ class BrokerTransport(asyncio.BufferedProtocol):
     """Drives one wire connection. Knows sockets; knows nothing of records.
 
     Attributes:
+        owner: who is told of what happens.
         node: the engine's number for the broker.
+        address: where it is connected to.
     """
 
-    def __init__(self, owner: TransportOwner, node: int, client_id: str) -> None:
+    def __init__(self, owner: TransportOwner, node: int, client_id: str, address: Address) -> None:
+        self.owner = owner
         self.node = node
-        self._owner = owner
+        self.address = address
         self._wire = ClientConnection(client_id, software_version=VERSION)
         self._transport: asyncio.Transport | None = None
         self._paused = False
         self._unanswerable: deque[int] = deque()
         self._unconfirmed = False
         self._over = False
+
+    @property
+    def versions(self) -> dict[int, tuple[int, int]]:
+        """The broker's API versions."""
+        return self._wire.versions
 
     @property
     def features(self) -> tuple[dict[str, int], int]:
@@ -109,7 +118,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._owner.made(self)
+        self.owner.made(self)
         if self._over:
             self._transport.abort()
             return
@@ -128,10 +137,10 @@ class BrokerTransport(asyncio.BufferedProtocol):
         self._wire.buffer_updated(nbytes)
         self._write()
         if self._wire.ready and not ready and not self._over:
-            self._owner.connected(self)
+            self.owner.connected(self)
         for answer in self._wire.answers():
             if not self._over:
-                self._owner.answered(self, answer)
+                self.owner.answered(self, answer)
         if self._wire.error is not None:
             self._gone(str(self._wire.error))
 
@@ -140,7 +149,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.lost(self)
+        self.owner.lost(self)
         if exc is not None:
             reason = f"{type(exc).__name__}: {exc}"
         elif self._wire.error is not None:
@@ -163,10 +172,10 @@ class BrokerTransport(asyncio.BufferedProtocol):
 
     def _report_written(self) -> None:
         while self._unanswerable and not self._paused and not self._over:
-            self._owner.written(self, self._unanswerable.popleft())
+            self.owner.written(self, self._unanswerable.popleft())
 
     def _gone(self, reason: str) -> None:
         if self._over:
             return
         self.abort()
-        self._owner.disconnected(self, reason)
+        self.owner.disconnected(self, reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Self
 
-__all__ = ["ErrorCode", "error_name"]
+__all__ = ["ErrorCode", "code_name", "error_name", "is_retriable"]
 
 
 class ErrorCode(IntEnum):
@@ -177,3 +177,19 @@ def error_name(code: int) -> str:
         return f"{ErrorCode(code).name} ({code})"
     except ValueError:
         return f"unknown error code {code}"
+
+
+def code_name(code: int) -> str:
+    """``"NAME"``; for a code that is not in the table, the same words as :func:`error_name`."""
+    try:
+        return ErrorCode(code).name
+    except ValueError:
+        return error_name(code)
+
+
+def is_retriable(code: int) -> bool:
+    """True where Kafka holds that the same request may succeed later; not for unknown codes."""
+    try:
+        return ErrorCode(code).retriable
+    except ValueError:
+        return False

@@ -19,6 +19,9 @@ _MAGIC: Final = 0xFD2FB528
 _SKIPPABLE: Final = range(0x184D2A50, 0x184D2A60)
 _LARGEST_BLOCK: Final = 128 * 1024
 
+#: Bytes below which a frame is copied, so that it takes no more memory than it has bytes.
+_COPIED_BELOW: Final = 64 * 1024
+
 # Types of a block, in bits 1 and 2 of its header.
 _RAW: Final = 0
 _REPEAT: Final = 1
@@ -42,7 +45,9 @@ def compress(data: bytes | memoryview, level: int) -> bytes:
     compressed = compressor.compress(data)
     if len(pool) < _POOL_SIZE:
         pool.append(compressor)
-    return compressed
+    # The library asks for as much as the frame may need at worst and cuts it to size, which
+    # leaves whole pages behind a frame of a few bytes. A copy has its own size.
+    return bytes(memoryview(compressed)) if len(compressed) < _COPIED_BELOW else compressed
 
 
 def decompress(view: memoryview, limit: int) -> bytes:

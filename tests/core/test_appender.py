@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyproducer.core.appender_rules import BATCH_HELD, CALLBACK_HELD, RECORD_HELD
 from pyproducer.errors import (
     BrokerRejected,
     BufferFull,
@@ -388,11 +389,14 @@ def test_callers_stand_behind_those_who_wait(twin):
 
 def test_waiting_records_are_told_by_their_bound(twin):
     """
-    A prepared record says how many bytes it may take at most.
+    A prepared record says how many bytes it may take at most, and its refusal how many of the
+    buffer.
     """
     door = Door(twin, topics={"t": 1})
     door.appender.waiting = 1
     made = door.accept("v\u00e9", key=b"key", headers={"h": b"1"})
 
     assert 3 + 3 + 5 + 31 == made.size_bound
-    assert "up to 42 bytes to 't'" in str(door.appender.full(made))
+    assert f"up to {42 + RECORD_HELD + BATCH_HELD} bytes" in str(door.appender.full(made))
+    made.on_delivery = print
+    assert door.appender.full(made).needed == 42 + RECORD_HELD + BATCH_HELD + CALLBACK_HELD

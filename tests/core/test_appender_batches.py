@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pyproducer.core.appender_rules import (
+    BATCH_HELD,
+    CALLBACK_HELD,
+    FIRST_SEGMENT,
+    RECORD_HELD,
+    SHELVED_HELD,
+)
 from pyproducer.errors import BufferFull, RecordTooLarge
 from tests.helpers.door import Door, trace
 
@@ -93,21 +100,71 @@ def test_buffer_is_charged_exactly_at_its_end(twin):
     """
     The last byte of the buffer can be used, and not one more.
     """
-    door = Door(twin, topics={"t": 1}, batch_size=100_000, buffer_memory=2000)
+    beside = BATCH_HELD + 2 * RECORD_HELD
+    limit = 2000 + beside
+    door = Door(twin, topics={"t": 1}, batch_size=100_000, buffer_memory=limit)
     door.put(b"x" * 900)
     used = door.appender.used
-    assert 1024 == used
+    assert FIRST_SEGMENT + BATCH_HELD + RECORD_HELD == used
     door.put(b"x" * (2000 - door.opened()[0].size - 9))
-    assert 2000 == door.appender.used
+    assert limit == door.appender.used
     before = trace(door)
     with pytest.raises(BufferFull) as caught:
         door.put(b"")
     assert before == trace(door)
-    assert (31 + 1, 2000, 2000) == (caught.value.needed, caught.value.used, caught.value.limit)
+    assert 31 + 1 + RECORD_HELD + BATCH_HELD == caught.value.needed
+    assert (limit, limit) == (caught.value.used, caught.value.limit)
     assert door.appender.starved
 
     batch = door.opened()[0]
+    assert (limit, beside) == (batch.charged, batch.beside)
+    door.appender.recharge(batch, 500)
+    assert 500 + beside == door.appender.used
     door.appender.recharge(batch, 0)
+    assert 0 == door.appender.used
+
+
+def test_callbacks_are_charged(twin):
+    """
+    A record with a callback is charged for it: in its batch, on the shelf, when it leaves the
+    shelf, and in the halves of a split.
+    """
+    door = Door(twin, topics={"t": 1})
+    door.put(b"x", on_delivery=print)
+    each = RECORD_HELD + CALLBACK_HELD
+    assert FIRST_SEGMENT + BATCH_HELD + each == door.appender.used
+    door.put(b"x")
+    [batch] = door.opened()
+    door.appender.close_open(batch.home)
+    halves = door.split(batch)
+    door.appender.recharge(batch, 0)
+    for half in halves:
+        door.appender.recharge(half, half.size)
+
+    sizes = sum(half.size for half in halves)
+    assert sizes + 2 * (BATCH_HELD + RECORD_HELD) + CALLBACK_HELD == door.appender.used
+
+    door = Door(twin)
+    for _ in range(3):
+        door.put(b"x", on_delivery=print)
+    assert BATCH_HELD + 3 * (31 + 2 + SHELVED_HELD + each) == door.appender.used
+    door.adopt("t", 1)
+    assert FIRST_SEGMENT + BATCH_HELD + 3 * each == door.appender.used
+
+
+@pytest.mark.parametrize("topics", [{"t": 1}, {}], ids=["batch", "shelf"])
+def test_empty_buffer_takes_any_record(twin, topics):
+    """
+    A record that is not too large finds room in an empty buffer, whatever is charged beside it:
+    nothing could ever make more.
+    """
+    door = Door(twin, topics=topics, batch_size=400, largest_record=400, buffer_memory=400)
+    door.put(b"x" * 300, on_delivery=print)
+    with pytest.raises(BufferFull):
+        door.put(b"")
+    [batch] = door.take()[0]
+    door.appender.recharge(batch, 0)
+
     assert 0 == door.appender.used
 
 

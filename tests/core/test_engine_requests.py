@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyproducer.core.appender_rules import BATCH_HELD, RECORD_HELD
 from pyproducer.records.codec import Codec
 from tests.helpers.engine_rig import Rig
 
@@ -194,7 +195,8 @@ def test_request_says_acks_and_timeout():
 @pytest.mark.parametrize("codec", [codec for codec in Codec if codec])
 def test_batches_are_compressed(codec):
     """
-    What compression shrinks goes out compressed, and is charged at its compressed size.
+    What compression shrinks goes out compressed, and is charged at its compressed size and what
+    is kept beside it.
     """
     rig = known(codec=codec, linger=0.0)
     deliveries = [rig.send(b"same " * 30) for _ in range(3)]
@@ -202,7 +204,8 @@ def test_batches_are_compressed(codec):
 
     assert codec is sent.batch.header.codec
     assert [b"same " * 30] * 3 == sent.values
-    assert len(sent.batch.view) - 61 == rig.appender.used
+    beside = BATCH_HELD + 3 * RECORD_HELD
+    assert len(sent.batch.view) - 61 + beside == rig.appender.used
     rig.answer(sent)
     assert [0, 1, 2] == [one.result().offset for one in deliveries]
     rig.assert_idle()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import sys
+from pathlib import Path
+
 import pytest
 import zstandard
 
@@ -127,3 +131,21 @@ def test_pools_stay_small_and_drop_what_failed(monkeypatch):
     with pytest.raises(CorruptRecord):
         decompress(memoryview(bytes.fromhex(MAGIC + "00 58 250000 61626364")), 100)
     assert len(zstd_frames._decompressors) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_small_frame_takes_little_memory():
+    """
+    Frames of a few bytes, made of a million, take no pages of their own while they are kept.
+    """
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    data = b"x" * 1_000_000
+    kept = [compress(data, 3) for _ in range(50)]
+    before = resident()
+    kept += [compress(data, 3) for _ in range(1000)]
+
+    assert sum(map(len, kept)) < 100_000
+    assert resident() - before < 2_000_000

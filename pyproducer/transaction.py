@@ -1,0 +1,116 @@
+"""One transaction, as a block of code: committed at its end, aborted where it raises."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import Self
+
+from pyproducer.core.transaction import State
+from pyproducer.errors import ProducerError, TransactionAborted, TransactionError
+from pyproducer.offsets import Group, Offsets
+from pyproducer.transactor import Transactor
+
+__all__ = ["Transaction"]
+
+logger = logging.getLogger("pyproducer.producer")
+
+
+class Transaction:
+    """A transaction of an :class:`AsyncProducer`, made by :meth:`AsyncProducer.transaction`.
+
+    Entering the block begins it. Leaving the block commits what was sent in it and waits until
+    that is certain; a block that raises, or is cancelled, has its transaction aborted::
+
+        async with producer.transaction() as tx:
+            await producer.enqueue("orders", b"tea")
+            await tx.send_offsets({("requests", 0): 42}, "waiters")
+    """
+
+    def __init__(self, transactor: Transactor) -> None:
+        self._transactor = transactor
+        self._over = True
+
+    def __repr__(self) -> str:
+        state = "over" if self._over else self._transactor.state.value
+        return f"<{type(self).__name__} {state}>"
+
+    async def send_offsets(
+        self, offsets: Offsets, group: Group, *, timeout: float | None = None
+    ) -> None:
+        """Make a consumer's progress part of the transaction (KIP-447).
+
+        The offsets count once the transaction is committed, and never if it is aborted: what was
+        read is processed exactly once. The consumer must not commit them itself.
+
+        Args:
+            offsets: the next offset to read for each ``(topic, partition)``, as an int or an
+                :class:`~pyproducer.OffsetAndMetadata`; or what confluent-kafka's ``position()``
+                returns.
+            group: the consumer's group id; or its membership, by which the group's coordinator
+                refuses a consumer that was replaced: a :class:`~pyproducer.GroupMetadata`, or
+                what the consumer's own ``group_metadata()`` or ``consumer_group_metadata()``
+                returns (kafka-python, confluent-kafka).
+            timeout: seconds; None for ``max_block_ms``.
+
+        Raises:
+            UsageError: no transaction is open, or offsets or group are of no use.
+            TransactionError: they could not be added; ``abort_required`` says what to do.
+        """
+        await self._transactor.send_offsets(offsets, group, timeout)
+
+    async def commit(self, *, timeout: float | None = None) -> None:
+        """Commit before the block ends; see :meth:`AsyncProducer.commit_transaction`."""
+        await self._transactor.commit(timeout)
+        self._over = True
+
+    async def abort(self, *, timeout: float | None = None) -> None:
+        """Abort before the block ends; see :meth:`AsyncProducer.abort_transaction`."""
+        await self._transactor.abort(timeout)
+        self._over = True
+
+    async def __aenter__(self) -> Self:
+        await self._transactor.begin()
+        self._over = False
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._over or self._transactor.state not in {
+            State.OPEN,
+            State.DOOMED,
+            State.COMMITTING,
+            State.ABORTING,
+            State.DEAD,
+        }:
+            return
+        if error is None:
+            await self._finish()
+            return
+        if self._transactor.state in {State.COMMITTING, State.DEAD}:
+            # Nothing can be aborted any more, and the block says itself what it met.
+            return
+        try:
+            await self.abort()
+        except ProducerError as trouble:
+            # The block's own exception is what the caller must see.
+            logger.error("while aborting after %s: %s", type(error).__name__, trouble)
+
+    async def _finish(self) -> None:
+        if self._transactor.state is State.ABORTING:
+            # The block began to abort, and did not wait for the end.
+            await self.abort()
+            return
+        try:
+            await self.commit()
+        except TransactionError as trouble:
+            if not trouble.abort_required:
+                raise
+            await self.abort()
+            if trouble.maybe_committed:
+                raise
+            raise TransactionAborted(f"the transaction was aborted: {trouble}") from trouble

@@ -1,0 +1,161 @@
+"""The transactions of one producer as coroutines: asked of the engine, and waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pyproducer.closing import checked_timeout
+from pyproducer.core.transaction import State
+from pyproducer.core.transaction_requests import OffsetCommit, Outcome
+from pyproducer.errors import ProducerError, TransactionAborted, TransactionError, UsageError
+from pyproducer.offsets import Group, Offsets, group_of, offsets_of
+
+if TYPE_CHECKING:
+    from pyproducer.assembly import Assembly
+    from pyproducer.core.transactions import Transactions
+
+__all__ = ["Transactor"]
+
+
+class Transactor:
+    """Begins and ends transactions.
+
+    Args:
+        parts: of the producer, with or without a transactional id.
+    """
+
+    def __init__(self, parts: Assembly) -> None:
+        self._parts = parts
+
+    @property
+    def state(self) -> State:
+        """Where the producer stands; UNREADY where it has no transactional id."""
+        transactions = self._parts.engine.transactions
+        return State.UNREADY if transactions is None else transactions.state
+
+    async def initialise(self, seconds: float) -> None:
+        """Get the producer id, where transactions are wanted.
+
+        Raises:
+            TransactionError: it could not be had.
+        """
+        transactions = self._parts.engine.transactions
+        if transactions is not None:
+            await self._wait(transactions.initialise(), seconds, "the start of transactions")
+
+    async def begin(self) -> None:
+        """Open a transaction, once one that is being aborted is over.
+
+        Raises:
+            UsageError: one is open, or the producer has no transactional id.
+            TransactionError: the one before has to be aborted, or cannot be ended.
+        """
+        transactions = self._transactions()
+        if transactions.state is State.ABORTING:
+            # Its caller gave up waiting, which is no reason why this one should fail.
+            await self.abort(None)
+        transactions.begin(self._parts.runner.now)
+
+    async def commit(self, timeout: float | None) -> None:
+        """Commit, and wait until it is certain; see :meth:`AsyncProducer.commit_transaction`."""
+        transactions = self._transactions()
+        seconds = self._seconds(timeout)
+        outcome = transactions.commit(self._parts.runner.now)
+        await self._wait(outcome, seconds, "the commit")
+
+    async def abort(self, timeout: float | None) -> None:
+        """Abort, and wait until it is done; see :meth:`AsyncProducer.abort_transaction`."""
+        transactions = self._transactions()
+        seconds = self._seconds(timeout)
+        outcome = transactions.abort(self._parts.runner.now)
+        await self._wait(outcome, seconds, "the abort")
+
+    async def send_offsets(self, offsets: Offsets, group: Group, timeout: float | None) -> None:
+        """Have offsets committed with the transaction; see :meth:`Transaction.send_offsets`."""
+        transactions = self._transactions()
+        seconds = self._seconds(timeout)
+        commit = OffsetCommit(offsets_of(offsets), group_of(group))
+        if not commit.offsets:
+            return
+        await self._wait(transactions.send_offsets(commit), seconds, "the commit of offsets")
+
+    def close(self) -> Callable[[], ProducerError | None]:
+        """Abort what is open; what is returned tells, after all, what the caller has to know."""
+        transactions = self._parts.engine.transactions
+        if transactions is None:
+            return lambda: None
+        before = transactions.state
+        if before in {State.OPEN, State.DOOMED}:
+            transactions.abort(self._parts.runner.now)
+
+        def verdict() -> ProducerError | None:
+            if before is State.OPEN:
+                done = transactions.state is State.READY
+                how = "was aborted" if done else "is left to the coordinator, which aborts it"
+                return TransactionAborted(
+                    f"the producer was closed while its transaction was open: it {how}; leave "
+                    "'async with producer.transaction():', or commit, before closing"
+                )
+            if before is State.COMMITTING and transactions.state is not State.READY:
+                return TransactionError(
+                    "the producer was closed while its transaction was being committed, and "
+                    f"nobody can tell whether it was ({_last(transactions)})",
+                    maybe_committed=True,
+                )
+            return None
+
+        return verdict
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until what is being ended has ended, for so long at most."""
+        with contextlib.suppress(TimeoutError):
+            await self._parts.runner.until(
+                lambda: self.state not in {State.COMMITTING, State.ABORTING}, seconds
+            )
+
+    def _transactions(self) -> Transactions:
+        engine = self._parts.engine
+        if engine.gate.refusal is not None:
+            raise engine.gate.refusal()
+        if engine.transactions is None:
+            raise UsageError(
+                "this producer has no transactions; make one with transactional_id='...', a name "
+                "of its own that it keeps across restarts"
+            )
+        self._parts.runner.check_loop()
+        return engine.transactions
+
+    def _seconds(self, timeout: float | None) -> float:
+        seconds = checked_timeout(timeout)
+        return self._parts.config.max_block_ms / 1000 if seconds is None else seconds
+
+    async def _wait(self, outcome: Outcome, seconds: float, what: str) -> None:
+        runner, transactions = self._parts.runner, self._parts.engine.transactions
+        assert transactions is not None
+        try:
+            await runner.until(lambda: outcome.done, seconds)
+        except TimeoutError:
+            raise TransactionError(
+                f"{what} is not certain after {seconds:g} s ({_last(transactions)}); it goes on, "
+                "and the same call waits for it again",
+                retriable=True,
+                maybe_committed=outcome.commit,
+            ) from None
+        if not outcome.done:
+            raise TransactionError(
+                f"the producer was closed before {what} was certain ({_last(transactions)})",
+                maybe_committed=outcome.commit,
+            )
+        outcome.told = True
+        if outcome.error is not None:
+            # A copy: several callers must not lengthen one traceback.
+            error = copy.copy(outcome.error)
+            error.__cause__ = outcome.error.__cause__
+            raise error
+
+
+def _last(transactions: Transactions) -> str:
+    return f"last: {transactions.complaint}" if transactions.complaint else "no answer yet"

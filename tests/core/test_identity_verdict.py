@@ -1,0 +1,109 @@
+"""Every error code as the answer to the request for a producer id, seen from outside."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyproducer.core.identity_verdict import IDENTITY_TABLE, IdentityAction
+from pyproducer.errors import BrokerRejected, DeliveryTimeout
+from pyproducer.protocol.error_codes import ErrorCode
+from tests.helpers.engine_rig import Rig
+
+E = ErrorCode
+
+# Written out a second time, on purpose. Every other code is asked again: no record was sent yet,
+# so that waiting costs nothing but time.
+STOPS = {
+    "CLUSTER_AUTHORIZATION_FAILED",
+    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+    "SASL_AUTHENTICATION_FAILED",
+    "UNSUPPORTED_VERSION",
+    "INVALID_REQUEST",
+    "UNSUPPORTED_FOR_MESSAGE_FORMAT",
+    "POLICY_VIOLATION",
+    "INVALID_TRANSACTION_TIMEOUT",
+    "INVALID_PRODUCER_EPOCH",
+    "PRODUCER_FENCED",
+}
+ASKED_AGAIN = [*(code for code in E if code and code.name not in STOPS), -2, 32000]
+
+
+def case_id(code: int) -> str:
+    return E(code).name if code in set(E) else str(code)
+
+
+def test_every_row_is_expected():
+    """
+    The table stops the producer for the codes of this file and no others.
+    """
+    stopping = {code for code, action in IDENTITY_TABLE.items() if action is IdentityAction.STOP}
+
+    assert STOPS == {E(code).name for code in stopping}
+    assert {0: IdentityAction.TAKE} == {
+        code: action for code, action in IDENTITY_TABLE.items() if code not in stopping
+    }
+
+
+@pytest.mark.parametrize("code", ASKED_AGAIN, ids=case_id)
+def test_asked_again(code):
+    """
+    After a passing refusal the id is asked for again, not at once, and the record goes.
+    """
+    rig = Rig(linger=0.0)
+    rig.identity_error = int(code)
+    delivery = rig.send(b"a")
+    rig.turn()
+    rig.identity_error = 0
+    assert [] == rig.turn()
+    [sent] = rig.advance(1)
+    rig.answer(sent)
+
+    assert 0 == delivery.result().offset
+    rig.assert_idle()
+
+
+@pytest.mark.parametrize("code", [E.COORDINATOR_LOAD_IN_PROGRESS, E.UNKNOWN_SERVER_ERROR, 32000])
+def test_never_given(code):
+    """
+    A record that never got a producer id fails in time, told why, and is in no log; the broker
+    was asked no more often than the longest pause between attempts allows.
+    """
+    rig = Rig(linger=0.0, delivery_timeout=20.0)
+    rig.identity_error = int(code)
+    delivery = rig.send(b"a")
+    rig.advance(19.9)
+    assert not delivery.done()
+    rig.advance(0.2)
+    error = delivery.exception()
+    name = E(code).name if code in set(E) else f"unknown error code {code}"
+
+    assert isinstance(error, DeliveryTimeout)
+    assert (0, name, False) == (error.attempts, error.broker_error, error.maybe_written)
+    assert "no producer id" in str(error)
+    assert name in str(error)
+    assert 15 < len([one for one in rig.effects if "InitProducerId" in repr(one)]) < 40
+    rig.identity_error = 0
+    later = rig.send(b"b")
+    [sent] = rig.advance(2)
+    rig.answer(sent)
+    assert 0 == later.result().offset
+
+
+@pytest.mark.parametrize("name", sorted(STOPS))
+def test_stops(name):
+    """
+    A refusal that asking again cannot mend fails every record, none written, and those to come.
+    """
+    rig = Rig(linger=0.0)
+    rig.identity_error = int(E[name])
+    delivery = rig.send(b"a")
+    rig.turn()
+    error = delivery.exception()
+
+    assert isinstance(error, BrokerRejected)
+    assert (int(E[name]), name) == (error.code, error.broker_error)
+    assert (0, False, False) == (error.attempts, error.maybe_written, error.retriable)
+    assert isinstance(rig.engine.fatal_error, BrokerRejected)
+    with pytest.raises(BrokerRejected, match=name):
+        rig.send(b"b")
+    rig.assert_idle()
