@@ -1,10 +1,11 @@
-"""What all tests share: the report's head, which names the implementations under test."""
+"""What all tests share: the report's head names the implementations under test, its end counts."""
 
 from __future__ import annotations
 
 import os
 import sys
 from importlib.metadata import entry_points
+from typing import Any
 
 # An environment that was set up before the plugin existed does not know it by its entry point.
 if not entry_points(group="pytest11", name="pyproducer"):
@@ -21,3 +22,15 @@ def pytest_report_header() -> list[str]:
         else "as installed"
     )
     return [f"accelerator: built {built() or 'nothing'}, used {mode}; {sys.platform}"]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show what tests counted, added up over all of them."""
+    from tests.helpers.tally import tally_lines
+
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    lines = tally_lines(report for report in reports if hasattr(report, "user_properties"))
+    if lines:
+        terminalreporter.section("counted")
+        for line in lines:
+            terminalreporter.write_line(line)

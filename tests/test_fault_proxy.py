@@ -11,10 +11,12 @@ import pytest
 
 from pyproducer import SyncProducer
 from pyproducer.broker import Broker
+from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.messages.api_versions import ApiVersionsRequest
 from pyproducer.protocol.messages.metadata import MetadataRequest
 from tests.helpers.fault_proxy import FaultProxy
 from tests.helpers.partition_logs import batch
+from tests.helpers.request_trap import RequestTrap
 from tests.helpers.source_tree import ROOT
 from tests.helpers.wire_client import WireClient
 
@@ -185,6 +187,38 @@ def test_producer_behind_it(broker: Broker, proxy: FaultProxy):
 
     assert [b"0", b"1", b"2", b"3"] == [record.value for record in broker.records("orders")]
     assert proxy.accepted >= 5
+
+
+def test_a_trap_springs_on_one_request(broker: Broker, proxy: FaultProxy):
+    """
+    Before or after the broker has a request something is done, and the answer passes or does not.
+    """
+    trap, seen = RequestTrap(), []
+    proxy.watch = trap.at(7)
+
+    def end_offset(broker_number: int) -> None:
+        seen.append((broker_number, len(broker.records("orders"))))
+
+    with WireClient(proxy.address) as client:
+        before = trap.arm(ApiKey.PRODUCE, "before", end_offset)
+        assert served(client)
+        assert 0 == client.produce("orders", batch(value=b"a")).error_code
+        after = trap.arm(ApiKey.PRODUCE, "after", end_offset, deliver=False)
+        with pytest.raises(ConnectionError):
+            client.produce("orders", batch(value=b"b"))
+    with WireClient(proxy.address) as client:
+        lost = trap.arm(ApiKey.PRODUCE, "before", end_offset, deliver=False, skip=1)
+        assert 0 == client.produce("orders", batch(value=b"c")).error_code
+        with pytest.raises(ConnectionError):
+            client.produce("orders", batch(value=b"d"))
+    with WireClient(proxy.address) as client:
+        trap.arm(ApiKey.PRODUCE, "before", end_offset)
+        trap.disarm()
+        assert 0 == client.produce("orders", batch(value=b"e")).error_code
+
+    assert [7, 7, 7] == [before.broker, after.broker, lost.broker]
+    assert [(7, 0), (7, 2), (7, 3)] == seen
+    assert [b"a", b"b", b"c", b"e"] == [record.value for record in broker.records("orders")]
 
 
 def test_by_hand(broker: Broker):

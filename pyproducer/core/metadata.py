@@ -98,6 +98,7 @@ class Cluster:
         self._max_age = max_age
         self._backoff = backoff
         self._failures = 0
+        self._failures_before = 0
         self._turn = 0
         self._asked_at = -1e9
         self._again = False
@@ -147,6 +148,7 @@ class Cluster:
             else:
                 self.unknown_since.pop(view.name, None)
             incomplete = incomplete or not view.complete
+        self._failures_before = self._failures
         self._failures = self._failures + 1 if incomplete else 0
         if incomplete:
             self.due_at = now + self._backoff.delay(self._failures)
@@ -155,6 +157,11 @@ class Cluster:
         else:
             self.due_at = now + self._max_age
         return views
+
+    def distrust(self, now: float) -> None:
+        """The last answer names leaders that are known to be gone: ask again after a pause."""
+        self._failures = self._failures_before + 1
+        self.due_at = min(self.due_at, now + self._backoff.delay(self._failures))
 
     def _pause_end(self) -> float:
         return self._asked_at + self._backoff.delay(self._failures + 1)

@@ -69,14 +69,22 @@ class Topics:
         # A shelf that was begun in this very turn has no time yet, and what leaves it takes over
         # its time: with none, it would be long expired.
         self._absorb(now)
+        outdated = False
         for view in self._cluster.learn(response, now):
             state = self._appender.topics.get(view.name)
             if state is None:
                 continue
             if view.leaders:
                 self._adopt(state, view, now)
+                outdated = outdated or any(
+                    part.queue.leader == NO_LEADER for part in state.partitions or ()
+                )
             elif view.error in _REFUSED or self._is_missing(view, now):
                 self._refuse(state, view.error, now)
+        if outdated:
+            # Also where the answer names a leader for each partition: it may be older than the
+            # news that one has gone, and nothing would ask again for the age of metadata.
+            self._cluster.distrust(now)
 
     def hint(
         self, queue: PartitionQueue, response: ProduceResponse, leader: int, epoch: int

@@ -376,3 +376,31 @@ def test_partition_in_the_line_of_a_dead_broker_changes_over():
     rig.answer(sent)
     rig.advance(5)
     assert 1 == len(rig.sent)
+
+
+def test_old_news_of_a_lost_leader_has_it_asked_again():
+    """
+    A broker that has not heard yet that the leader is gone names it once more; the question is
+    put again soon, ever less often, and not only when metadata has grown old.
+    """
+    rig = Rig({"t": [1]}, linger=0.0)
+    rig.send(b"a")
+    rig.answer(rig.turn()[0])
+    rig.lead(2)
+    rig.lead(-1)
+    rig.engine.stale(rig.now)
+    rig.advance(1)
+    spec = rig.topics["t"]
+    spec.leaders, spec.epochs = [2], [1]
+    rig.send(b"b")
+    rig.metadata_asked.clear()
+    assert [] == rig.advance(10)
+    assert 9 <= len(rig.metadata_asked) <= 14
+
+    spec.epochs = [3]
+    [sent] = rig.advance(2)
+    assert (2, [b"b"]) == (sent.node, sent.values)
+    rig.answer(sent)
+    rig.metadata_asked.clear()
+    rig.advance(100)
+    assert [] == rig.metadata_asked

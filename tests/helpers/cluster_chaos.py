@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from tests.helpers.kafka_cluster import CONTROLLER, KafkaCluster
 
-#: What one round consists of: 23 strikes, and more faults, as rolling is one for every broker.
+#: What one round consists of: 25 strikes, and more faults, as rolling is one for every broker.
 ROUND = {
     "leader killed": 3,
     "leader paused past its session": 3,
@@ -24,7 +24,7 @@ ROUND = {
     "connections reset": 2,
     "answer cut in the middle": 2,
     "request cut in the middle": 2,
-    "answers held": 1,
+    "answers held": 3,
     "requests held": 1,
     "both ways held": 1,
     "both ways late": 1,
@@ -137,7 +137,7 @@ class Chaos:
         def hole(topic: str, partition: int, leader: int) -> None:
             self._count("black hole")
             self.cluster.hole(leader, direction)
-            self._wait(1.0, 5.0)
+            self._wait(1.5, 4.0)
             # What was held arrives now, late: requests that were sent again on other connections.
             self.cluster.heal(leader)
 

@@ -20,11 +20,13 @@ import contextlib
 import socket
 import struct
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
 from pyproducer.loop_thread import LoopThread
+from tests.helpers.request_trap import Watch
 
 DIRECTIONS: Final = ("up", "down")
 _CHUNK: Final = 64 * 1024
@@ -54,6 +56,10 @@ class FaultProxy:
 
     Every method returns when it holds for all connections, old and new. Faults add up until `heal`.
 
+    Attributes:
+        target: as below.
+        watch: looks at every request and answer of the connections that begin from now on.
+
     Args:
         target: ``host:port`` to connect to; may be set later, when the broker's port is known.
         port: where to listen on 127.0.0.1; 0 lets the system pick.
@@ -61,6 +67,7 @@ class FaultProxy:
 
     def __init__(self, target: str = "", *, port: int = 0) -> None:
         self.target = target
+        self.watch: Watch | None = None
         self._port = port
         self._thread = LoopThread("fault-proxy")
         self._listener: asyncio.Server | None = None
@@ -195,9 +202,13 @@ class FaultProxy:
         pair = _Pair(writer, far_writer)
         self._open.add(pair)
         try:
+            if self.watch is None:
+                up, down = _chunks(reader), _chunks(far_reader)
+            else:
+                up, down = self.watch.sides(reader, far_reader, lambda: pair.end(reset=True))
             await pair.run(
-                _pump(reader, far_writer, self._ways["up"], pair),
-                _pump(far_reader, writer, self._ways["down"], pair),
+                _pump(up, far_writer, self._ways["up"], pair),
+                _pump(down, writer, self._ways["down"], pair),
             )
         finally:
             self._open.discard(pair)
@@ -240,11 +251,16 @@ class _Pair:
         await self._over.wait()
 
 
+async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while data := await reader.read(_CHUNK):
+        yield data
+
+
 async def _pump(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: _Way, pair: _Pair
+    source: AsyncIterator[bytes], writer: asyncio.StreamWriter, way: _Way, pair: _Pair
 ) -> None:
     with contextlib.suppress(ConnectionError):
-        while data := await reader.read(_CHUNK):
+        async for data in source:
             if way.delay:
                 await asyncio.sleep(way.delay)
             await way.flows.wait()

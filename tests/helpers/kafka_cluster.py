@@ -24,6 +24,7 @@ from pyproducer.protocol.schema import Message
 from tests.helpers.fault_proxy import FaultProxy
 from tests.helpers.kafka_node import KafkaNode
 from tests.helpers.processes import PeerFailed
+from tests.helpers.request_trap import RequestTrap
 from tests.helpers.topics import create_topics
 from tests.helpers.wire_client import WireClient
 
@@ -75,12 +76,14 @@ class KafkaCluster:
     Attributes:
         proxies: what stands between clients and each broker.
         nodes: the processes, the controller's too.
+        trap: sees every request of clients, to strike at a certain one, if asked for.
 
     Args:
         brokers: how many.
         properties: settings added to (or replacing) those of every broker.
         features: levels at which features are finalized, where not the newest, as in
             ``{"transaction.version": 0}``.
+        trapped: proxies pass whole requests and answers, so that `trap` can be armed.
     """
 
     def __init__(
@@ -89,9 +92,14 @@ class KafkaCluster:
         properties: Mapping[str, str] | None = None,
         *,
         features: Mapping[str, int] | None = None,
+        trapped: bool = False,
     ) -> None:
         self.proxies = {number: FaultProxy() for number in range(1, brokers + 1)}
         self.nodes: dict[int, KafkaNode] = {}
+        self.trap = RequestTrap()
+        if trapped:
+            for number, proxy in self.proxies.items():
+                proxy.watch = self.trap.at(number)
         self._properties = dict(properties or {})
         self._features = dict(features or {})
         self._inside: dict[int, str] = {}

@@ -1,118 +1,61 @@
 """A cluster small enough to be believed: logs, Kafka's rules for sequences, and a bad network.
 
-It judges what an engine does under a schedule of delays, losses, refusals and leader moves drawn
-from one seed. Replication is perfect: a leader that moves takes its log and what it knows of
-producers along, so that an acknowledged record must never be missing.
+It plays the world of an engine under a schedule of delays, losses, refusals, crashes and leader
+moves drawn from one seed. What a broker acknowledged with acks=all is replicated and stays; what
+is not replicated may go with its leader.
+
+Events of the world happen at their times whatever the client does. Events at the client wait
+while it stands still, as a process does that was stopped.
 """
 
 from __future__ import annotations
 
 import heapq
 import random
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from pyproducer.core.effects import METADATA_NODE, Compress, Connect, Disconnect, Effect, Send
+from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
 from pyproducer.protocol.api import ApiKey
-from pyproducer.protocol.error_codes import ErrorCode
-from pyproducer.protocol.messages.metadata import MetadataRequest
-from pyproducer.protocol.messages.produce import (
-    LeaderIdAndEpoch,
-    NodeEndpoint,
-    PartitionProduceResponse,
-    ProduceRequest,
-    ProduceResponse,
-    TopicProduceResponse,
+from pyproducer.protocol.messages.init_producer_id import (
+    InitProducerIdRequest,
+    InitProducerIdResponse,
 )
-from pyproducer.records import reader
+from pyproducer.protocol.messages.metadata import MetadataRequest
+from pyproducer.protocol.messages.produce import ProduceRequest
 from pyproducer.records.codec import Codec
-from tests.helpers.engine_rig import Rig, Sent
+from tests.helpers.engine_rig import MOST_POLLS, Rig, Sent
+from tests.helpers.model_brokers import ModelBrokers
 
-E = ErrorCode
+NODES = (1, 2, 3)
 
-#: Errors that a broker gives before it appends anything.
-BEFORE = [
-    E.NOT_ENOUGH_REPLICAS,
-    E.NOT_ENOUGH_REPLICAS,
-    E.CORRUPT_MESSAGE,
-    E.UNKNOWN_TOPIC_OR_PARTITION,
-    E.LEADER_NOT_AVAILABLE,
-    E.REQUEST_TIMED_OUT,
-    E.KAFKA_STORAGE_ERROR,
-    E.INVALID_RECORD,
-    E.POLICY_VIOLATION,
-    E.UNKNOWN_SERVER_ERROR,
-]
-
-#: Errors that a broker gives although it appended the batch.
-AFTER = [
-    E.REQUEST_TIMED_OUT,
-    E.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-    E.NOT_LEADER_OR_FOLLOWER,
-    E.KAFKA_STORAGE_ERROR,
-    E.UNKNOWN_SERVER_ERROR,
-]
+#: Seconds after which an attempt to connect that nothing answers is given up.
+SETUP_TIMEOUT = 2.0
 
 
-@dataclass
-class ProducerEntry:
-    """What a partition knows of a producer id: its epoch and its last five batches."""
-
-    epoch: int
-    batches: deque[tuple[int, int, int]] = field(default_factory=lambda: deque(maxlen=5))
-    #: The entry was expired: nothing but a newer epoch is taken (as brokers before 2.5 did).
-    expired: bool = False
-
-
-class ModelPartition:
-    """One partition's log."""
-
-    def __init__(self, leader: int) -> None:
-        self.leader = leader
-        self.epoch = 0
-        self.log: list[bytes] = []
-        self.producers: dict[int, ProducerEntry] = {}
-
-    def append(self, batch: reader.Batch) -> tuple[int, int]:
-        """Error code and base offset of an append."""
-        header = batch.header
-        if header.producer_id < 0:
-            return 0, self._write(batch)
-        entry = self.producers.get(header.producer_id)
-        first, last = header.base_sequence, header.last_sequence
-        if entry is None:
-            entry = self.producers[header.producer_id] = ProducerEntry(header.producer_epoch)
-        elif header.producer_epoch < entry.epoch:
-            return int(E.INVALID_PRODUCER_EPOCH), -1
-        elif header.producer_epoch > entry.epoch:
-            if first != 0:
-                return int(E.OUT_OF_ORDER_SEQUENCE_NUMBER), -1
-            entry = self.producers[header.producer_id] = ProducerEntry(header.producer_epoch)
-        elif entry.expired:
-            return int(E.UNKNOWN_PRODUCER_ID), -1
-        else:
-            for known_first, known_last, base in entry.batches:
-                if (known_first, known_last) == (first, last):
-                    return 0, base
-            if entry.batches and first != (entry.batches[-1][1] + 1) % 2**31:
-                return int(E.OUT_OF_ORDER_SEQUENCE_NUMBER), -1
-        base = self._write(batch)
-        entry.batches.append((first, last, base))
-        return 0, base
-
-    def _write(self, batch: reader.Batch) -> int:
-        base = len(self.log)
-        self.log += [record.value or b"" for record in batch.records()]
-        return base
-
-
-@dataclass
+@dataclass(slots=True)
 class Link:
-    """One connection: requests are handled in order, answers come back in order."""
+    """One connection: requests are handled in order, answers come back in order.
+
+    Attributes:
+        node: the engine's name of it.
+        broker: who is at the other end.
+        life: which life of the broker it was made in.
+        alive: neither side dropped it.
+        deaf: nothing that the client writes arrives any more.
+        mute: nothing that the broker writes arrives any more.
+        handled_at: when the last request was, or will be, handled.
+        answered_at: when the last answer arrived, or will arrive.
+    """
 
     node: int
+    broker: int
+    life: int
     alive: bool = True
+    deaf: bool = False
+    mute: bool = False
     handled_at: float = 0.0
     answered_at: float = 0.0
 
@@ -122,66 +65,175 @@ class ModelCluster(Rig):
 
     Args:
         seed: of everything that happens.
-        fault: chance of each fault where one is possible; 0 for a cluster without.
+        topics: how many partitions each topic has.
+        faults: the kinds that there are (see ``schedule.KINDS``).
+        level: chance of each fault where one is possible.
+        trace: where to write what happens, if anywhere.
+        options: of the rig, and of the engine.
+
+    Attributes:
+        injected: how often each kind of fault happened.
+        frozen_until: until when the client stands still.
+        freezes: from when until when it stood still.
+        idle_polls: polls that were asked for by the engine and did nothing.
+        requests: requests written, by API.
     """
 
-    def __init__(self, seed: int, *, fault: float, partitions: int, **options: object) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        topics: dict[str, int],
+        faults: Collection[str] = (),
+        level: float = 0.0,
+        trace: list[str] | None = None,
+        **options: Any,
+    ) -> None:
         self.random = random.Random(seed)
-        leaders = [self.random.randint(1, 3) for _ in range(partitions)]
-        super().__init__({"t": leaders}, random=self.random.random, **options)  # type: ignore[arg-type]
-        self.fault = fault
-        self.parts = [ModelPartition(leader) for leader in leaders]
+        super().__init__({}, brokers=NODES, random=self.random.random, **options)
+        self.faults = frozenset(faults)
+        self.level = level
+        self.trace = trace
+        self.injected: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.links: dict[int, Link] = {}
-        self.events: list[tuple[float, int, Callable[[], object]]] = []
+        self.attempts: dict[int, int] = {}
+        self.events: list[tuple[float, int, bool, Callable[[], object]]] = []
+        self.inbox: list[Callable[[], object]] = []
         self.count = 0
-        self.max_batch = 0
+        self.frozen_until = 0.0
+        self.freezes: list[tuple[float, float]] = []
+        self.polled = 0
+        self.idle_polls = 0
+        self.world = ModelBrokers(self, topics)
 
-    # Time.
+    # What happens, and by chance.
 
-    def at(self, delay: float, event: Callable[[], object]) -> None:
-        """Have something happen after so many seconds."""
-        self.count += 1
-        heapq.heappush(self.events, (self.now + delay, self.count, event))
+    def note(self, *words: object) -> None:
+        """Write down what happens, where somebody will read it."""
+        if self.trace is not None:
+            self.trace.append(f"{self.now - 100:9.4f}  " + " ".join(map(str, words)))
 
-    def run(self, until: float) -> None:
-        """Let everything happen that happens before a time."""
-        self.turn()
-        while True:
-            at = self.engine.deadline()
-            following = self.events[0][0] if self.events else None
-            times = [time for time in (at, following) if time is not None and time <= until]
-            if not times:
-                break
-            self.now = max(self.now, min(times))
-            while self.events and self.events[0][0] <= self.now:
-                heapq.heappop(self.events)[2]()
-            self.turn()
-        self.now = until
-        self.turn()
+    def chance(self, kind: str, weight: float = 1.0) -> bool:
+        """Whether a fault of this kind happens here.
 
-    def chance(self, weight: float = 1.0) -> bool:
-        """Whether a fault happens here."""
-        return self.random.random() < self.fault * weight
+        A kind that is switched off draws all the same, so that a schedule without it begins
+        like the one with it.
+        """
+        if self.random.random() >= self.level * weight or kind not in self.faults:
+            return False
+        self.injected[kind] += 1
+        return True
 
     def delay(self) -> float:
         """How long a way across the network takes."""
-        if self.chance():
+        if self.chance("slow"):
             return self.random.uniform(0.1, 2.0)
         return self.random.uniform(0.0005, 0.01)
+
+    # Time.
+
+    def at(self, delay: float, event: Callable[[], object], *, client: bool = False) -> None:
+        """Have something happen after so many seconds, in the world or at the client."""
+        self.count += 1
+        heapq.heappush(self.events, (self.now + delay, self.count, client, event))
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Let everything happen that happens in so many seconds, or until something holds."""
+        end = self.now + max(0.0, seconds)
+        if self.now >= self.frozen_until:
+            self.turn()
+        while not until():
+            frozen = self.now < self.frozen_until
+            due = self.frozen_until if frozen else self.engine.deadline()
+            at = end if due is None else due
+            if self.events and self.events[0][0] < at:
+                at = self.events[0][0]
+            if at >= end:
+                break
+            self.now = max(self.now, at)
+            news = self._happen()
+            if self.now < self.frozen_until:
+                continue
+            if frozen:
+                self._thaw()
+            elif news:
+                self.turn()
+            elif due is not None and due <= self.now:
+                before = self.polled
+                self.turn()
+                self.idle_polls += self.polled == before + 1
+        else:
+            return
+        self.now = end
+        if self.now >= self.frozen_until:
+            self._thaw() if self.inbox else self.turn()
+
+    def _happen(self) -> bool:
+        """All events that are due; true where one of them was the client's."""
+        news = False
+        while self.events and self.events[0][0] <= self.now:
+            _, _, client, event = heapq.heappop(self.events)
+            if client and self.now < self.frozen_until:
+                self.inbox.append(event)
+                continue
+            news = news or client
+            event()
+        return news
+
+    def freeze(self, seconds: float) -> None:
+        """The client stands still; then all comes at once."""
+        self.note("the client stands still for", f"{seconds:.2f} s")
+        self.frozen_until = max(self.frozen_until, self.now + seconds)
+        self.freezes.append((self.now, self.frozen_until))
+
+    def _thaw(self) -> None:
+        self.note("the client goes on")
+        # Timers and sockets are both due: either may come first.
+        if self.random.random() < 0.5:
+            self.turn()
+        inbox, self.inbox = self.inbox, []
+        for event in inbox:
+            event()
+        self.turn()
+
+    def turn(self) -> list[Sent]:
+        """Poll and perform until nothing more happens now."""
+        for _ in range(MOST_POLLS):
+            effects = self.poll()
+            self.polled += 1
+            for effect in effects:
+                self._perform(effect)
+            self.tell()
+            if not effects and not self.host.woken:
+                return []
+            self.effects.clear()
+        raise AssertionError("the engine has itself polled again and again")
 
     # The network.
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case Connect(node=node):
-                self.at(self.delay(), lambda: self._connect(node))
-            case Disconnect(node=node):
+            case Connect(node=node, host=host):
+                attempt = self.attempts[node] = self.attempts.get(node, 0) + 1
+                self.note("connect", node, "to", host)
+                broker = int(host[6:]) if host.startswith("broker") else self.random.choice(NODES)
+                if self.chance("hang"):
+                    delay, broker = SETUP_TIMEOUT, -1
+                else:
+                    delay = self.delay()
+                self.at(delay, lambda: self._connected(node, broker, attempt), client=True)
+            case Disconnect(node=node, reason=reason):
+                self.note("the client drops", node, reason)
+                self.attempts[node] = self.attempts.get(node, 0) + 1
                 self._cut(node)
             case Compress():
                 if effect.sealed.codec is Codec.NONE or self.random.random() < 0.5:
                     self.finish_compression(effect)
                 else:
-                    self.at(self.random.uniform(0, 0.02), lambda: self._compressed(effect))
+                    longest = 1.0 if self.chance("compression", 2) else 0.02
+                    delay = self.random.uniform(0, longest)
+                    self.at(delay, lambda: self._compressed(effect), client=True)
             case Send():
                 self._send(effect)
 
@@ -189,12 +241,19 @@ class ModelCluster(Rig):
         if effect.sealed.body is None and effect.sealed.batch.state <= 1:
             self.finish_compression(effect)
 
-    def _connect(self, node: int) -> None:
-        if self.chance(2):
-            self.engine.on_disconnected(node, "refused", self.now)
+    def _connected(self, node: int, broker: int, attempt: int) -> None:
+        if attempt != self.attempts[node]:
             return
-        self.links[node] = Link(node)
-        self.engine.on_connected(node, {ApiKey.PRODUCE: (0, 12)})
+        self.attempts[node] += 1
+        if broker < 0:
+            self.note("no answer to connect", node)
+            self.engine.on_disconnected(node, "timed out", self.now)
+        elif not self.world.up[broker] or self.chance("refused", 2):
+            self.note("connect", node, "is refused")
+            self.engine.on_disconnected(node, "refused", self.now)
+        else:
+            self.links[node] = Link(node, broker, self.world.lives[broker])
+            self.engine.on_connected(node, {ApiKey.PRODUCE: (0, 12)})
 
     def _cut(self, node: int) -> Link | None:
         link = self.links.pop(node, None)
@@ -205,87 +264,134 @@ class ModelCluster(Rig):
     def break_link(self, node: int) -> None:
         """A connection breaks; what was written on it may still be handled."""
         if self._cut(node) is not None:
+            self.note("the connection", node, "breaks")
             self.engine.on_disconnected(node, "reset", self.now)
 
+    def break_links(self, broker: int, *, silently: bool) -> None:
+        """Nothing is at the other end any more; the client learns of it, or does not."""
+        for node, link in list(self.links.items()):
+            if link.broker != broker:
+                continue
+            link.deaf = link.mute = True
+            if not silently:
+                self.at(
+                    self.delay(), lambda node=node, link=link: self._reset(node, link), client=True
+                )
+
+    def _reset(self, node: int, link: Link) -> None:
+        if link.alive:
+            self.break_link(node)
+
     def _send(self, effect: Send) -> None:
-        link = self.links[effect.node]
-        if self.chance(0.3):
+        node, link = effect.node, self.links[effect.node]
+        message = effect.message
+        self.requests[type(message).__name__] += 1
+        if self.trace is not None:
+            self.note("send", f"#{effect.tag}", "to", node, _words(effect))
+        silent = not effect.expect_response
+        if silent:
+            # Written, which is all that acks=0 asks for.
+            self.at(0.0, lambda: self._deliver(link, effect, None), client=True)
+        if self.chance("reset", 0.3):
             # Lost with its connection, before or after the broker read it.
-            self.at(self.delay(), lambda: self.break_link(effect.node) if link.alive else None)
+            self.at(self.delay(), lambda: self._reset(node, link), client=True)
             if self.random.random() < 0.5:
+                self.note("lost on the way", f"#{effect.tag}")
                 return
+        if self.chance("black", 0.15):
+            deaf = self.random.random() < 0.5
+            self.note("connection", node, "hears nothing" if deaf else "says nothing", "any more")
+            link.deaf, link.mute = link.deaf or deaf, True
+        if link.deaf:
+            return
         link.handled_at = max(link.handled_at, self.now + self.delay())
         self.at(link.handled_at - self.now, lambda: self._handle(link, effect))
 
     def _handle(self, link: Link, effect: Send) -> None:
+        """A request arrived at its broker, which may be another life of the broker by now."""
+        if link.life != self.world.lives[link.broker] or not self.world.up[link.broker]:
+            return
+        paused = self.world.paused_until[link.broker]
+        if self.now < paused:
+            self.at(paused - self.now, lambda: self._handle(link, effect))
+            return
         message = effect.message
         if isinstance(message, MetadataRequest):
-            for number, part in enumerate(self.parts):
-                hidden = self.chance(0.5)
-                self.topics["t"].leaders[number] = -1 if hidden else part.leader
-                self.topics["t"].epochs[number] = part.epoch
-            response = self.metadata(message)
+            self._answer(link, effect, self.world.describe(message))
         elif isinstance(message, ProduceRequest):
-            sent = Sent(self.now, effect.node, effect.tag, message)
-            self.sent.append(sent)
-            response = self._produce(sent)
+            sent = Sent(self.now, effect.node, effect.tag, message, effect.expect_response)
+            self.world.produce(
+                sent, link.broker, lambda response: self._answer(link, effect, response)
+            )
         else:
-            if link.alive:
-                self.answer_identity(effect)
+            assert isinstance(message, InitProducerIdRequest)
+            self._answer(link, effect, self.world.identify(message))
+
+    def _answer(self, link: Link, effect: Send, response: object) -> None:
+        """The broker writes an answer."""
+        if not effect.expect_response or link.life != self.world.lives[link.broker]:
             return
-        if effect.node != METADATA_NODE and self.chance(0.3):
+        if self.chance("unanswered", 0.2):
+            # The first that is missing: nothing after it can come.
+            self.note("connection", link.node, "says nothing any more")
+            link.mute = True
+        if link.mute:
             return
         link.answered_at = max(link.answered_at, self.now + self.delay())
-        self.at(link.answered_at - self.now, lambda: self._deliver(link, effect, response))
+        delay = link.answered_at - self.now
+        self.at(delay, lambda: self._deliver(link, effect, response), client=True)
 
-    def _deliver(self, link: Link, effect: Send, response: object) -> None:
-        if link.alive and effect.tag in self.engine._links.node(effect.node).in_flight:
-            self.engine.on_answer(effect.node, effect.tag, response, self.now)  # type: ignore[arg-type]
+    def _deliver(self, link: Link, effect: Send, response: Any) -> None:
+        if link.alive:
+            if self.trace is not None and response is not None:
+                self.note("answer", f"#{effect.tag}", "from", link.node, _said(response))
+            self.engine.on_answer(effect.node, effect.tag, response, self.now)
 
-    # The brokers.
+    # Peace.
 
-    def _produce(self, sent: Sent) -> ProduceResponse:
-        answers = [
-            self._judge(sent.node, number, batch) for (_, number), batch in sent.batches.items()
-        ]
-        return ProduceResponse(
-            responses=[TopicProduceResponse(name="t", partition_responses=answers)],
-            throttle_time_ms=self.random.choice([50, 500]) if self.chance(0.3) else 0,
-            node_endpoints=[
-                NodeEndpoint(node_id=node, host=host, port=port)
-                for node, (host, port) in self.brokers.items()
-            ],
+    def heal(self) -> None:
+        """No more faults. What is broken and silent stays so until somebody looks."""
+        self.note("peace")
+        self.level = 0.0
+        self.world.heal()
+
+
+def _words(effect: Send) -> str:
+    message = effect.message
+    if not isinstance(message, ProduceRequest):
+        return type(message).__name__.removesuffix("Request")
+    made = Sent(0.0, effect.node, effect.tag, message)
+    return ", ".join(
+        f"{topic}-{number} {batch.header.producer_id}/{batch.header.producer_epoch}"
+        f"/{batch.header.base_sequence} {_names(record.value for record in batch.records())}"
+        for (topic, number), batch in made.batches.items()
+    )
+
+
+def _names(values: Iterable[bytes | None]) -> str:
+    return " ".join((value or b"").rstrip(b".").decode() for value in values)
+
+
+def _said(response: Any) -> str:
+    if isinstance(response, InitProducerIdResponse):
+        return f"id {response.producer_id}/{response.producer_epoch} error {response.error_code}"
+    if hasattr(response, "responses"):
+        throttle = f", throttle {response.throttle_time_ms} ms" if response.throttle_time_ms else ""
+        return (
+            ", ".join(
+                f"{topic.name}-{part.index} "
+                + (f"error {part.error_code}" if part.error_code else f"at {part.base_offset}")
+                for topic in response.responses
+                for part in topic.partition_responses
+            )
+            + throttle
         )
-
-    def _judge(self, node: int, number: int, batch: reader.Batch) -> PartitionProduceResponse:
-        part = self.parts[number]
-
-        def answer(code: int, base: int = -1) -> PartitionProduceResponse:
-            return PartitionProduceResponse(index=number, error_code=int(code), base_offset=base)
-
-        if part.leader != node:
-            made = answer(E.NOT_LEADER_OR_FOLLOWER)
-            if self.random.random() < 0.5:
-                made.current_leader = LeaderIdAndEpoch(
-                    leader_id=part.leader, leader_epoch=part.epoch
-                )
-            return made
-        if self.max_batch and batch.header.record_count > self.max_batch:
-            return answer(E.MESSAGE_TOO_LARGE)
-        if self.chance():
-            return answer(self.random.choice(BEFORE))
-        if self.chance(0.2):
-            for entry in part.producers.values():
-                entry.expired = True
-        code, base = part.append(batch)
-        if not code and self.chance():
-            return answer(self.random.choice(AFTER))
-        if not code and base + batch.header.record_count < len(part.log) and self.chance(3):
-            return answer(E.DUPLICATE_SEQUENCE_NUMBER)
-        return answer(code, base)
-
-    def move(self, number: int) -> None:
-        """Another broker leads a partition."""
-        part = self.parts[number]
-        part.leader = self.random.choice([node for node in (1, 2, 3) if node != part.leader])
-        part.epoch += 1
+    return ", ".join(
+        f"{topic.name} "
+        + (
+            f"error {topic.error_code}"
+            if topic.error_code
+            else str([part.leader_id for part in topic.partitions])
+        )
+        for topic in response.topics
+    )
