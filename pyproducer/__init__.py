@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from pyproducer.model import (
         DeliveryFailure,
         FlushReport,
+        GroupMetadata,
         Headers,
+        OffsetAndMetadata,
         RecordMetadata,
         TimestampType,
         TopicPartition,
@@ -61,7 +63,9 @@ if TYPE_CHECKING:
     from pyproducer.producer import AsyncProducer
     from pyproducer.sync import SyncProducer
     from pyproducer.sync_topic import SyncTopic
+    from pyproducer.sync_transaction import SyncTransaction
     from pyproducer.topic import Topic
+    from pyproducer.transaction import Transaction
 
 __version__ = _version.VERSION
 
@@ -84,10 +88,12 @@ __all__ = [
     "FlushTimeout",
     "ForkedProducer",
     "FormatConflict",
+    "GroupMetadata",
     "Headers",
     "Interceptor",
     "NotDone",
     "NotStarted",
+    "OffsetAndMetadata",
     "ProducerClosed",
     "ProducerConfig",
     "ProducerError",
@@ -101,9 +107,11 @@ __all__ = [
     "SerializationError",
     "SyncProducer",
     "SyncTopic",
+    "SyncTransaction",
     "TimestampType",
     "Topic",
     "TopicPartition",
+    "Transaction",
     "TransactionAborted",
     "TransactionError",
     "UndeliveredError",
@@ -156,7 +164,9 @@ _HOMES: Final = {
     "model": (
         "DeliveryFailure",
         "FlushReport",
+        "GroupMetadata",
         "Headers",
+        "OffsetAndMetadata",
         "RecordMetadata",
         "TimestampType",
         "TopicPartition",
@@ -164,7 +174,9 @@ _HOMES: Final = {
     "producer": ("AsyncProducer",),
     "sync": ("SyncProducer",),
     "sync_topic": ("SyncTopic",),
+    "sync_transaction": ("SyncTransaction",),
     "topic": ("Topic",),
+    "transaction": ("Transaction",),
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
 

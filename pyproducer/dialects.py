@@ -139,6 +139,8 @@ _COMMON = {
     "socket.connection.setup.timeout.ms": _Target("socket_connection_setup_timeout_ms", _integer),
     "reconnect.backoff.ms": _Target("reconnect_backoff_ms", _integer),
     "reconnect.backoff.max.ms": _Target("reconnect_backoff_max_ms", _integer),
+    "transactional.id": _Target("transactional_id", _text),
+    "transaction.timeout.ms": _Target("transaction_timeout_ms", _integer),
 }
 _NAMES: dict[str, dict[str, _Target]] = {
     "java": _COMMON

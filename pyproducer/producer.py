@@ -20,21 +20,20 @@ from pyproducer.lifecycle import Lifecycle
 from pyproducer.metrics import ProducerMetrics, snapshot
 from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetadata
 from pyproducer.topic import Topic
-from pyproducer.transaction import Transaction
+from pyproducer.transaction import Transactional
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from pyproducer.clock import Clock
     from pyproducer.config import CompressionType, ProducerConfig, ProducerOptions
-    from pyproducer.offsets import Group, Offsets
 
 __all__ = ["AsyncProducer"]
 
 logger = logging.getLogger("pyproducer.producer")
 
 
-class AsyncProducer(Generic[K, V]):
+class AsyncProducer(Transactional, Generic[K, V]):
     """Writes records to Kafka from asyncio.
 
     Making one opens nothing and needs no event loop; it belongs to the loop that starts it::
@@ -455,75 +454,6 @@ class AsyncProducer(Generic[K, V]):
                 allow_formats=allow_formats,
             ),
         )
-
-    # Transactions.
-
-    def transaction(self) -> Transaction:
-        """A transaction for one block of code, begun when the block is entered.
-
-        Leaving the block commits and waits until that is certain; a block that raises is
-        aborted. The producer needs ``transactional_id``.
-
-        Raises (entering and leaving the block):
-            TransactionAborted: a record or a request failed, so that the transaction was
-                aborted; its work may be done anew in another.
-            TransactionError: the outcome is not certain yet (``retriable``: call
-                :meth:`commit_transaction` to wait on), or the producer is done for (``fatal``).
-            ProducerFenced: another producer uses the same ``transactional_id``.
-            UsageError: a transaction is open already, or the producer has no transactional id.
-        """
-        return Transaction(self._parts.transactor)
-
-    async def begin_transaction(self) -> None:
-        """Begin a transaction; records are taken until it is committed or aborted.
-
-        Raises:
-            UsageError: one is open already, or the producer has no transactional id.
-            TransactionError: the one before must be aborted first (``abort_required``), or the
-                producer is done for (``fatal``).
-        """
-        await self._parts.transactor.begin()
-
-    async def commit_transaction(self, timeout: float | None = None) -> None:
-        """Send what is queued, commit, and wait until that is certain.
-
-        A call that times out or is cancelled takes nothing back: the same call again waits on.
-
-        Args:
-            timeout: seconds; None for ``max_block_ms``.
-
-        Raises:
-            UsageError: no transaction is open.
-            TransactionError: a record or a request failed (``abort_required``: call
-                :meth:`abort_transaction`), the outcome is not certain yet (``retriable``: call
-                again), or the producer is done for (``fatal``). ``maybe_committed`` False means
-                that the transaction is certainly not committed.
-            ProducerFenced: another producer uses the same ``transactional_id``.
-        """
-        await self._parts.transactor.commit(timeout)
-
-    async def abort_transaction(self, timeout: float | None = None) -> None:
-        """Drop what is queued, abort, and wait until that is done.
-
-        Records that were not sent yet fail with :class:`~pyproducer.errors.TransactionAborted`.
-
-        Args:
-            timeout: seconds; None for ``max_block_ms``.
-
-        Raises:
-            UsageError: no transaction is open, or it is being committed.
-            TransactionError: it is not done yet (``retriable``), or the producer is done for.
-            ProducerFenced: another producer uses the same ``transactional_id``.
-        """
-        await self._parts.transactor.abort(timeout)
-
-    async def send_offsets_to_transaction(
-        self, offsets: Offsets, group: Group, timeout: float | None = None
-    ) -> None:
-        """As :meth:`Transaction.send_offsets`, for the transaction that is open."""
-        await self._parts.transactor.send_offsets(offsets, group, timeout)
-
-    # Knowledge.
 
     async def partitions_for(self, topic: str) -> int:
         """How many partitions the topic has; asks the cluster if it is not known yet.

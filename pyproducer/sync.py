@@ -20,6 +20,7 @@ from pyproducer.metrics import ProducerMetrics
 from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetadata
 from pyproducer.producer import AsyncProducer
 from pyproducer.sync_topic import SyncTopic
+from pyproducer.sync_transaction import SyncTransactional
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -32,7 +33,7 @@ __all__ = ["SyncProducer"]
 logger = logging.getLogger("pyproducer.producer")
 
 
-class SyncProducer(Generic[K, V]):
+class SyncProducer(SyncTransactional, Generic[K, V]):
     """Writes records to Kafka from blocking code; any number of threads may share one.
 
     It has :class:`~pyproducer.AsyncProducer`'s methods without ``await``. Its first use starts a

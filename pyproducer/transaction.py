@@ -1,17 +1,20 @@
-"""One transaction, as a block of code: committed at its end, aborted where it raises."""
+"""The transactions of a producer, and one of them as a block of code."""
 
 from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pyproducer.core.transaction import State
 from pyproducer.errors import ProducerError, TransactionAborted, TransactionError
 from pyproducer.offsets import Group, Offsets
 from pyproducer.transactor import Transactor
 
-__all__ = ["Transaction"]
+if TYPE_CHECKING:
+    from pyproducer.assembly import Assembly
+
+__all__ = ["Transaction", "Transactional"]
 
 logger = logging.getLogger("pyproducer.producer")
 
@@ -114,3 +117,74 @@ class Transaction:
             if trouble.maybe_committed:
                 raise
             raise TransactionAborted(f"the transaction was aborted: {trouble}") from trouble
+
+
+class Transactional:
+    """What a producer with a ``transactional_id`` can do besides."""
+
+    _parts: Assembly
+
+    def transaction(self) -> Transaction:
+        """A transaction for one block of code, begun when the block is entered.
+
+        Leaving the block commits and waits until that is certain; a block that raises is
+        aborted. The producer needs ``transactional_id``.
+
+        Raises (entering and leaving the block):
+            TransactionAborted: a record or a request failed, so that the transaction was
+                aborted; its work may be done anew in another.
+            TransactionError: the outcome is not certain yet (``retriable``: call
+                :meth:`commit_transaction` to wait on), or the producer is done for (``fatal``).
+            ProducerFenced: another producer uses the same ``transactional_id``.
+            UsageError: a transaction is open already, or the producer has no transactional id.
+        """
+        return Transaction(self._parts.transactor)
+
+    async def begin_transaction(self) -> None:
+        """Begin a transaction; records are taken until it is committed or aborted.
+
+        Raises:
+            UsageError: one is open already, or the producer has no transactional id.
+            TransactionError: the one before must be aborted first (``abort_required``), or the
+                producer is done for (``fatal``).
+        """
+        await self._parts.transactor.begin()
+
+    async def commit_transaction(self, timeout: float | None = None) -> None:
+        """Send what is queued, commit, and wait until that is certain.
+
+        A call that times out or is cancelled takes nothing back: the same call again waits on.
+
+        Args:
+            timeout: seconds; None for ``max_block_ms``.
+
+        Raises:
+            UsageError: no transaction is open.
+            TransactionError: a record or a request failed (``abort_required``: call
+                :meth:`abort_transaction`), the outcome is not certain yet (``retriable``: call
+                again), or the producer is done for (``fatal``). ``maybe_committed`` False means
+                that the transaction is certainly not committed.
+            ProducerFenced: another producer uses the same ``transactional_id``.
+        """
+        await self._parts.transactor.commit(timeout)
+
+    async def abort_transaction(self, timeout: float | None = None) -> None:
+        """Drop what is queued, abort, and wait until that is done.
+
+        Records that were not sent yet fail with :class:`~pyproducer.errors.TransactionAborted`.
+
+        Args:
+            timeout: seconds; None for ``max_block_ms``.
+
+        Raises:
+            UsageError: no transaction is open, or it is being committed.
+            TransactionError: it is not done yet (``retriable``), or the producer is done for.
+            ProducerFenced: another producer uses the same ``transactional_id``.
+        """
+        await self._parts.transactor.abort(timeout)
+
+    async def send_offsets_to_transaction(
+        self, offsets: Offsets, group: Group, timeout: float | None = None
+    ) -> None:
+        """As :meth:`Transaction.send_offsets`, for the transaction that is open."""
+        await self._parts.transactor.send_offsets(offsets, group, timeout)

@@ -29,8 +29,11 @@ LAYERS = [
         "formats",
         "interceptors",
         "metrics",
+        "offsets",
+        "transaction",
+        "transactor",
     },
-    {"sync", "sync_topic", "background"},
+    {"sync", "sync_topic", "sync_transaction", "background"},
     {"cli", "pytest_plugin"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

@@ -36,7 +36,7 @@ SPECIAL = {
     errors.ConnectionFailed: {"address": "localhost:9092"},
     errors.TransactionError: {"retriable": True, "abort_required": True, "fatal": False},
     errors.ProducerFenced: {"fatal": True},
-    errors.TransactionAborted: {"abort_required": True},
+    errors.TransactionAborted: DETAILS,
 }  # fmt: skip
 
 CLASSES = [

@@ -15,7 +15,7 @@ from typing import Final
 from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.error_codes import ErrorCode
 
-__all__ = ["TABLE", "Remedy", "remedy"]
+__all__ = ["ADVICE", "TABLE", "Remedy", "remedy"]
 
 
 class Remedy(Enum):
@@ -116,6 +116,16 @@ TABLE: Final[Mapping[int, Mapping[int, Remedy]]] = MappingProxyType(
         ApiKey.ADD_OFFSETS_TO_TXN: MappingProxyType(_COMMON | _ADD_OFFSETS),
         ApiKey.TXN_OFFSET_COMMIT: MappingProxyType(_COMMON | _COMMIT_OFFSETS),
         ApiKey.END_TXN: MappingProxyType(_COMMON),
+    }
+)
+
+#: What a person can do about some of them.
+ADVICE: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        _E.INVALID_TRANSACTION_TIMEOUT: " (transaction_timeout_ms is above the brokers' "
+        "transaction.max.timeout.ms: lower it)",
+        _E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: " (grant this client Write and Describe on the "
+        "transactional id)",
     }
 )
 

@@ -15,9 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
-__all__ = ["TRANSITIONS", "Event", "State"]
+from pyproducer.core.accumulator import PartitionQueue
+from pyproducer.errors import TransactionError
+
+__all__ = ["TRANSITIONS", "WAY_OUT", "Event", "State", "TransactionHost"]
 
 
 class State(Enum):
@@ -64,3 +67,31 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         **{(state, Event.DIE): State.DEAD for state in State},
     }
 )
+
+#: What to do first where a call is refused in a state.
+WAY_OUT: Final[Mapping[State, str]] = MappingProxyType(
+    {
+        State.READY: "; begin one with 'async with producer.transaction():' or begin_transaction()",
+        State.OPEN: "; commit or abort it first",
+        State.COMMITTING: "; call commit_transaction() again to learn its outcome",
+    }
+)
+
+
+class TransactionHost(Protocol):
+    """What transactions ask of the engine around them."""
+
+    def close_open(self, now: float) -> None:
+        """Close every batch that still fills: it leaves without lingering."""
+
+    def drop_unsent(self, reason: str, now: float) -> None:
+        """Fail everything that is not on the wire as part of an aborted transaction."""
+
+    def ready(self, queue: PartitionQueue) -> None:
+        """The partition may have something to send."""
+
+    def dismiss(self) -> None:
+        """Tell those who wait for buffer room that their records are not taken now."""
+
+    def die(self, error: TransactionError, now: float) -> None:
+        """The producer is of no use any more."""

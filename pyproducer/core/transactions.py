@@ -16,22 +16,22 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from copy import copy
-from typing import Final, Protocol
+from typing import Final
 
 from pyproducer.core.accumulator import Node, PartitionQueue
 from pyproducer.core.backoff import Backoff
-from pyproducer.core.coordination import Remedy, remedy
+from pyproducer.core.coordination import ADVICE, Remedy, remedy
 from pyproducer.core.gate import Gate
 from pyproducer.core.identity import Identity
 from pyproducer.core.links import NEVER, Links
 from pyproducer.core.settler import Settler
-from pyproducer.core.transaction import TRANSITIONS, Event, State
+from pyproducer.core.transaction import TRANSITIONS, WAY_OUT, Event, State, TransactionHost
 from pyproducer.core.transaction_requests import Kind, OffsetCommit, Outcome, Question, Requests
 from pyproducer.errors import ProducerError, ProducerFenced, TransactionError, UsageError
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.schema import Message
 
-__all__ = ["TransactionHost", "Transactions"]
+__all__ = ["Transactions"]
 
 logger = logging.getLogger("pyproducer.transactions")
 
@@ -43,13 +43,6 @@ _NEWEST_PRODUCE: Final = {False: 11, True: 12}
 #: Which of several codes in one answer decides.
 _SEVERITY: Final = {action: number for number, action in enumerate(Remedy)}
 
-_ADVICE: Final[dict[int, str]] = {
-    ErrorCode.INVALID_TRANSACTION_TIMEOUT: " (transaction_timeout_ms is above the brokers' "
-    "transaction.max.timeout.ms: lower it)",
-    ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: " (grant this client Write and Describe on "
-    "the transactional id)",
-}
-
 #: Seconds before asking again where the transaction before this one is still being completed,
 #: which takes a coordinator a few milliseconds.
 _CONCURRENT_PAUSE: Final = 0.02
@@ -60,25 +53,6 @@ _NOT_DONE: Final = {
     ErrorCode.CONCURRENT_TRANSACTIONS,
     ErrorCode.THROTTLING_QUOTA_EXCEEDED,
 }
-
-
-class TransactionHost(Protocol):
-    """What transactions ask of the engine around them."""
-
-    def close_open(self, now: float) -> None:
-        """Close every batch that still fills: it leaves without lingering."""
-
-    def drop_unsent(self, reason: str, now: float) -> None:
-        """Fail everything that is not on the wire as part of an aborted transaction."""
-
-    def ready(self, queue: PartitionQueue) -> None:
-        """The partition may have something to send."""
-
-    def dismiss(self) -> None:
-        """Tell those who wait for buffer room that their records are not taken now."""
-
-    def die(self, error: TransactionError, now: float) -> None:
-        """The producer is of no use any more."""
 
 
 class Transactions:
@@ -396,7 +370,7 @@ class Transactions:
                 self._die(
                     TransactionError(
                         f"{where} for transactional_id={self.transactional_id!r}"
-                        f"{_ADVICE.get(code, '')}{self._doubts()}; make a new producer",
+                        f"{ADVICE.get(code, '')}{self._doubts()}; make a new producer",
                         fatal=True,
                         maybe_committed=self._maybe_committed,
                     ),
@@ -593,18 +567,10 @@ class Transactions:
         if (self.state, event) not in TRANSITIONS:
             if self.state is State.DEAD:
                 raise _again(self.error)
+            way_out = WAY_OUT.get(self.state, "")
             raise UsageError(
-                f"cannot {event.value} now: the transaction is {self.state.value}{self._way_out()}"
+                f"cannot {event.value} now: the transaction is {self.state.value}{way_out}"
             )
-
-    def _way_out(self) -> str:
-        if self.state is State.READY:
-            return "; begin one with 'async with producer.transaction():' or begin_transaction()"
-        if self.state is State.COMMITTING:
-            return "; call commit_transaction() again to learn its outcome"
-        if self.state is State.OPEN:
-            return "; commit or abort it first"
-        return ""
 
     def _refusal(self) -> ProducerError:
         """The error of a call that needs an open transaction."""
@@ -614,7 +580,7 @@ class Transactions:
             return _again(self.error)
         return UsageError(
             "a transactional producer takes records in a transaction only, and it is "
-            f"{self.state.value}{self._way_out()}"
+            f"{self.state.value}{WAY_OUT.get(self.state, '')}"
         )
 
 

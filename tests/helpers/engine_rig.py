@@ -19,7 +19,6 @@ from pyproducer.core.effects import METADATA_NODE, Compress, Connect, Disconnect
 from pyproducer.core.engine import Engine, EngineOptions
 from pyproducer.errors import NotDone
 from pyproducer.partitioner import resolve
-from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
@@ -331,7 +330,7 @@ class Rig:
                 if node in self.down:
                     self.engine.on_disconnected(node, "refused", self.now)
                 else:
-                    self.engine.on_connected(node, {ApiKey.PRODUCE: (0, 12)})
+                    self.engine.on_connected(node)
             case Send(message=ProduceRequest() as message):
                 made = Sent(self.now, effect.node, effect.tag, message, effect.expect_response)
                 self.sent.append(made)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
-from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
     InitProducerIdResponse,
@@ -253,7 +252,7 @@ class ModelCluster(Rig):
             self.engine.on_disconnected(node, "refused", self.now)
         else:
             self.links[node] = Link(node, broker, self.world.lives[broker])
-            self.engine.on_connected(node, {ApiKey.PRODUCE: (0, 12)})
+            self.engine.on_connected(node)
 
     def _cut(self, node: int) -> Link | None:
         link = self.links.pop(node, None)
