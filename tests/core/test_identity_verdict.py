@@ -8,6 +8,7 @@ from pyproducer.core.identity_verdict import IDENTITY_TABLE, IdentityAction
 from pyproducer.errors import BrokerRejected, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode
 from tests.helpers.engine_rig import Rig
+from tests.helpers.expected_verdicts import case_id
 
 E = ErrorCode
 
@@ -26,10 +27,6 @@ STOPS = {
     "PRODUCER_FENCED",
 }
 ASKED_AGAIN = [*(code for code in E if code and code.name not in STOPS), -2, 32000]
-
-
-def case_id(code: int) -> str:
-    return E(code).name if code in set(E) else str(code)
 
 
 def test_every_row_is_expected():

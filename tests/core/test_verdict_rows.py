@@ -1,15 +1,11 @@
 """Every row of the verdict table, seen from outside: what a code does to a batch and to those
-behind it, with and without idempotence.
-
-EXPECTED is written out a second time on purpose, from what Kafka's broker means by each code, so
-that a row changed by mistake changes here or fails here; the last tests change every row and see
-that something fails.
+behind it, with and without idempotence. The last tests change every row and see that something
+fails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import pytest
 
@@ -17,76 +13,22 @@ from pyproducer.core.verdict import TABLE, Action, Verdict, judge
 from pyproducer.errors import BrokerRejected
 from pyproducer.protocol.error_codes import ErrorCode
 from tests.helpers.engine_rig import Rig, Sent
+from tests.helpers.expected_verdicts import (
+    ACKNOWLEDGED,
+    EPOCH,
+    EXPECTED,
+    FAILED,
+    HALVES,
+    LEADER,
+    MAYBE,
+    STOPPED,
+    WITHOUT_IDEMPOTENCE,
+    Row,
+    case_id,
+    expected,
+)
 
 E = ErrorCode
-
-ACKNOWLEDGED = "acknowledged"
-AGAIN = "sent again to the same broker after a pause, nothing else asked"
-LEADER = "sent again to the leader that metadata names, which is asked for"
-HALVES = "sent again as two halves"
-EPOCH = "sent again after a pause, under the next epoch"
-FAILED = "failed, once sent"
-STOPPED = "failed, and the producer takes no more"
-
-#: Whether the log may have the batch.
-NO, MAYBE = False, True
-
-
-class Row(NamedTuple):
-    """What becomes of a batch."""
-
-    fate: str
-    doubt: bool
-
-
-EXPECTED = {
-    "NONE": Row(ACKNOWLEDGED, NO),
-    "DUPLICATE_SEQUENCE_NUMBER": Row(ACKNOWLEDGED, NO),
-    "UNKNOWN_TOPIC_OR_PARTITION": Row(LEADER, NO),
-    "LEADER_NOT_AVAILABLE": Row(LEADER, NO),
-    "NOT_LEADER_OR_FOLLOWER": Row(LEADER, MAYBE),
-    "REPLICA_NOT_AVAILABLE": Row(LEADER, NO),
-    "KAFKA_STORAGE_ERROR": Row(LEADER, MAYBE),
-    "FENCED_LEADER_EPOCH": Row(LEADER, MAYBE),
-    "UNKNOWN_LEADER_EPOCH": Row(LEADER, NO),
-    "UNKNOWN_TOPIC_ID": Row(LEADER, NO),
-    "INCONSISTENT_TOPIC_ID": Row(LEADER, NO),
-    "NETWORK_EXCEPTION": Row(LEADER, MAYBE),
-    "CORRUPT_MESSAGE": Row(AGAIN, NO),
-    "REQUEST_TIMED_OUT": Row(AGAIN, MAYBE),
-    "NOT_ENOUGH_REPLICAS": Row(AGAIN, NO),
-    "NOT_ENOUGH_REPLICAS_AFTER_APPEND": Row(AGAIN, MAYBE),
-    "THROTTLING_QUOTA_EXCEEDED": Row(AGAIN, NO),
-    "MESSAGE_TOO_LARGE": Row(HALVES, NO),
-    "RECORD_LIST_TOO_LARGE": Row(HALVES, NO),
-    "OUT_OF_ORDER_SEQUENCE_NUMBER": Row(EPOCH, NO),
-    "UNKNOWN_PRODUCER_ID": Row(EPOCH, NO),
-    "INVALID_PRODUCER_EPOCH": Row(EPOCH, NO),
-    "INVALID_TOPIC_EXCEPTION": Row(FAILED, NO),
-    "INVALID_REQUIRED_ACKS": Row(FAILED, NO),
-    "TOPIC_AUTHORIZATION_FAILED": Row(FAILED, NO),
-    "INVALID_TIMESTAMP": Row(FAILED, NO),
-    "UNSUPPORTED_VERSION": Row(FAILED, NO),
-    "INVALID_REQUEST": Row(FAILED, NO),
-    "UNSUPPORTED_FOR_MESSAGE_FORMAT": Row(FAILED, NO),
-    "POLICY_VIOLATION": Row(FAILED, NO),
-    "UNSUPPORTED_COMPRESSION_TYPE": Row(FAILED, NO),
-    "INVALID_RECORD": Row(FAILED, NO),
-    "UNKNOWN_SERVER_ERROR": Row(FAILED, MAYBE),
-    "CLUSTER_AUTHORIZATION_FAILED": Row(STOPPED, NO),
-    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED": Row(STOPPED, NO),
-    "PRODUCER_FENCED": Row(STOPPED, NO),
-    "INVALID_TXN_STATE": Row(STOPPED, NO),
-    "INVALID_PRODUCER_ID_MAPPING": Row(STOPPED, NO),
-}
-
-# Sequence numbers are what these are about; a batch without one is refused.
-WITHOUT_IDEMPOTENCE = EXPECTED | {
-    "DUPLICATE_SEQUENCE_NUMBER": Row(FAILED, MAYBE),
-    "OUT_OF_ORDER_SEQUENCE_NUMBER": Row(FAILED, NO),
-    "UNKNOWN_PRODUCER_ID": Row(FAILED, NO),
-    "INVALID_PRODUCER_EPOCH": Row(FAILED, NO),
-}
 
 # Codes that no Produce response should carry. Kafka holds the first ones for passing.
 STRANGERS = {
@@ -101,10 +43,6 @@ STRANGERS = {
 
 CASES = {int(E[name]): row for name, row in EXPECTED.items()} | STRANGERS
 PLAIN_CASES = {int(E[name]): row for name, row in WITHOUT_IDEMPOTENCE.items()} | STRANGERS
-
-
-def case_id(code: int) -> str:
-    return E(code).name if code in set(E) else str(code)
 
 
 def known(*, idempotent: bool = True, **options) -> Rig:
@@ -189,7 +127,7 @@ def check_halves(rig: Rig, sent: Sent, halves: list[Sent], handles, row: Row, co
 @pytest.mark.parametrize("code", CASES, ids=case_id)
 def test_batch(code):
     """
-    What becomes of a batch after each error code is what the table of this file says.
+    What becomes of a batch after each error code is what `expected_verdicts` says.
     """
     check_alone(code, CASES[code], idempotent=True)
 
@@ -320,7 +258,7 @@ def test_followers_without_sequence_numbers(code):
 
 def test_every_row_is_expected():
     """
-    The table has no row that this file does not know, and lacks none.
+    The table has no row that `expected_verdicts` does not know, and lacks none.
     """
     assert set(EXPECTED) == {E(code).name for code in TABLE}
 
@@ -338,8 +276,7 @@ def test_code_without_a_row(code):
     A code without a row is sent again where Kafka holds it for passing, else fails; the log may
     have the batch.
     """
-    expected = Row(LEADER if code.retriable else FAILED, MAYBE)
-    check_alone(int(code), expected, idempotent=True)
+    check_alone(int(code), expected(code), idempotent=True)
 
 
 def test_actions_are_all_in_use():

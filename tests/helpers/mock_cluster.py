@@ -11,6 +11,8 @@ bootstrap address, then obeys one command a line on standard input, answering ea
     topic NAME PARTITIONS
     errors API_KEY CODE [CODE ...]      answer the next requests of this API with these codes
     clear API_KEY                       forget the errors not yet answered
+    refuse NAME PARTITION CODE [CODE ...]
+                                        answer the next batches of a partition with these codes
     down NODE | up NODE                 close and refuse a broker's connections, accept them again
 """
 
@@ -20,6 +22,7 @@ import argparse
 import ctypes
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +31,7 @@ from typing import IO, Self
 from tests.helpers.processes import PeerFailed, PeerMissing
 
 _RD_KAFKA_PRODUCER = 0
+_PRODUCE = 0
 
 
 def _library() -> ctypes.CDLL:
@@ -58,6 +62,12 @@ def _library() -> ctypes.CDLL:
             "rd_kafka_mock_push_request_errors_array",
             None,
             [pointer, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(integer)],
+        ),
+        # The codes come as variadic arguments.
+        (
+            "rd_kafka_mock_partition_push_request_errors",
+            integer,
+            [pointer, text, ctypes.c_int32, ctypes.c_int16, ctypes.c_size_t],
         ),
     ):
         function = getattr(library, name)
@@ -99,6 +109,17 @@ class _Cluster:
                     cluster, int(api_key), len(codes), array
                 )
                 return 0
+            case "refuse", (name, partition, first, *rest):
+                codes = [int(first), *map(int, rest)]
+                code = library.rd_kafka_mock_partition_push_request_errors(
+                    cluster,
+                    name.encode(),
+                    int(partition),
+                    _PRODUCE,
+                    len(codes),
+                    *map(ctypes.c_int, codes),
+                )
+                return int(code)
             case "clear", (api_key,):
                 library.rd_kafka_mock_clear_request_errors(cluster, int(api_key))
                 return 0
@@ -129,13 +150,14 @@ def _serve(topics: Mapping[str, int], brokers: int, commands: IO[str]) -> None:
 
 
 class MockCluster:
-    """The mock cluster for the ``with`` block."""
+    """The mock cluster for the ``with`` block. Orders may come from several threads."""
 
     def __init__(self, topics: Mapping[str, int] | None = None, *, brokers: int = 1) -> None:
         self.bootstrap_servers = ""
         self._topics = dict(topics or {})
         self._brokers = brokers
         self._process: subprocess.Popen[str] | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.helpers.mock_cluster"]
@@ -173,6 +195,13 @@ class MockCluster:
         """Have the next ``len(codes)`` requests of an API answered with these error codes."""
         self._order("errors", api_key, *codes)
 
+    def refuse(self, topic: str, partition: int, *codes: int) -> None:
+        """Have the next ``len(codes)`` batches of a partition answered with these error codes.
+
+        They are not in its log then, whatever the code says. Code 0 lets a batch pass.
+        """
+        self._order("refuse", topic, partition, *codes)
+
     def clear_errors(self, api_key: int) -> None:
         """Forget the errors of an API that were not answered yet."""
         self._order("clear", api_key)
@@ -188,9 +217,10 @@ class MockCluster:
     def _order(self, *words: object) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(" ".join(map(str, words)) + "\n")
-        self._process.stdin.flush()
-        answer = self._answer()
+        with self._lock:
+            self._process.stdin.write(" ".join(map(str, words)) + "\n")
+            self._process.stdin.flush()
+            answer = self._answer()
         if answer != "ok":
             raise PeerFailed(f"the mock cluster refused {words}: {answer}")
 
