@@ -1,4 +1,4 @@
-"""Pages made while the site is built: the options of a producer, and the changelog."""
+"""Pages made while the site is built: the options, the error codes, and the changelog."""
 
 from __future__ import annotations
 
@@ -9,26 +9,82 @@ from typing import TYPE_CHECKING
 from mkdocs.structure.files import File, Files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mkdocs.config.defaults import MkDocsConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# The pages are made from the sources beside this file, whatever else is installed.
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+ERROR_CODES = """\
+# Error codes
+
+What the producer does with every error code of the Kafka protocol.
+These tables are made from the ones that it obeys, and tests go through every row.
+
+- **the batch is**: what becomes of the records that got the code.
+- **in the log**: whether the broker may have written them all the same.
+  It decides `maybe_written` of the error, and whether a batch may get new sequence numbers.
+- **`retriable`**: whether a record that failed by the code may be taken when you send it again.
+- **at the end**: what the caller gets.
+  `DeliveryTimeout` comes only where the code goes on for `delivery_timeout_ms`.
+  With `retries` set, it is `BrokerRejected` as soon as they are used up.
+
+What happens to the records behind such a batch stands in
+[Delivery and its guarantees](../guides/delivery.md).
+
+## In the answer to Produce
+
+{produce}
+
+Without idempotence there are no sequence numbers to recognise a batch by, or to lose.
+`DUPLICATE_SEQUENCE_NUMBER` then fails a batch, and so does a code by which others are {recover}.
+
+A connection that breaks, or is given up after `request_timeout_ms`, does to a batch what
+`NETWORK_EXCEPTION` does.
+
+## Codes that Produce does not have
+
+They belong to other requests.
+Should a broker give one to a batch, or a code that is not in Kafka yet, nobody can tell what it
+did, so the log may have the batch.
+It is sent again where Kafka calls the code retriable, and fails otherwise.
+
+{others}
+
+## In the answer to InitProducerId
+
+An idempotent producer asks for its producer id before it sends its first record, so that nothing
+is in any log then.
+What may pass is asked again until the records' time is up; their `DeliveryTimeout` names the code.
+These codes stop the producer: every record fails with `BrokerRejected`, and so does every call
+after it.
+
+{stops}
+"""
+
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages whose text comes from the code and from the changelog."""
-    pages = {
-        "reference/configuration.md": configuration(),
-        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
-    }
-    for uri, content in pages.items():
+    for uri, content in pages().items():
         files.append(File.generated(config, uri, content=content))
     return files
 
 
+def pages() -> dict[str, str]:
+    """Return the text of each of them, by its place in the site."""
+    return {
+        "reference/configuration.md": configuration(),
+        "reference/error-codes.md": error_codes(),
+        "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+    }
+
+
 def configuration() -> str:
     """Return the page of all options, from the table that checks them."""
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
     from pyproducer.config import config_table
 
     parts = [
@@ -55,3 +111,41 @@ def configuration() -> str:
         facts.append(f"**Elsewhere:** {', '.join(names) or 'only here'}")
         parts += [f"## {row.name}\n", row.doc, "", *(f"- {fact}" for fact in facts), ""]
     return "\n".join(parts)
+
+
+def error_codes() -> str:
+    """Return the page of all error codes, from the tables that the engine obeys."""
+    from pyproducer.core.identity_verdict import IdentityAction, judge_identity
+    from pyproducer.core.verdict import TABLE, Action, judge, may_pass
+    from pyproducer.protocol.error_codes import ErrorCode
+
+    ends = {
+        Action.ACK: "`RecordMetadata`",
+        Action.RETRY: "`DeliveryTimeout`",
+        Action.REFRESH: "`DeliveryTimeout`",
+        Action.RECOVER: "`DeliveryTimeout`",
+        Action.SPLIT: "`BrokerRejected`",
+        Action.FAIL: "`BrokerRejected`",
+        Action.FATAL: "`BrokerRejected`",
+    }
+
+    def row(code: ErrorCode) -> str:
+        action, maybe = judge(code)
+        acknowledged = action is Action.ACK
+        log = "yes" if acknowledged else "maybe" if maybe else "no"
+        again = "" if acknowledged else "yes" if may_pass(code, idempotent=True) else "no"
+        cells = (code.text, action.value, log, again, ends[action])
+        return f"| {int(code)} | `{code.name}` | {' | '.join(cells)} |"
+
+    def table(codes: Iterable[ErrorCode]) -> str:
+        head = "| code | name | meaning | the batch is | in the log | `retriable` | at the end |"
+        return "\n".join([head, "|---" * 7 + "|", *map(row, codes)])
+
+    stops = [code for code in ErrorCode if judge_identity(code) is IdentityAction.STOP]
+    rows = [f"| {int(code)} | `{code.name}` | {code.text} |" for code in stops]
+    return ERROR_CODES.format(
+        produce=table(code for code in ErrorCode if code in TABLE),
+        others=table(code for code in ErrorCode if code not in TABLE),
+        recover=Action.RECOVER.value,
+        stops="\n".join(["| code | name | meaning |", "|---|---|---|", *rows]),
+    )

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import logging
 import os
+import sys
 import threading
 import warnings
 import weakref
@@ -38,6 +39,8 @@ _GRACE: Final = 5.0
 
 _all: weakref.WeakSet[Background] = weakref.WeakSet()
 _running: dict[int, Background] = {}
+#: The process, a child of multiprocessing, that will close at its end what is left open.
+_finalized_in = 0
 
 
 class Background:
@@ -83,10 +86,7 @@ class Background:
                 self._thread.stop()
                 raise
             _running[id(self)] = self
-            # What was started last ends first: behind this producer may be a broker of this
-            # process that has to take its last records.
-            atexit.unregister(_close_all)
-            atexit.register(_close_all)
+            _close_at_exit()
 
     def call(self, coroutine: Coroutine[Any, Any, R]) -> R:
         """Run a coroutine of the producer on the thread, and wait for it.
@@ -191,6 +191,21 @@ class Background:
         self._lock = threading.Lock()
         if not self._is_foreign:
             self._thread = LoopThread("pyproducer")
+
+
+def _close_at_exit() -> None:
+    global _finalized_in  # noqa: PLW0603
+    # What was started last ends first: behind this producer may be a broker of this process that
+    # has to take its last records.
+    atexit.unregister(_close_all)
+    atexit.register(_close_all)
+    util = sys.modules.get("multiprocessing.util")
+    if util is None or _finalized_in == os.getpid():
+        return
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        # Such a child leaves by os._exit(), and before Python 3.13 past the handlers of atexit.
+        util.Finalize(None, _close_all, exitpriority=0)
+        _finalized_in = os.getpid()
 
 
 def _close_all() -> None:

@@ -417,6 +417,7 @@ class TransactionAborted(DeliveryError, TransactionError):
         attempts: int = 0,
         elapsed: float = 0.0,
         broker_error: str | None = None,
+        retriable: bool = True,
         maybe_written: bool = False,
     ) -> None:
         DeliveryError.__init__(
@@ -427,9 +428,6 @@ class TransactionAborted(DeliveryError, TransactionError):
             attempts=attempts,
             elapsed=elapsed,
             broker_error=broker_error,
-            retriable=True,
+            retriable=retriable,
             maybe_written=maybe_written,
         )
-        self.abort_required = False
-        self.fatal = False
-        self.maybe_committed = False

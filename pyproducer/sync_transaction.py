@@ -65,9 +65,10 @@ class SyncTransactional:
         """A transaction for one block of code, begun when the block is entered.
 
         Leaving the block commits and waits until that is certain; a block that raises is
-        aborted. The producer needs ``transactional_id``.
+        aborted. The producer needs ``transactional_id``. What is listed here is raised by entering
+        and leaving the block.
 
-        Raises (entering and leaving the block):
+        Raises:
             TransactionAborted: a record or a request failed, so that the transaction was
                 aborted; its work may be done anew in another.
             TransactionError: the outcome is not certain yet (``retriable``: call
@@ -99,7 +100,7 @@ class SyncTransactional:
 
         Raises:
             UsageError: no transaction is open.
-            TransactionError: a record or a request failed (``abort_required``: call
+            TransactionError: a record or a request failed (``abort_required``, call
                 :meth:`abort_transaction`), the outcome is not certain yet (``retriable``: call
                 again), or the producer is done for (``fatal``). ``maybe_committed`` False means
                 that the transaction is certainly not committed.

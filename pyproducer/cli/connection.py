@@ -7,6 +7,7 @@ from typing import Self
 
 from pyproducer.core.effects import Send
 from pyproducer.errors import ConnectionFailed
+from pyproducer.net.resolver import Address
 from pyproducer.net.transport import BrokerTransport
 from pyproducer.protocol.connection import Answer
 from pyproducer.protocol.schema import Message
@@ -21,9 +22,9 @@ class BrokerConnection:
         address: ``host:port`` of the broker.
     """
 
-    def __init__(self, address: str, client_id: str) -> None:
-        self.address = address
-        self._transport = BrokerTransport(self, 0, client_id)
+    def __init__(self, host: str, port: int, client_id: str) -> None:
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._transport = BrokerTransport(self, 0, client_id, Address(0, (host, port)))
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._next_tag = 0
@@ -36,8 +37,8 @@ class BrokerConnection:
         Raises:
             ConnectionFailed: nothing listens there, or it is no Kafka broker.
         """
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        made = cls(address, client_id)
+        made = cls(host, port, client_id)
+        address = made.address
         try:
             async with asyncio.timeout(timeout):
                 await asyncio.get_running_loop().create_connection(

@@ -17,9 +17,9 @@ from pyproducer.core.identity import Identity
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.transactions import Transactions
-from pyproducer.core.verdict import Action, Verdict, judge
+from pyproducer.core.verdict import Action, Verdict, judge, may_pass
 from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
-from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name, is_retriable
+from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name
 from pyproducer.protocol.messages.produce import (
     PartitionProduceData,
     PartitionProduceResponse,
@@ -477,15 +477,17 @@ class Sender:
 
     def _details(self, sealed: SealedBatch, now: float, *, maybe: bool) -> dict[str, Any]:
         code = sealed.last_code
+        retriable = code is None or may_pass(code, idempotent=self._idempotent)
         if not sealed.attempts and self._lacks_identity(sealed.queue):
-            code = self._identity.refusal
+            # It waited for what is asked for again and again.
+            code, retriable = self._identity.refusal, True
         return {
             "topic": sealed.queue.topic,
             "partition": sealed.queue.number,
             "attempts": sealed.attempts,
             "elapsed": now - sealed.batch.created,
             "broker_error": None if code is None else code_name(code),
-            "retriable": code is None or is_retriable(code),
+            "retriable": retriable,
             "maybe_written": maybe,
         }
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from pyproducer.protocol.error_codes import ErrorCode, is_retriable
 
-__all__ = ["TABLE", "Action", "Verdict", "judge"]
+__all__ = ["TABLE", "Action", "Verdict", "judge", "may_pass"]
 
 
 class Action(Enum):
@@ -116,3 +116,9 @@ def judge(code: int, *, transactional: bool = False) -> Verdict:
     if verdict is not None:
         return verdict
     return _UNKNOWN_RETRIABLE if is_retriable(code) else _UNKNOWN
+
+
+def may_pass(code: int, *, idempotent: bool) -> bool:
+    """True where a record that failed by this code may be taken when it is sent again."""
+    action = judge(code).action
+    return action in {Action.RETRY, Action.REFRESH} or (action is Action.RECOVER and idempotent)

@@ -237,7 +237,7 @@ def test_full_buffer_ends_lingering():
     """
     A record that found no room makes what lingers leave: only that makes room.
     """
-    rig = started(linger=60.0, buffer_memory=4096, batch_size=9000)
+    rig = started(linger=60.0, buffer_memory=5500, batch_size=9000)
     for _ in range(3):
         rig.send(b"x" * 1000)
     assert [] == rig.turn()
@@ -252,7 +252,7 @@ def test_waiting_for_room_does_not_keep_the_engine_busy():
     """
     While somebody waits for room and nothing happens, the engine does not ask to be polled.
     """
-    rig = started(linger=60.0, buffer_memory=4096, batch_size=4000)
+    rig = started(linger=60.0, buffer_memory=5500, batch_size=4000)
     for _ in range(3):
         rig.send(b"x" * 1000)
     made = rig.accept(b"y" * 2000)
@@ -277,7 +277,7 @@ def test_waiters_are_served_first_come_first_served():
     """
     A small record that would fit stands behind a large one that waits.
     """
-    rig = started(linger=0.0, buffer_memory=4096, batch_size=4000)
+    rig = started(linger=0.0, buffer_memory=5500, batch_size=4000)
     rig.send(b"x" * 3000)
     told = []
     for name, size in (("large", 3000), ("small", 10)):
@@ -298,7 +298,7 @@ def test_waiter_that_leaves_makes_way():
     """
     Those behind a waiter who gave up are served without him.
     """
-    rig = started(linger=0.0, buffer_memory=4096, batch_size=4000)
+    rig = started(linger=0.0, buffer_memory=5500, batch_size=4000)
     rig.send(b"x" * 3000)
     told = []
     large = rig.engine.waiters.join(rig.accept(b"l" * 3000), told.append)

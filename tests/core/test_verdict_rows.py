@@ -10,11 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from pyproducer.core.verdict import TABLE, Action, Verdict, judge
-from pyproducer.errors import BrokerRejected
+from pyproducer.errors import BrokerRejected, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode
 from tests.helpers.engine_rig import Rig, Sent
 from tests.helpers.expected_verdicts import (
     ACKNOWLEDGED,
+    AGAIN,
     EPOCH,
     EXPECTED,
     FAILED,
@@ -60,6 +61,7 @@ def refused(handle, code: int, row: Row, attempts: int) -> None:
     name = E(code).name if code in set(E) else f"unknown error code {code}"
     assert (code, name, attempts) == (error.code, error.broker_error, error.attempts)
     assert row.doubt == error.maybe_written
+    assert not error.retriable
 
 
 # A batch alone.
@@ -108,6 +110,33 @@ def check_alone(code: int, row: Row, *, idempotent: bool) -> None:
     rig.assert_idle()
 
 
+def check_out_of_time(code: int, row: Row, *, idempotent: bool) -> None:
+    """A batch is answered with the code until its time is up, or is over at once."""
+    rig = known(idempotent=idempotent, delivery_timeout=5.0, request_timeout=2.0)
+    handles = [rig.send(b"a"), rig.send(b"b")]
+    rig.turn()
+    served = 0
+    for _ in range(200):
+        while served < len(rig.sent):
+            served += 1
+            rig.answer(rig.sent[served - 1], code)
+        if handles[0].done():
+            break
+        rig.advance(0.05)
+    passing = row.fate in {AGAIN, LEADER, EPOCH}
+    assert handles[0].done()
+    error = handles[0].exception()
+    assert passing == isinstance(error, DeliveryTimeout)
+    if passing:
+        assert (case_id(code), row.doubt, True) == (
+            error.broker_error,
+            error.maybe_written,
+            error.retriable,
+        )
+        assert 5.0 == pytest.approx(error.elapsed, abs=0.1)
+        assert served == error.attempts
+
+
 def check_halves(rig: Rig, sent: Sent, halves: list[Sent], handles, row: Row, code: int) -> None:
     """Both halves are under way at once, in order; the first fails for the same reason."""
     assert halves
@@ -138,6 +167,23 @@ def test_batch_without_sequence_numbers(code):
     Without idempotence the same holds, but for the codes about sequence numbers.
     """
     check_alone(code, PLAIN_CASES[code], idempotent=False)
+
+
+@pytest.mark.parametrize("code", CASES, ids=case_id)
+def test_batch_out_of_time(code):
+    """
+    What goes on being refused for a passing reason fails when its time is up, and says by what;
+    it may be sent again.
+    """
+    check_out_of_time(code, CASES[code], idempotent=True)
+
+
+@pytest.mark.parametrize("code", PLAIN_CASES, ids=case_id)
+def test_batch_out_of_time_without_sequence_numbers(code):
+    """
+    So it does without idempotence.
+    """
+    check_out_of_time(code, PLAIN_CASES[code], idempotent=False)
 
 
 # A batch with others behind it.

@@ -62,6 +62,11 @@ class ChildProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.poll()
+
     def output(self) -> str:
         """Everything the program has printed so far."""
         return self.log.read_text(errors="replace")
