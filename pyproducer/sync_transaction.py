@@ -100,10 +100,10 @@ class SyncTransactional:
 
         Raises:
             UsageError: no transaction is open.
-            TransactionError: a record or a request failed (``abort_required``, call
-                :meth:`abort_transaction`), the outcome is not certain yet (``retriable``: call
-                again), or the producer is done for (``fatal``). ``maybe_committed`` False means
-                that the transaction is certainly not committed.
+            TransactionError: a record or a request failed (``abort_required``), the outcome is
+                not certain yet (``retriable``, call again), or the producer is done for
+                (``fatal``). ``maybe_committed`` False means that the transaction is certainly
+                not committed.
             ProducerFenced: another producer uses the same ``transactional_id``.
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """

@@ -33,7 +33,7 @@ def raises(member: object) -> set[str]:
     for line in (inspect.getdoc(member) or "").splitlines():
         if heading := HEADING.match(line):
             inside = heading[1] == "Raises"
-        elif inside and (entry := re.match(r"^ {4}([\w., ]+):", line)):
+        elif inside and (entry := re.match(r"^ {4}(\w[\w., ]*):", line)):
             found |= {name.strip().rpartition(".")[2] for name in entry[1].split(",")}
     return found
 
