@@ -79,3 +79,49 @@ def test_generated_pages_are_found_in_the_site(hooks: ModuleType):
 
     assert PAGE in made
     assert [page for page in made if page not in nav] == []
+
+
+# The guide.
+
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+GUIDE = DOCS / "pages" / "guides" / "delivery.md"
+
+
+def sections() -> dict[str, str]:
+    """The text of each part of the guide to delivery, by its title."""
+    _, *parts = re.split(r"^## ", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {part.partition("\n")[0]: part for part in parts}
+
+
+def test_tests_of_the_guide_exist():
+    """
+    Each test that the guide to delivery names is there, as a test.
+    """
+    named = NAMED.findall(GUIDE.read_text(encoding="utf-8"))
+    missing = []
+    for path, name in named:
+        file = ROOT / path
+        found = re.search(
+            rf"^(async )?def {name}\(",
+            file.read_text(encoding="utf-8") if file.exists() else "",
+            re.MULTILINE,
+        )
+        if found is None or not name.startswith("test_"):
+            missing.append(f"{path}::{name}")
+
+    assert missing == []
+    assert len(named) > 40
+    assert len(named) == len(set(named))
+
+
+def test_each_promise_is_shown():
+    """
+    Each promise of the table at the head of the guide has a part of its own, with tests.
+    """
+    text = GUIDE.read_text(encoding="utf-8")
+    head, parts = text.partition("\n## ")[0], sections()
+    promised = re.findall(r"^\| \[([^]]+)\]", head, re.MULTILINE)
+
+    assert len(promised) > 5
+    for promise in promised:
+        assert len(NAMED.findall(parts[promise])) >= 3, promise

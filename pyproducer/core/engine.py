@@ -489,13 +489,13 @@ class Engine:
         self._identity_asked = False
         code = response.error_code
         match judge_identity(code):
-            case IdentityAction.TAKE:
+            case IdentityAction.TAKE if response.producer_id >= 0:
                 self._identity_failures = 0
                 self._identity.assign(response.producer_id, response.producer_epoch)
                 for batch in list(self.settler.live.values()):
                     if batch.home.queue is not None:
                         self.ready(batch.home.queue)
-            case IdentityAction.ASK:
+            case IdentityAction.TAKE | IdentityAction.ASK:
                 if self._identity.refusal != code:
                     logger.warning("no producer id: %s; asking again", error_name(code))
                 self._identity.refusal = code

@@ -104,3 +104,19 @@ def test_stops(name):
     with pytest.raises(BrokerRejected, match=name):
         rig.send(b"b")
     rig.assert_idle()
+
+
+def test_success_without_an_id():
+    """
+    A broker that gives no id, and no reason either, is asked again, not at once.
+    """
+    rig = Rig(linger=0.0)
+    rig.produce_id = -1
+    delivery = rig.send(b"a")
+    assert [] == rig.turn()
+    rig.produce_id = 7
+    [sent] = rig.advance(1)
+    assert (7, 0, 0) == sent.identity
+    rig.answer(sent)
+
+    assert 0 == delivery.result().offset
