@@ -36,7 +36,9 @@ PRODUCERS: Mapping[str, dict[str, Any]] = {
     "linger and lz4": {**_PATIENT, "linger_ms": 50, "compression_type": "lz4"},
     "one in flight": {**_PATIENT, "linger_ms": 5, "max_in_flight_requests_per_connection": 1},
     "not idempotent": {**_PATIENT, "linger_ms": 5, "enable_idempotence": False},
-    "in a hurry": {"delivery_timeout_ms": 2500, "request_timeout_ms": 1000, "linger_ms": 5},
+    # Its batches are of different age when answers fail to come: one is given up while those
+    # behind it, whose fate is as uncertain, have time left and must not be doubled.
+    "in a hurry": {"delivery_timeout_ms": 2500, "request_timeout_ms": 1000, "linger_ms": 300},
 }
 
 
