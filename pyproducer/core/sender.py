@@ -34,6 +34,13 @@ __all__ = ["Sender", "SenderHost"]
 
 logger = logging.getLogger("pyproducer.sender")
 
+#: Codes that leave no log for the partition, or another under its name.
+_NO_TOPIC: Final = {
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    ErrorCode.UNKNOWN_TOPIC_ID,
+    ErrorCode.INCONSISTENT_TOPIC_ID,
+}
+
 #: Bytes that a request, a topic and a partition take around their batches, at most.
 _REQUEST_OVERHEAD: Final = 512
 
@@ -270,6 +277,9 @@ class Sender:
                 self._back(node, sealed, reason, code, now, maybe=verdict.maybe_written)
                 if verdict.action is Action.REFRESH:
                     self._host.stale(now)
+                if code in _NO_TOPIC:
+                    # The topic that comes knows nothing of this producer.
+                    queue.proven = False
             case Action.RECOVER if sealed.stamped:
                 self._recover(sealed, code, reason, now)
             case Action.SPLIT if sealed.batch.count > 1:

@@ -328,6 +328,28 @@ def test_first_batch_of_an_epoch_goes_alone():
     assert [0, 1, 2] == [handle.result().offset for handle in handles]
 
 
+def test_first_batch_to_a_topic_made_anew_goes_alone():
+    """
+    A topic that was deleted and made again takes any first sequence number: sent together, the
+    second batch could be in it before the first, and the first would come behind it.
+    """
+    rig = known()
+    handles, sent = five_in_flight(rig)
+    for one in sent:
+        rig.answer(one, E.UNKNOWN_TOPIC_OR_PARTITION)
+    [again] = rig.advance(1)
+    assert [b"0"] == again.values
+    assert [] == rig.answer(again, E.UNKNOWN_TOPIC_OR_PARTITION)
+    [again] = rig.advance(1)
+    followers = rig.answer(again)
+    assert [b"1", b"2", b"3", b"4"] == values(followers)
+    for one in followers:
+        rig.answer(one)
+
+    assert [0, 1, 2, 3, 4] == [handle.result().offset for handle in handles]
+    rig.assert_idle()
+
+
 def test_open_batch_is_not_closed_before_it_can_be_sent():
     """
     While the first batch of an epoch is out, the next one goes on filling.
