@@ -173,6 +173,14 @@ class Scenario:
         """Return once the fault has struck so often."""
         await until(lambda: fault.hits >= hits, f"hit {hits} of {fault!r}")
 
+    async def missed(self, fault: Fault, producer: AsyncProducer) -> None:
+        """Return once the producer knows of a leader that is not there: was told, or asked."""
+        topic = producer._appender.topic(fault.settings["topic"])
+        await until(
+            lambda: fault.hits or any(part.queue.leader < 0 for part in topic.partitions or ()),
+            f"news of {fault!r}",
+        )
+
     def errors(self) -> list[DeliveryError]:
         """What records failed with, all of which have to be delivery errors that say where."""
         found = []

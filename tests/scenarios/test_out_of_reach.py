@@ -118,7 +118,7 @@ async def test_leader_comes_and_goes_under_load(rig: Scenario):
         for turn in range(6):
             await load.acknowledged(15)
             with rig.faults.leaderless("t", turn % 3 if turn < 3 else None) as fault:
-                await rig.struck(fault)
+                await rig.missed(fault, producer)
         await load.acknowledged(30)
 
     assert rig.errors() == []

@@ -13,7 +13,7 @@ from tests.helpers.scenario import Scenario, until
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 
 
-async def trouble(rig: Scenario, load) -> None:
+async def trouble(rig: Scenario, producer, load) -> None:
     """One fault of each kind, one after the other."""
     faults = rig.faults
     for setting in (
@@ -30,7 +30,7 @@ async def trouble(rig: Scenario, load) -> None:
         await rig.struck(fault)
         await load.acknowledged(12)
     with faults.leaderless("t") as fault:
-        await rig.struck(fault)
+        await rig.missed(fault, producer)
     with faults.pause() as fault:
         await rig.struck(fault)
         await asyncio.sleep(0.3)
@@ -49,7 +49,7 @@ async def test_codec(rig: Scenario, codec: str):
         rig.load(producer, size=500, burst=10) as load,
     ):
         await load.acknowledged(20)
-        await trouble(rig, load)
+        await trouble(rig, producer, load)
 
     assert rig.errors() == []
     rig.check()
@@ -75,7 +75,7 @@ async def test_acks_and_requests_under_way(
     }
     async with rig.producer(**options) as producer, rig.load(producer) as load:
         await load.acknowledged(20)
-        await trouble(rig, load)
+        await trouble(rig, producer, load)
 
     assert rig.errors() == []
     rig.check(idempotent=bool(idempotent))
@@ -180,7 +180,7 @@ async def test_many_partitions_and_small_requests(rig: Scenario):
         await rig.struck(rig.faults.cut("Produce"))
         await rig.struck(rig.faults.drop_response("Produce"))
         with rig.faults.leaderless("wide", 40) as fault:
-            await rig.struck(fault)
+            await rig.missed(fault, producer)
         await load.acknowledged(400)
 
     assert rig.errors() == []
