@@ -203,6 +203,7 @@ class Sender:
             for topic in response.responses
             for part in topic.partition_responses
         }
+        fatal: BrokerRejected | None = None
         for sealed in batches:
             part = parts.get((sealed.queue.topic, sealed.queue.number))
             if part is None:
@@ -210,8 +211,11 @@ class Sender:
                 self._back(node, sealed, reason, None, now)
                 self._host.stale(now)
             else:
-                self._judge(node, sealed, part, response, now)
+                fatal = self._judge(node, sealed, part, response, now) or fatal
             self._host.ready(sealed.queue)
+        if fatal is not None:
+            # Not before the answer is read to its end: other partitions may have taken theirs.
+            self._host.fatal(fatal, now)
 
     def on_lost(self, node: Node, batches: list[SealedBatch], reason: str, now: float) -> None:
         """A connection went before the request was answered: the log may have the batches."""
@@ -251,11 +255,12 @@ class Sender:
         part: PartitionProduceResponse,
         response: ProduceResponse,
         now: float,
-    ) -> None:
+    ) -> BrokerRejected | None:
+        """Do what an answer says; what refuses the producer as a whole is returned."""
         queue = sealed.queue
         if sealed.batch.state > CLOSED:
             self._leave(sealed)
-            return
+            return None
         code = part.error_code
         verdict = judge(code, transactional=self._transactions is not None)
         if verdict.action is Action.ACK and (sealed.stamped or not code):
@@ -265,7 +270,7 @@ class Sender:
                 self._settler.acknowledge(sealed.batch, -1, -1)
             else:
                 self._settler.acknowledge(sealed.batch, part.base_offset, part.log_append_time_ms)
-            return
+            return None
         text = part.error_message
         reason = f"{error_name(code)}: {text}" if text else _reason(code)
         logger.debug("%s-%s: %s, %s", queue.topic, queue.number, reason, verdict.action.value)
@@ -287,9 +292,10 @@ class Sender:
             case Action.FATAL:
                 error = self._rejected(sealed, verdict, part, reason, now)
                 self._fail(sealed, verdict, part, reason, now)
-                self._host.fatal(error, now)
+                return error
             case _:
                 self._fail(sealed, verdict, part, reason, now)
+        return None
 
     def _back(
         self,

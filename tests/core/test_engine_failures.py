@@ -443,6 +443,22 @@ def test_fatal_refusal_tells_each_what_it_met():
     rig.assert_idle()
 
 
+def test_fatal_refusal_waits_for_the_rest_of_its_answer():
+    """
+    What another partition of the same answer took is acknowledged, whichever comes first.
+    """
+    rig = known({"t": [1, 1]}, linger=0.005, batch_max_records=10).prove()
+    guilty, written = rig.send(b"a", partition=0), rig.send(b"b", partition=1)
+    [sent] = rig.advance(0.01)
+    answers = {("t", 0): {"error_code": E.CLUSTER_AUTHORIZATION_FAILED}}
+    rig.answer(sent, parts=answers)
+
+    assert not guilty.exception().maybe_written
+    assert written.exception() is None
+    assert rig.engine.fatal_error is not None
+    rig.assert_idle()
+
+
 def test_fatal_refusal_dismisses_those_who_wait_for_room():
     """
     Callers that wait for room are told when the producer stops.

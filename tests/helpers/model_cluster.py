@@ -17,16 +17,20 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pyproducer.core.accumulator import PartitionQueue
+from pyproducer.core.appender import ACKED, CLOSED
 from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
+from pyproducer.protocol.error_codes import ErrorCode as E
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
     InitProducerIdResponse,
 )
 from pyproducer.protocol.messages.metadata import MetadataRequest
-from pyproducer.protocol.messages.produce import ProduceRequest
+from pyproducer.protocol.messages.produce import ProduceRequest, ProduceResponse
 from pyproducer.records.codec import Codec
 from tests.helpers.engine_rig import MOST_POLLS, Rig, Sent
 from tests.helpers.model_brokers import ModelBrokers
+from tests.helpers.model_log import REMEMBERED
 
 NODES = (1, 2, 3)
 
@@ -74,6 +78,9 @@ class ModelCluster(Rig):
         injected: how often each kind of fault happened.
         frozen_until: until when the client stands still.
         freezes: from when until when it stood still.
+        throttled: until when each broker wants nothing.
+        refused: for each partition that was refused since it was sent, when and by whom, and
+            the leader's epoch.
         idle_polls: polls that were asked for by the engine and did nothing.
         requests: requests written, by API.
     """
@@ -102,6 +109,8 @@ class ModelCluster(Rig):
         self.count = 0
         self.frozen_until = 0.0
         self.freezes: list[tuple[float, float]] = []
+        self.throttled: dict[int, float] = {}
+        self.refused: dict[tuple[str, int], tuple[float, int, int]] = {}
         self.polled = 0
         self.idle_polls = 0
         self.world = ModelBrokers(self, topics)
@@ -287,6 +296,8 @@ class ModelCluster(Rig):
         self.requests[type(message).__name__] += 1
         if self.trace is not None:
             self.note("send", f"#{effect.tag}", "to", node, _words(effect))
+        if isinstance(message, ProduceRequest):
+            self._check(node, message)
         silent = not effect.expect_response
         if silent:
             # Written, which is all that acks=0 asks for.
@@ -305,6 +316,58 @@ class ModelCluster(Rig):
             return
         link.handled_at = max(link.handled_at, self.now + self.delay())
         self.at(link.handled_at - self.now, lambda: self._handle(link, effect))
+
+    def _check(self, node: int, message: ProduceRequest) -> None:
+        """Hold a Produce request to what a broker may expect of its clients."""
+        flying = len(self.engine._links.node(node).in_flight)
+        assert flying <= self.options.max_in_flight, f"V15: {flying} requests under way"
+        assert self.now >= self.throttled.get(node, 0.0), f"V15: broker {node} wanted nothing yet"
+        for topic in message.topic_data:
+            for part in topic.partition_data:
+                where = topic.name, part.index
+                queue = self.queue(*where)
+                flying = len(queue.in_flight)
+                if self.options.idempotent:
+                    # The halves of a batch in doubt are in doubt because it is.
+                    doubtful = {sealed.order[0] for sealed in queue.waiting if sealed.in_doubt}
+                    doubtful.update(sealed.order[0] for sealed in queue.in_flight)
+                    assert flying <= REMEMBERED, f"V3: {flying} batches under way"
+                    assert len(doubtful) <= REMEMBERED, f"V3: {len(doubtful)} may be in the log"
+                else:
+                    assert flying == 1 or not self.options.acks, f"V5: {flying} batches under way"
+                refused = self.refused.pop(where, None)
+                if refused is not None and refused[1:] == (node, queue.leader_epoch):
+                    shortest = 0.8 * self.options.retry_backoff[0]
+                    pause = self.now - refused[0]
+                    assert pause >= shortest - 1e-9, f"V15: sent again after {pause:.4f} s"
+
+    def queue(self, topic: str, number: int) -> PartitionQueue:
+        """What the engine has for a partition."""
+        queue: PartitionQueue = self.appender.topics[topic].partitions[number].queue
+        return queue
+
+    def _learn(self, node: int, tag: int, response: ProduceResponse) -> None:
+        """Note what the client owes the broker after this answer, and have it answered."""
+        if response.throttle_time_ms:
+            until = self.now + response.throttle_time_ms / 1000
+            self.throttled[node] = max(until, self.throttled.get(node, 0.0))
+        owed = {
+            (sealed.queue.topic, sealed.queue.number): batch
+            for sealed in self.engine._links.node(node).in_flight[tag][1]
+            if (batch := sealed.batch).state <= CLOSED
+        }
+        self.engine.on_answer(node, tag, response, self.now)
+        codes = {
+            (topic.name, part.index): part.error_code
+            for topic in response.responses
+            for part in topic.partition_responses
+        }
+        for where, batch in owed.items():
+            if codes.get(where) in {E.NONE, E.DUPLICATE_SEQUENCE_NUMBER}:
+                assert batch.state == ACKED, "V1: a batch is in the log, and not acknowledged"
+            elif batch.state <= CLOSED:
+                # One pause for all that were under way.
+                self.refused.setdefault(where, (self.now, node, self.queue(*where).leader_epoch))
 
     def _handle(self, link: Link, effect: Send) -> None:
         """A request arrived at its broker, which may be another life of the broker by now."""
@@ -344,7 +407,10 @@ class ModelCluster(Rig):
         if link.alive:
             if self.trace is not None and response is not None:
                 self.note("answer", f"#{effect.tag}", "from", link.node, _said(response))
-            self.engine.on_answer(effect.node, effect.tag, response, self.now)
+            if isinstance(response, ProduceResponse):
+                self._learn(effect.node, effect.tag, response)
+            else:
+                self.engine.on_answer(effect.node, effect.tag, response, self.now)
 
     # Peace.
 

@@ -177,13 +177,14 @@ class Schedule:
             # Then nothing but a full batch, or a flush, sends.
             self.cluster.at(TROUBLE, self.flush, client=True)
         self.told: list[Told] = []
-        self.waiting: dict[bytes, int] = {}
+        self.waiting: dict[bytes, tuple[int, list[bool]]] = {}
         self.refused: list[bytes] = []
         self.flushes: list[list[bool]] = []
         self.order: list[Told] = []
         self.sent = 0
         self.closed = False
         self.peace = False
+        self.healed_at = 0.0
         self.probes: list[Told] = []
 
     @property
@@ -199,6 +200,8 @@ class Schedule:
         cluster.run(cluster.frozen_until - cluster.now)
         cluster.heal()
         self.peace = True
+        self.healed_at = cluster.now
+        cluster.run(self.patience, self.is_idle)
         for _ in range(ROUNDS):
             # A connection that is silently gone is found out when something is sent on it.
             probes = self.probe()
@@ -208,6 +211,14 @@ class Schedule:
                 break
         self.probes = self.probe()
         cluster.run(2.0)
+
+    @property
+    def recovery(self) -> float:
+        """Seconds of peace after which nothing is in the way of a record any more.
+
+        Two silent connections found out, one after the other, and the pauses between attempts.
+        """
+        return 2 * float(self.options["request_timeout"]) + 4.0
 
     @property
     def patience(self) -> float:
@@ -367,15 +378,18 @@ class Schedule:
             return self._accepted(told, made)
 
         def admitted(outcome: Delivery | Exception) -> None:
+            first = next((name for name, (_, left) in self.waiting.items() if not left), value)
             del self.waiting[value]
             if isinstance(outcome, Delivery):
+                assert first == value, "V11: who came later was served before"
                 self._accepted(told, outcome)
             else:
                 assert self.closed or self.fatal, outcome
                 self.refused.append(value)
 
         left: list[bool] = []
-        self.waiting[value] = cluster.engine.waiters.join(made, admitted, lambda: not left)
+        ticket = cluster.engine.waiters.join(made, admitted, lambda: not left)
+        self.waiting[value] = (ticket, left)
         if "left" in self.faults and not self.peace:
             # He goes, and the line learns of it a little later.
             cluster.at(
@@ -411,17 +425,25 @@ class Schedule:
 
     def leave(self, value: bytes) -> None:
         """A caller gives up waiting for room."""
-        ticket = self.waiting.pop(value, None)
-        if ticket is not None:
+        place = self.waiting.pop(value, None)
+        if place is not None:
             self.cluster.injected["left"] += 1
-            self.cluster.engine.waiters.leave(ticket)
+            self.cluster.engine.waiters.leave(place[0])
             self.refused.append(value)
 
     def flush(self) -> None:
         """A caller flushes."""
         done: list[bool] = []
+        before = list(self.told)
         self.flushes.append(done)
-        self.cluster.engine.flush(self.cluster.now, lambda: done.append(True))
+
+        def flushed() -> None:
+            done.append(True)
+            for told in before:
+                assert told.delivery is not None
+                assert told.delivery.done(), "V11: flushed, and a record has no outcome"
+
+        self.cluster.engine.flush(self.cluster.now, flushed)
 
     def close(self, seconds: float) -> None:
         """The producer is closed, and gives its records so many seconds."""

@@ -156,6 +156,10 @@ def _v11_all_is_settled_in_time(ledger: Ledger) -> None:
             raise Violation(f"V11: who awaits {_name(told)} was not woken")
         if not told.watched:
             continue
+        failed = told.delivery.exception()
+        lingers = run.options["linger"] is not None
+        if failed is not None and lingers and told.at > run.healed_at + run.recovery:
+            raise Violation(f"V11: {_name(told)} failed long after all was well again: {failed}")
         limit = told.accepted + run.options["delivery_timeout"] + 1.0
         for began, ended in run.cluster.freezes:
             if began <= limit:

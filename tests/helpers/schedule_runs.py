@@ -40,14 +40,15 @@ def run_one(
     return made
 
 
-def run_all(seeds: Iterable[int], faults: Counter[str]) -> Outcome:
-    """Run many; their faults are counted into ``faults``.
+def run_all(seeds: Iterable[int]) -> tuple[Outcome, Counter[str]]:
+    """Run many; what they came to, and how often each kind of fault struck, is returned.
 
     Raises:
         AssertionError: a promise was broken. Its notes hold the shortest schedule found that
             breaks one too, what happened in it, and how to run it again.
     """
     outcome = Outcome()
+    faults: Counter[str] = Counter()
     for seed in seeds:
         try:
             made = run_one(seed)
@@ -56,7 +57,7 @@ def run_all(seeds: Iterable[int], faults: Counter[str]) -> Outcome:
                 error.add_note(line)
             raise
         made.add_to(outcome, faults)
-    return outcome
+    return outcome, faults
 
 
 def explain(seed: int) -> list[str]:

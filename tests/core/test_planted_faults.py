@@ -1,0 +1,61 @@
+"""The schedules find what is wrong: faults planted in the engine, one at a time."""
+
+from __future__ import annotations
+
+import logging
+import struct
+
+import pytest
+
+from tests.helpers.planted_faults import PLANTS
+from tests.helpers.schedule_runs import run_all, run_one
+
+#: Schedules in which each has to be found; a run of the others has 10,000.
+WITHIN = range(3_000_000, 3_001_000)
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    """
+    What a broken engine logs is of no interest.
+    """
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("fault", PLANTS)
+def test_planted_fault_is_found(fault, monkeypatch, record_property):
+    """
+    An engine with this fault breaks a promise in one of a thousand schedules.
+    """
+    PLANTS[fault](monkeypatch)
+    for tried, seed in enumerate(WITHIN, 1):
+        try:
+            run_one(seed)
+        except (AssertionError, KeyError, struct.error):
+            record_property("tally planted faults", {"found": 1, "schedules for it": tried})
+            return
+    pytest.fail(f"{len(WITHIN)} schedules do not find an engine that {fault}")
+
+
+def test_failure_says_how_to_see_it_again(monkeypatch):
+    """
+    The error of a failing schedule ends with what happened in it, and with the command that runs
+    it again, once as it was and once with no more faults than it needs.
+    """
+    PLANTS["forgets what a lost connection owes"](monkeypatch)
+    with pytest.raises(AssertionError) as caught:
+        run_all(WITHIN)
+    notes = "\n".join(caught.value.__notes__)
+    seed = next(word for word in notes.split() if word.isdigit())
+    assert f"PYPRODUCER_SEED={seed} python -m pytest tests/core/" in notes
+    assert f"PYPRODUCER_SEED={seed} PYPRODUCER_FAULTS=" in notes
+    assert "connect -1 to seed" in notes
+    [only] = [word[18:] for word in notes.split() if word.startswith("PYPRODUCER_FAULTS=")]
+
+    with pytest.raises(AssertionError):
+        run_one(int(seed), only=only.split(","))
+    monkeypatch.undo()
+    run_one(int(seed), only=only.split(","))
+    run_one(int(seed))

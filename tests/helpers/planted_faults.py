@@ -1,0 +1,379 @@
+"""Faults planted in the engine, one at a time, for the schedules to find.
+
+What finds none of them would find no other either.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pyproducer.core import batch as batches
+from pyproducer.core import sender
+from pyproducer.core.accumulator import PartitionQueue
+from pyproducer.core.batch import SealedBatch
+from pyproducer.core.budget import WaitLine
+from pyproducer.core.delivery import Flush
+from pyproducer.core.engine import Engine
+from pyproducer.core.identity import Identity
+from pyproducer.core.intake import Intake
+from pyproducer.core.links import Links
+from pyproducer.core.metadata import Cluster
+from pyproducer.core.sender import Sender
+from pyproducer.core.settler import Settler
+from pyproducer.core.topics import Topics
+from pyproducer.core.verdict import Action, Verdict
+from pyproducer.core.verdict import judge as true_verdict
+from pyproducer.protocol.error_codes import ErrorCode
+
+Patch = pytest.MonkeyPatch
+Plant = Callable[[Patch], None]
+
+#: Every fault by its name: what the engine does wrong.
+PLANTS: dict[str, Plant] = {}
+
+
+def _plant(function: Plant) -> Plant:
+    PLANTS[function.__name__.replace("_", " ")] = function
+    return function
+
+
+def _verdict(patch: Patch, code: ErrorCode, verdict: Verdict) -> None:
+    def judge(found: int, **options: Any) -> Verdict:
+        return verdict if found == code else true_verdict(found, **options)
+
+    patch.setattr(sender, "judge", judge)
+
+
+def _nothing(*args: Any, **options: Any) -> None:
+    return None
+
+
+@_plant
+def stamps_a_batch_in_doubt_anew(patch: Patch) -> None:
+    true = Identity.recovered
+
+    def recovered(self: Identity, queue: PartitionQueue) -> bool:
+        for sealed in queue.waiting:
+            sealed.in_doubt = False
+        return true(self, queue)
+
+    patch.setattr(Identity, "recovered", recovered)
+
+
+@_plant
+def begins_anew_in_the_same_epoch(patch: Patch) -> None:
+    true = Identity.recovered
+
+    def recovered(self: Identity, queue: PartitionQueue) -> bool:
+        before = self.producer_id, self.epoch
+        done = true(self, queue)
+        if done and before[0] == self.producer_id and before[1] == queue.epoch - 1:
+            self.epoch, queue.epoch = before[1], before[1]
+        return done
+
+    patch.setattr(Identity, "recovered", recovered)
+
+
+@_plant
+def forgets_what_a_lost_connection_owes(patch: Patch) -> None:
+    patch.setattr(Sender, "on_lost", _nothing)
+
+
+@_plant
+def acknowledges_what_a_lost_connection_owes(patch: Patch) -> None:
+    def on_lost(self: Sender, node: Any, owed: list[SealedBatch], reason: str, now: float) -> None:
+        self.on_answer(node, owed, None, now)
+
+    patch.setattr(Sender, "on_lost", on_lost)
+
+
+@_plant
+def tells_offsets_one_too_high(patch: Patch) -> None:
+    true = Settler.acknowledge
+
+    def acknowledge(self: Settler, batch: Any, base: int, time: int) -> None:
+        true(self, batch, base + 1 if base > 0 else base, time)
+
+    patch.setattr(Settler, "acknowledge", acknowledge)
+
+
+@_plant
+def puts_a_refused_batch_behind_its_followers(patch: Patch) -> None:
+    patch.setattr(PartitionQueue, "put_back", lambda self, sealed: self.waiting.append(sealed))
+
+
+@_plant
+def sends_on_past_a_batch_that_came_back(patch: Patch) -> None:
+    true = PartitionQueue.next
+
+    def following(self: PartitionQueue, now: float, **options: Any) -> SealedBatch | None:
+        made = true(self, now, **options)
+        if made is None or made.stamped or not self.waiting[1:]:
+            return made
+        other = self.waiting[1]
+        return made if other.stamped or other.body is None else other
+
+    patch.setattr(PartitionQueue, "next", following)
+
+
+@_plant
+def believes_an_unproven_epoch(patch: Patch) -> None:
+    true = Identity._begin
+
+    def begin(self: Identity, queue: PartitionQueue) -> None:
+        true(self, queue)
+        queue.proven = True
+
+    patch.setattr(Identity, "_begin", begin)
+
+
+@_plant
+def has_two_under_way_without_idempotence(patch: Patch) -> None:
+    patch.setattr(PartitionQueue, "takes_new", lambda self, **options: len(self.in_flight) < 2)
+    true = PartitionQueue.next
+
+    def following(self: PartitionQueue, now: float, *, idempotent: bool) -> SealedBatch | None:
+        proven, self.proven = self.proven, self.proven or not idempotent
+        try:
+            return true(self, now, idempotent=idempotent)
+        finally:
+            self.proven = proven
+
+    patch.setattr(PartitionQueue, "next", following)
+
+
+@_plant
+def calls_a_late_append_certain(patch: Patch) -> None:
+    _verdict(patch, ErrorCode.REQUEST_TIMED_OUT, Verdict(Action.RETRY, maybe_written=False))
+
+
+@_plant
+def calls_a_deposed_leader_certain(patch: Patch) -> None:
+    _verdict(patch, ErrorCode.NOT_LEADER_OR_FOLLOWER, Verdict(Action.REFRESH, maybe_written=False))
+
+
+@_plant
+def calls_an_unknown_error_certain(patch: Patch) -> None:
+    _verdict(patch, ErrorCode.UNKNOWN_SERVER_ERROR, Verdict(Action.FAIL, maybe_written=False))
+
+
+@_plant
+def takes_a_refusal_for_success(patch: Patch) -> None:
+    _verdict(patch, ErrorCode.NOT_ENOUGH_REPLICAS, Verdict(Action.ACK, maybe_written=True))
+
+
+@_plant
+def takes_a_duplicate_for_a_failure(patch: Patch) -> None:
+    code = ErrorCode.DUPLICATE_SEQUENCE_NUMBER
+    _verdict(patch, code, Verdict(Action.FAIL, maybe_written=False))
+
+
+@_plant
+def calls_what_expires_under_way_unwritten(patch: Patch) -> None:
+    true = Sender._details
+
+    def details(self: Sender, sealed: SealedBatch, now: float, *, maybe: bool) -> dict[str, Any]:
+        return true(self, sealed, now, maybe=maybe and sealed not in sealed.queue.in_flight)
+
+    patch.setattr(Sender, "_details", details)
+
+
+@_plant
+def tells_callbacks_as_batches_settle(patch: Patch) -> None:
+    patch.setattr(PartitionQueue, "is_behind", lambda self, sealed: False)
+
+
+@_plant
+def keeps_the_room_of_what_is_settled(patch: Patch) -> None:
+    true = Settler._let_go
+
+    def let_go(self: Settler, batch: Any) -> None:
+        held = batch.charged
+        true(self, batch)
+        if held and batch.serial % 7 == 0:
+            self._appender.used += held
+
+    patch.setattr(Settler, "_let_go", let_go)
+
+
+@_plant
+def sends_for_who_has_left_the_line(patch: Patch) -> None:
+    patch.setattr(WaitLine, "leave", lambda self, ticket: None)
+
+
+@_plant
+def lets_nobody_expire(patch: Patch) -> None:
+    patch.setattr(Intake, "expire", _nothing)
+
+
+@_plant
+def gives_records_from_the_shelf_new_time(patch: Patch) -> None:
+    true = Intake.absorb
+
+    def absorb(self: Intake, now: float, *, shelf: Any = None) -> None:
+        if shelf is not None:
+            shelf.created = now
+        true(self, now, shelf=shelf)
+
+    patch.setattr(Intake, "absorb", absorb)
+
+
+@_plant
+def looks_for_no_new_leader(patch: Patch) -> None:
+    patch.setattr(Engine, "stale", _nothing)
+    patch.setattr(Topics, "hint", _nothing)
+
+
+@_plant
+def trusts_old_news_of_a_lost_leader(patch: Patch) -> None:
+    patch.setattr(Cluster, "distrust", _nothing)
+
+
+@_plant
+def never_looks_again_after_a_pause(patch: Patch) -> None:
+    patch.setattr(Engine, "again_at", _nothing)
+
+
+@_plant
+def never_gives_a_silent_connection_up(patch: Patch) -> None:
+    patch.setattr(Links, "overdue", _nothing)
+
+
+@_plant
+def sends_again_without_a_pause(patch: Patch) -> None:
+    patch.setattr(Sender, "_pause", _nothing)
+
+
+@_plant
+def pays_no_heed_to_throttling(patch: Patch) -> None:
+    def may_send(self: Links, node: Any, now: float) -> bool:
+        return node.connected and len(node.in_flight) < self._max_in_flight
+
+    patch.setattr(Links, "may_send", may_send)
+
+
+@_plant
+def counts_sequences_past_their_end(patch: Patch) -> None:
+    patch.setattr(batches, "SEQUENCE_MODULUS", 2**32)
+
+
+@_plant
+def swaps_the_halves_of_a_batch(patch: Patch) -> None:
+    true = sender.halve
+
+    def halve(*args: Any) -> Any:
+        parts = true(*args)
+        parts[0][1].order, parts[1][1].order = parts[1][1].order, parts[0][1].order
+        return parts
+
+    patch.setattr(sender, "halve", halve)
+
+
+@_plant
+def numbers_the_second_half_anew(patch: Patch) -> None:
+    true = SealedBatch.stamp
+
+    def stamp(self: SealedBatch, *identity: int, **options: Any) -> int:
+        following = true(self, *identity, **options)
+        return following + 1 if len(self.order) > 1 else following
+
+    patch.setattr(SealedBatch, "stamp", stamp)
+
+
+@_plant
+def flushes_before_a_split_is_through(patch: Patch) -> None:
+    def replaced(self: Flush, batch: Any, parts: list[Any]) -> None:
+        if batch in self.waiting:
+            self.waiting.discard(batch)
+            self._check()
+
+    patch.setattr(Flush, "replaced", replaced)
+
+
+@_plant
+def has_eight_unresolved(patch: Patch) -> None:
+    from pyproducer.core import accumulator
+
+    patch.setattr(accumulator, "MAX_UNRESOLVED", 8)
+    patch.setattr(sender, "MAX_UNRESOLVED", 8)
+
+
+@_plant
+def asks_once_for_a_producer_id(patch: Patch) -> None:
+    true = Engine._identify
+
+    def identify(self: Engine, response: Any, now: float) -> None:
+        true(self, response, now)
+        if response.error_code:
+            self._identity_at = float("inf")
+
+    patch.setattr(Engine, "_identify", identify)
+
+
+@_plant
+def serves_the_line_from_its_end(patch: Patch) -> None:
+    true = WaitLine.serve
+
+    def serve(self: WaitLine) -> None:
+        self._line = dict(reversed(self._line.items()))
+        true(self)
+
+    patch.setattr(WaitLine, "serve", serve)
+
+
+@_plant
+def asks_for_metadata_without_a_pause(patch: Patch) -> None:
+    true = Cluster.learn
+
+    def learn(self: Cluster, response: Any, now: float) -> Any:
+        views = true(self, response, now)
+        if self._failures:
+            self.due_at = now
+        return views
+
+    patch.setattr(Cluster, "learn", learn)
+
+
+@_plant
+def comes_back_for_nothing(patch: Patch) -> None:
+    true, polled = Engine.deadline, Engine.poll
+
+    def poll(self: Engine, now: float) -> Any:
+        self.__dict__["last_poll"] = now
+        return polled(self, now)
+
+    def deadline(self: Engine) -> float | None:
+        at = true(self)
+        soon = self.__dict__.get("last_poll", 0.0) + 0.001
+        return at if not self.settler.live or (at is not None and at < soon) else soon
+
+    patch.setattr(Engine, "poll", poll)
+    patch.setattr(Engine, "deadline", deadline)
+
+
+@_plant
+def says_at_its_end_that_nothing_was_written(patch: Patch) -> None:
+    true = Engine.fail_all
+
+    def fail_all(self: Engine, make: Any, now: float) -> int:
+        return true(self, lambda t, p, elapsed, maybe, n: make(t, p, elapsed, False, n), now)
+
+    patch.setattr(Engine, "fail_all", fail_all)
+
+
+@_plant
+def wakes_nobody_of_a_batch_behind(patch: Patch) -> None:
+    from pyproducer.core import settler
+
+    def tell(self: Settler, sealed: SealedBatch) -> None:
+        queue = sealed.queue
+        if sealed.batch.watchers and queue.is_behind(sealed):
+            insort(queue.held, sealed)
+        else:
+            self.deliveries.add(sealed.batch)
+
+    patch.setattr(settler.Settler, "_tell_in_order", tell)
