@@ -87,25 +87,26 @@ class Transactor:
         transactions = self._parts.engine.transactions
         if transactions is None:
             return lambda: None
-        before = transactions.state
+        before, owed = transactions.state, transactions.owed
         if before in {State.OPEN, State.DOOMED}:
             transactions.abort(self._parts.runner.now)
 
         def verdict() -> ProducerError | None:
-            if before is State.OPEN:
-                done = transactions.state is State.READY
-                how = "was aborted" if done else "is left to the coordinator, which aborts it"
-                return TransactionAborted(
-                    f"the producer was closed while its transaction was open: it {how}; leave "
-                    "'async with producer.transaction():', or commit, before closing"
-                )
-            if before is State.COMMITTING and transactions.state is not State.READY:
+            if not owed or (before is State.COMMITTING and transactions.state is State.READY):
+                return None
+            if before is State.COMMITTING and transactions.state is not State.DOOMED:
                 return TransactionError(
                     "the producer was closed while its transaction was being committed, and "
                     f"nobody can tell whether it was ({_last(transactions)})",
                     maybe_committed=True,
                 )
-            return None
+            done = transactions.state is State.READY
+            how = "was aborted" if done else "is left to the coordinator, which aborts it"
+            why = f": {transactions.complaint}" if transactions.complaint else ""
+            return TransactionAborted(
+                f"the producer was closed while its transaction was open: it {how}{why}; leave "
+                "'async with producer.transaction():', or commit, before closing"
+            )
 
         return verdict
 
@@ -150,6 +151,8 @@ class Transactor:
                 maybe_committed=outcome.commit,
             )
         outcome.told = True
+        if not isinstance(outcome, OffsetCommit):
+            transactions.owed = False
         if outcome.error is not None:
             # A copy: several callers must not lengthen one traceback.
             error = copy.copy(outcome.error)

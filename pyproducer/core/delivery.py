@@ -67,11 +67,13 @@ class Ledger:
 
     Attributes:
         by_topic: how many of each topic.
+        quiet: another call tells of failures: they are neither counted nor logged.
     """
 
     def __init__(self, on_failure: Callable[[DeliveryFailure], object] | None) -> None:
         self.by_topic: Counter[str] = Counter()
         self._first: dict[str, Exception] = {}
+        self.quiet = False
         self._on_failure = on_failure
         self._logged_at = -_LOG_PAUSE
         self._unlogged = 0
@@ -89,6 +91,9 @@ class Ledger:
     def add(self, batch: Batch, unseen: int, error: Exception, now: float) -> None:
         """``unseen`` records of a batch that failed have no callback and nobody waiting."""
         if not unseen:
+            return
+        if self.quiet and self._on_failure is None:
+            batch.seen = None
             return
         if not self.by_topic[batch.topic]:
             self._first[batch.topic] = error

@@ -149,6 +149,8 @@ class Engine:
             absorb=self._intake.absorb,
             ready=self.ready,
         )
+        # What a failed record means there, the end of its transaction tells.
+        ledger.quiet = options.transactional_id is not None
         self.transactions = (
             None
             if options.transactional_id is None

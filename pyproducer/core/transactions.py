@@ -62,6 +62,7 @@ class Transactions:
         state: where it stands.
         error: why the open transaction must be aborted, or the producer is dead.
         two: True where the open transaction uses protocol 2.
+        owed: a transaction was begun whose end no call has told yet.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Transactions:
         self.state = State.UNREADY
         self.error: TransactionError | None = None
         self.two = False
+        self.owed = False
         self._timeout_ms = timeout_ms
         self._identity = identity
         self._links = links
@@ -136,7 +138,7 @@ class Transactions:
             TransactionError: the one before has to be aborted, or its outcome is not known yet.
         """
         if self.state is State.DOOMED:
-            raise _again(self.error)
+            raise self._told()
         self._check(Event.BEGIN)
         self._finish = None
         self.error = None
@@ -144,6 +146,7 @@ class Transactions:
         self.two = self._links.features.get(_FEATURE, 0) >= 2
         self._links.newest_produce = _NEWEST_PRODUCE[self.two]
         self._expires_at = now + self._timeout_ms / 1000
+        self.owed = True
         self._move(Event.BEGIN)
 
     def commit(self, now: float) -> Outcome:
@@ -471,7 +474,7 @@ class Transactions:
             assert finish is not None
             return finish
         if event is Event.COMMIT and self.state is State.DOOMED:
-            raise _again(self.error)
+            raise self._told()
         self._check(event)
         self._finish = Outcome(commit=event is Event.COMMIT)
         self._move(event)
@@ -566,7 +569,7 @@ class Transactions:
     def _check(self, event: Event) -> None:
         if (self.state, event) not in TRANSITIONS:
             if self.state is State.DEAD:
-                raise _again(self.error)
+                raise self._told()
             way_out = WAY_OUT.get(self.state, "")
             raise UsageError(
                 f"cannot {event.value} now: the transaction is {self.state.value}{way_out}"
@@ -575,18 +578,18 @@ class Transactions:
     def _refusal(self) -> ProducerError:
         """The error of a call that needs an open transaction."""
         if self.state is State.DOOMED:
-            return _again(self.error)
+            return self._told()
         if self.state is State.DEAD:
-            return _again(self.error)
+            return self._told()
         return UsageError(
             "a transactional producer takes records in a transaction only, and it is "
             f"{self.state.value}{WAY_OUT.get(self.state, '')}"
         )
 
-
-def _again(error: TransactionError | None) -> TransactionError:
-    """An error of its own for each raise, so that tracebacks do not grow."""
-    assert error is not None
-    made: TransactionError = copy(error)
-    made.__cause__ = error.__cause__
-    return made
+    def _told(self) -> TransactionError:
+        """The error that stands, one of its own for each raise, so that tracebacks do not grow."""
+        assert self.error is not None
+        self.owed = False
+        made: TransactionError = copy(self.error)
+        made.__cause__ = self.error.__cause__
+        return made
