@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from typing import Protocol
 
 from pyproducer.core.accumulator import PartitionQueue
 from pyproducer.core.appender import CLOSED, OPEN, Appender, Batch
 from pyproducer.core.batch import SealedBatch
-from pyproducer.core.links import NEVER, Links
+from pyproducer.core.links import Links
 from pyproducer.core.metadata import Cluster
 from pyproducer.core.settler import Settler
+from pyproducer.core.timers import BatchTimers
 from pyproducer.errors import DeliveryTimeout, UnknownTopic
 
 __all__ = ["Intake", "IntakeHost"]
@@ -31,7 +30,12 @@ class IntakeHost(Protocol):
 
 
 class Intake:
-    """The appender's far end: takes note of its batches, and keeps their times."""
+    """The appender's far end: takes note of its batches, and keeps their times.
+
+    Attributes:
+        lingering: batches that still fill, by the time at which they are due.
+        expiring: batches and shelves by the time at which they have failed.
+    """
 
     def __init__(
         self,
@@ -51,15 +55,12 @@ class Intake:
         self._linger = linger
         self._delivery_timeout = delivery_timeout
         self._host = host
-        self._lingering: deque[tuple[float, Batch]] = deque()
-        self._expiring: list[tuple[float, int, Batch]] = []
+        self.lingering = BatchTimers(OPEN)
+        self.expiring = BatchTimers(CLOSED)
 
     def deadline(self) -> float:
         """When a batch is due or expires, in monotonic seconds; NEVER for none."""
-        return min(
-            self._lingering[0][0] if self._lingering else NEVER,
-            self._expiring[0][0] if self._expiring else NEVER,
-        )
+        return min(self.lingering.next, self.expiring.next)
 
     def close_open(self, now: float) -> None:
         """Close every batch that still fills: it leaves without lingering."""
@@ -82,13 +83,13 @@ class Intake:
         for batch in opened:
             batch.created = created
             self._settler.add(batch)
-            heapq.heappush(self._expiring, (created + self._delivery_timeout, batch.serial, batch))
+            self.expiring.add(created + self._delivery_timeout, batch)
             if batch.home.number < 0:
                 self._cluster.want(batch.topic, now)
             elif batch.state == OPEN and shelf is not None:
                 self._make_due(batch)
             elif batch.state == OPEN and self._linger is not None:
-                self._lingering.append((now + self._linger, batch))
+                self.lingering.add(now + self._linger, batch)
         for batch in closed:
             if batch.error is not None:
                 # A record that could not leave the shelf: refused alone, by name.
@@ -119,24 +120,12 @@ class Intake:
 
     def linger(self, now: float) -> None:
         """Batches that have waited for more records long enough are due."""
-        while self._lingering and (
-            self._lingering[0][0] <= now or self._lingering[0][1].state != OPEN
-        ):
-            _, batch = self._lingering.popleft()
-            if batch.state == OPEN:
-                self._make_due(batch)
+        while (batch := self.lingering.due(now)) is not None:
+            self._make_due(batch)
 
     def expire(self, now: float) -> None:
         """Fail what has waited for its acknowledgement for as long as it may."""
-        while self._expiring and (
-            self._expiring[0][0] <= now or self._expiring[0][2].state > CLOSED
-        ):
-            at, _, batch = heapq.heappop(self._expiring)
-            if batch.state > CLOSED:
-                # The halves of one that was split have its time.
-                for _, part in batch.parts or ():
-                    heapq.heappush(self._expiring, (at, part.serial, part))
-                continue
+        while (batch := self.expiring.due(now)) is not None:
             self.close_one(batch, now)
             if batch.sealed is not None:
                 self._host.expire(batch.sealed, now)

@@ -192,8 +192,8 @@ def _v15_nothing_is_left(ledger: Ledger) -> None:
         "lines": {node.node_id: node.line for node in links if node.line},
         "held": [part for part in _queues(cluster) if part.held],
         "times": dict(links._sent_at) if len(links._sent_at) > len(links.meta.in_flight) else {},
-        "lingering": list(engine._intake._lingering),
-        "expiring": list(engine._intake._expiring),
+        "lingering": list(engine._intake.lingering),
+        "expiring": list(engine._intake.expiring),
         "flushes": list(engine.settler._flushes),
     }
     if any(left.values()):

@@ -1,0 +1,75 @@
+"""When something is due for a batch, unless the batch has moved on by then."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from typing import Final
+
+from pyproducer.core.appender import SPLIT, Batch
+from pyproducer.core.links import NEVER
+
+__all__ = ["BatchTimers"]
+
+#: So many entries are kept before any is looked at in vain.
+_FEW: Final = 64
+
+
+class BatchTimers:
+    """Batches by a time each; those that have moved on are forgotten, at the latest in numbers.
+
+    One batch that stays for long must not keep alive all that came and went behind it, so an entry
+    costs its share of a look through all of them whenever their number has doubled.
+
+    Args:
+        until: the last state of a batch in which its time matters. The halves of one that was
+            split have its time.
+    """
+
+    def __init__(self, until: int) -> None:
+        self._until = until
+        self._heap: list[tuple[float, int, Batch]] = []
+        self._most = _FEW
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches kept, in no order; among them such as have moved on."""
+        return (batch for _, _, batch in self._heap)
+
+    def __len__(self) -> int:
+        """How many that are."""
+        return len(self._heap)
+
+    @property
+    def next(self) -> float:
+        """The next time at which something may be due; NEVER for none."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def add(self, at: float, batch: Batch) -> None:
+        """Something is due for the batch at this time."""
+        heapq.heappush(self._heap, (at, batch.serial, batch))
+        if len(self._heap) > self._most:
+            kept = [found for at, _, batch in self._heap for found in self._current(at, batch)]
+            heapq.heapify(kept)
+            self._heap = kept
+            self._most = max(_FEW, 2 * len(kept))
+
+    def due(self, now: float) -> Batch | None:
+        """A batch whose time has come, once; None where there is none."""
+        while self._heap:
+            at, _, batch = self._heap[0]
+            current = batch.state <= self._until
+            if current and at > now:
+                return None
+            heapq.heappop(self._heap)
+            if current:
+                return batch
+            for entry in self._current(at, batch):
+                heapq.heappush(self._heap, entry)
+        return None
+
+    def _current(self, at: float, batch: Batch) -> Iterator[tuple[float, int, Batch]]:
+        if batch.state <= self._until:
+            yield at, batch.serial, batch
+        elif batch.state == SPLIT:
+            for _, part in batch.parts or ():
+                yield from self._current(at, part)
