@@ -64,7 +64,46 @@ These codes stop the producer: every record fails with `BrokerRejected`, and so 
 after it.
 
 {stops}
+
+## With a transactional id
+
+A record that fails has its transaction aborted: the commit raises `TransactionError` with
+`abort_required`, and the next transaction is a new one.
+Only the coordinator gives a producer with a transactional id its next epoch, so a code by which
+others are {recover} fails the batch.
+In the answer to Produce these codes differ:
+
+{transactional}
+
+Coordinators answer the requests that find them, get a producer id, add partitions and offsets to
+the transaction, and end it.
+What the producer does then:
+
+{remedies}
+
+- **again**: it asks again after a pause, for as long as the call may wait.
+- **find**: it finds out where the coordinator is, and asks again.
+- **abort**: it takes no more records for this transaction, which has to be aborted.
+  The commit raises `TransactionError` with `abort_required`.
+- **renew**: the same, and the next transaction has a new epoch.
+- **fenced**: another producer has taken over the transactional id, or the transaction took longer
+  than `transaction_timeout_ms`.
+  In the second case the transaction has to be aborted; in the first, every call raises
+  `ProducerFenced`.
+- **fatal**: every call raises `TransactionError` with `fatal`.
+  A code that is not in the table is fatal.
 """
+
+#: The words of the page for what becomes of a request to a coordinator.
+REMEDIES = {
+    "DONE": "",
+    "RETRY": "again",
+    "FIND": "find",
+    "ABORT": "abort",
+    "RENEW": "renew",
+    "FENCED": "fenced",
+    "FATAL": "fatal",
+}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -115,8 +154,10 @@ def configuration() -> str:
 
 def error_codes() -> str:
     """Return the page of all error codes, from the tables that the engine obeys."""
+    from pyproducer.core import coordination
     from pyproducer.core.identity_verdict import IdentityAction, judge_identity
-    from pyproducer.core.verdict import TABLE, Action, judge, may_pass
+    from pyproducer.core.verdict import TABLE, TRANSACTIONAL, Action, judge, may_pass
+    from pyproducer.protocol.api import ApiKey
     from pyproducer.protocol.error_codes import ErrorCode
 
     ends = {
@@ -129,17 +170,32 @@ def error_codes() -> str:
         Action.FATAL: "`BrokerRejected`",
     }
 
-    def row(code: ErrorCode) -> str:
-        action, maybe = judge(code)
+    def row(code: ErrorCode, *, transactional: bool = False) -> str:
+        action, maybe = judge(code, transactional=transactional)
         acknowledged = action is Action.ACK
         log = "yes" if acknowledged else "maybe" if maybe else "no"
         again = "" if acknowledged else "yes" if may_pass(code, idempotent=True) else "no"
         cells = (code.text, action.value, log, again, ends[action])
         return f"| {int(code)} | `{code.name}` | {' | '.join(cells)} |"
 
-    def table(codes: Iterable[ErrorCode]) -> str:
+    def table(codes: Iterable[ErrorCode], *, transactional: bool = False) -> str:
         head = "| code | name | meaning | the batch is | in the log | `retriable` | at the end |"
-        return "\n".join([head, "|---" * 7 + "|", *map(row, codes)])
+        rows = [row(code, transactional=transactional) for code in codes]
+        return "\n".join([head, "|---" * 7 + "|", *rows])
+
+    def remedies() -> str:
+        apis = [ApiKey(api) for api in coordination.TABLE]
+        names = [api.name.replace("_", " ").capitalize() for api in apis]
+        known = {code for rows in coordination.TABLE.values() for code in rows if code}
+        rows = [
+            f"| {int(code)} | `{code.name}` | "
+            + " | ".join(REMEDIES[coordination.remedy(api, code).name] for api in apis)
+            + " |"
+            for code in ErrorCode
+            if code in known
+        ]
+        head = f"| code | name | {' | '.join(names)} |"
+        return "\n".join([head, "|---" * (2 + len(apis)) + "|", *rows])
 
     stops = [code for code in ErrorCode if judge_identity(code) is IdentityAction.STOP]
     rows = [f"| {int(code)} | `{code.name}` | {code.text} |" for code in stops]
@@ -147,5 +203,9 @@ def error_codes() -> str:
         produce=table(code for code in ErrorCode if code in TABLE),
         others=table(code for code in ErrorCode if code not in TABLE),
         recover=Action.RECOVER.value,
+        transactional=table(
+            (code for code in ErrorCode if code in TRANSACTIONAL), transactional=True
+        ),
+        remedies=remedies(),
         stops="\n".join(["| code | name | meaning |", "|---|---|---|", *rows]),
     )

@@ -8,8 +8,9 @@ from types import ModuleType
 
 import pytest
 
+from pyproducer.core.coordination import TABLE as COORDINATORS
 from pyproducer.core.identity_verdict import IDENTITY_TABLE, IdentityAction
-from pyproducer.core.verdict import TABLE, Action, Verdict
+from pyproducer.core.verdict import TABLE, TRANSACTIONAL, Action, Verdict
 from pyproducer.protocol.error_codes import ErrorCode
 from tests.helpers.expected_verdicts import ACKNOWLEDGED, FAILED, STOPPED, expected
 from tests.helpers.source_tree import ROOT
@@ -39,24 +40,50 @@ def rows(text: str) -> dict[str, list[list[str]]]:
     return found
 
 
+def parts(text: str) -> dict[str, str]:
+    """The text of each part of a page, by its title."""
+    _, *found = re.split(r"^## ", text, flags=re.MULTILINE)
+    return {part.partition("\n")[0]: part for part in found}
+
+
 def test_every_error_code_has_its_row(hooks: ModuleType):
     """
-    The page of error codes has each code of Kafka's once, with what becomes of the batch; and
-    once more where it stops a producer that asks for an id.
+    The page of error codes has each code of Kafka's once, with what becomes of the batch.
     """
-    found = rows(hooks.error_codes())
-    stops = {code for code, action in IDENTITY_TABLE.items() if action is IdentityAction.STOP}
+    page = parts(hooks.error_codes())
+    found = rows(page["In the answer to Produce"] + page["Codes that Produce does not have"])
 
-    assert [code.name for code in ErrorCode if code.name not in found] == []
     assert set(found) == {code.name for code in ErrorCode}
     for code in ErrorCode:
-        first, *more = found[code.name]
+        [cells] = found[code.name]
         row = expected(code)
         log = "yes" if row.fate == ACKNOWLEDGED else "maybe" if row.doubt else "no"
-        assert (first[0], first[2], first[4]) == (str(int(code)), code.text, log)
-        assert (row.fate in {FAILED, STOPPED}) == first[3].startswith("failed")
-        assert (row.fate == STOPPED) == ("takes no more" in first[3])
-        assert [len(cells) for cells in more] == [3] * (code in stops)
+        assert (cells[0], cells[2], cells[4]) == (str(int(code)), code.text, log)
+        assert (row.fate in {FAILED, STOPPED}) == cells[3].startswith("failed")
+        assert (row.fate == STOPPED) == ("takes no more" in cells[3])
+
+
+def test_codes_instead_of_a_producer_id(hooks: ModuleType):
+    """
+    The page has each code that stops a producer which asks for its id.
+    """
+    found = rows(parts(hooks.error_codes())["In the answer to InitProducerId"])
+    stops = {code for code, action in IDENTITY_TABLE.items() if action is IdentityAction.STOP}
+
+    assert set(found) == {ErrorCode(code).name for code in stops}
+
+
+def test_codes_in_transactions(hooks: ModuleType):
+    """
+    The page has each code that a coordinator's table has, and each by which Produce differs.
+    """
+    found = rows(parts(hooks.error_codes())["With a transactional id"])
+    known = {code for table in COORDINATORS.values() for code in table if code}
+
+    assert set(found) == {ErrorCode(code).name for code in {*known, *TRANSACTIONAL}}
+    assert found["INVALID_GROUP_ID"][0][2:] == [
+        "abort", "fatal", "fatal", "abort", "abort", "fatal"
+    ]  # fmt: skip
 
 
 def test_page_follows_the_table(hooks: ModuleType, monkeypatch: pytest.MonkeyPatch):
@@ -64,7 +91,7 @@ def test_page_follows_the_table(hooks: ModuleType, monkeypatch: pytest.MonkeyPat
     The page says what the table says at the time, not what it said once.
     """
     monkeypatch.setitem(TABLE, ErrorCode.CORRUPT_MESSAGE, Verdict(Action.FATAL, True))
-    [cells] = rows(hooks.error_codes())["CORRUPT_MESSAGE"]
+    [cells] = rows(parts(hooks.error_codes())["In the answer to Produce"])["CORRUPT_MESSAGE"]
 
     assert cells[3:] == [Action.FATAL.value, "maybe", "no", "`BrokerRejected`"]
 
@@ -85,12 +112,6 @@ def test_generated_pages_are_found_in_the_site(hooks: ModuleType):
 
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 GUIDE = DOCS / "pages" / "guides" / "delivery.md"
-
-
-def sections() -> dict[str, str]:
-    """The text of each part of the guide to delivery, by its title."""
-    _, *parts = re.split(r"^## ", GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {part.partition("\n")[0]: part for part in parts}
 
 
 def test_tests_of_the_guide_exist():
@@ -119,9 +140,9 @@ def test_each_promise_is_shown():
     Each promise of the table at the head of the guide has a part of its own, with tests.
     """
     text = GUIDE.read_text(encoding="utf-8")
-    head, parts = text.partition("\n## ")[0], sections()
+    head, shown = text.partition("\n## ")[0], parts(text)
     promised = re.findall(r"^\| \[([^]]+)\]", head, re.MULTILINE)
 
     assert len(promised) > 5
     for promise in promised:
-        assert len(NAMED.findall(parts[promise])) >= 3, promise
+        assert len(NAMED.findall(shown[promise])) >= 3, promise
