@@ -23,6 +23,7 @@ from pyproducer.broker.settings import (
     checked_host,
     checked_port,
     checked_topics,
+    checked_transaction_version,
     reachable,
 )
 from pyproducer.broker.topics import TopicSpec
@@ -66,6 +67,9 @@ class Broker:
         http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`); 0 lets
             the system pick one, None is no HTTP side. Needs the extra `cli`.
         http_host: Address of the HTTP side.
+        transaction_version: The finalized level of Kafka's feature `transaction.version`, told
+            to clients: with 2 they use protocol 2 of transactions (KIP-890), with 0 or 1 the
+            protocol before it.
         clock: Gives all time; None is the machine's clock.
         fs: File system of `data_dir`; None is the machine's.
 
@@ -85,6 +89,7 @@ class Broker:
         auto_create_topics: bool = False,
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
+        transaction_version: int = 2,
         clock: Clock | None = None,
         fs: FileSystem | None = None,
     ) -> None:
@@ -99,6 +104,7 @@ class Broker:
             advertised_host=checked_host("advertised_host", advertised_host or reachable(host)),
             http_host=checked_host("http_host", http_host),
             http_port=None if http_port is None else checked_port("http_port", http_port),
+            transaction_version=checked_transaction_version(transaction_version),
             clock=clock or SystemClock(),
             fs=fs,
         )

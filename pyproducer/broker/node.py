@@ -63,6 +63,7 @@ class Node:
         routes: The APIs that are served.
         new_uuid: Makes topic ids and the cluster's id.
         faults: What tests have set; None is never any.
+        transaction_version: Level of the feature `transaction.version`.
 
     Attributes:
         node_id: This broker's number.
@@ -71,6 +72,7 @@ class Node:
         metrics: Counters.
         routes: The APIs that are served.
         faults: What tests have set.
+        features: Finalized level of each feature that clients act on, by name.
         advertised_host: The address told to clients; set once the listener is up.
         advertised_port: Likewise.
         topics: Which topics there are; known after `open`.
@@ -97,8 +99,10 @@ class Node:
         routes: Sequence[Route],
         new_uuid: Callable[[], UUID] = uuid4,
         faults: Injector | None = None,
+        transaction_version: int = 2,
     ) -> None:
         self.config = config
+        self.features = {"transaction.version": transaction_version}
         self.faults = faults or Injector()
         self.clock = clock
         self.metrics = BrokerMetrics()

@@ -73,6 +73,7 @@ class RunningBroker:
                 fs=disk,
                 routes=ROUTES,
                 faults=faults.injector,
+                transaction_version=settings.transaction_version,
             ),
             folder,
             disk,

@@ -24,6 +24,7 @@ _DEFAULTS = {
     "transaction.state.log.num.partitions": "5",
 }
 
+_NEWEST_TRANSACTION_VERSION = 2
 _MAX_PORT = 65535
 
 
@@ -39,6 +40,7 @@ class BrokerSettings:
     advertised_host: str
     http_host: str
     http_port: int | None
+    transaction_version: int
     clock: Clock
     fs: FileSystem | None
 
@@ -121,6 +123,20 @@ def _check_types(spec: TopicSpec) -> None:
 def _is_int(value: object) -> bool:
     # True would pass for 1.
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def checked_transaction_version(level: int) -> int:
+    """The level of the feature.
+
+    Raises:
+        ConfigError: Kafka has no such level.
+    """
+    if not _is_int(level) or not 0 <= level <= _NEWEST_TRANSACTION_VERSION:
+        raise ConfigError(
+            f"transaction_version={level!r} is no level of transaction.version: give 0, 1 or 2",
+            option="transaction_version",
+        )
+    return level
 
 
 def checked_port(option: str, port: int) -> int:

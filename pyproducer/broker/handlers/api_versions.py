@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _NAMED_SINCE = 3
 #: Clients of version 3 take a feature that starts at 0 for a broken answer (KAFKA-17011).
 _ZERO_SINCE = 4
-#: 2: the end of a transaction gives its producer a new epoch, and Produce adds partitions to it by
-#: itself (KIP-890). Clients that know less may do as before.
-_FEATURES = {"transaction.version": 2}
+#: With level 2 the end of a transaction gives its producer a new epoch, and Produce adds partitions
+#: to it by itself (KIP-890). Clients that know less may do as before.
+_SUPPORTED = {"transaction.version": 2}
 _LEGAL = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
@@ -45,11 +45,12 @@ async def handle(
         response.finalized_features_epoch = 0
         response.finalized_features = [
             FinalizedFeatureKey(name=name, max_version_level=level, min_version_level=level)
-            for name, level in _FEATURES.items()
+            for name, level in node.features.items()
+            if level
         ]
     if context.api_version >= _ZERO_SINCE:
         response.supported_features = [
             SupportedFeatureKey(name=name, min_version=0, max_version=level)
-            for name, level in _FEATURES.items()
+            for name, level in _SUPPORTED.items()
         ]
     return response
