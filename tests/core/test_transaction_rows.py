@@ -25,12 +25,11 @@ from tests.helpers.expected_verdicts import (
     FAILED,
     HALVES,
     LEADER,
-    NO,
     STOPPED,
-    Row,
     case_id,
     expected,
 )
+from tests.helpers.expected_verdicts import TRANSACTIONAL as EXPECTED_ROWS
 from tests.helpers.transaction_rig import TransactionRig
 
 E = ErrorCode
@@ -290,26 +289,12 @@ def test_wrong_row_of_a_coordinator_fails(api, code, monkeypatch):
 
 # Produce.
 
-#: The rows that differ from those of a producer without transactions.
-PRODUCE = {
-    "COORDINATOR_LOAD_IN_PROGRESS": Row(AGAIN, NO),
-    "COORDINATOR_NOT_AVAILABLE": Row(AGAIN, NO),
-    "NOT_COORDINATOR": Row(AGAIN, NO),
-    "CONCURRENT_TRANSACTIONS": Row(AGAIN, NO),
-    "INVALID_TXN_STATE": Row(FAILED, NO),
-    "TRANSACTION_ABORTABLE": Row(FAILED, NO),
-    # Only the coordinator gives a new epoch, after an abort.
-    "OUT_OF_ORDER_SEQUENCE_NUMBER": Row(FAILED, NO),
-    "UNKNOWN_PRODUCER_ID": Row(FAILED, NO),
-    "INVALID_PRODUCER_EPOCH": Row(FAILED, NO),
-}
-
 
 def test_every_row_of_produce_is_expected():
     """
     The table of transactional producers has no row that this file does not know.
     """
-    assert {E(code).name for code in TRANSACTIONAL} <= set(PRODUCE)
+    assert {E(code).name for code in TRANSACTIONAL} <= set(EXPECTED_ROWS)
 
 
 @pytest.mark.parametrize("two", [False, True], ids=["protocol 1", "protocol 2"])
@@ -340,7 +325,7 @@ def test_wrong_row_of_produce_fails(code, monkeypatch):
 
 def check_batch(code: int, *, two: bool) -> None:
     """See `test_batch_of_a_transaction`."""
-    row = PRODUCE.get(case_id(code), expected(code))
+    row = EXPECTED_ROWS.get(case_id(code), expected(code))
     rig = TransactionRig(two=two).begin()
     rig.advance(10)
     first = rig.send(b"0")

@@ -81,6 +81,20 @@ WITHOUT_IDEMPOTENCE = EXPECTED | {
     "INVALID_PRODUCER_EPOCH": Row(FAILED, NO),
 }
 
+# Those of a producer with a transactional id that differ: the leader may have asked the
+# transaction's coordinator, and only the coordinator gives a new epoch, after an abort.
+TRANSACTIONAL = {
+    "COORDINATOR_LOAD_IN_PROGRESS": Row(AGAIN, NO),
+    "COORDINATOR_NOT_AVAILABLE": Row(AGAIN, NO),
+    "NOT_COORDINATOR": Row(AGAIN, NO),
+    "CONCURRENT_TRANSACTIONS": Row(AGAIN, NO),
+    "INVALID_TXN_STATE": Row(FAILED, NO),
+    "TRANSACTION_ABORTABLE": Row(FAILED, NO),
+    "OUT_OF_ORDER_SEQUENCE_NUMBER": Row(FAILED, NO),
+    "UNKNOWN_PRODUCER_ID": Row(FAILED, NO),
+    "INVALID_PRODUCER_EPOCH": Row(FAILED, NO),
+}
+
 
 def expected(code: int, *, idempotent: bool = True) -> Row:
     """The row of a code. One that no Produce response should have may mean anything: it is sent
