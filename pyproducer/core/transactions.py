@@ -388,7 +388,7 @@ class Transactions:
             # It may have been the coordinator that ended it, for having been open too long: then
             # the producer may go on with a new epoch. If it was another producer, then asking
             # for that epoch says so.
-            return not self._renew and self._timed_out
+            return self._timed_out
         return code == ErrorCode.INVALID_TXN_STATE and self._maybe_started
 
     def _done(self, question: Question, response: Message) -> None:
