@@ -3,28 +3,78 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias, TypeGuard, TypeVar
 
 from pyproducer.errors import UsageError
 from pyproducer.model import GroupMetadata, OffsetAndMetadata, TopicPartition
 
-__all__ = ["Group", "Offsets", "group_of", "offsets_of"]
+__all__ = [
+    "Group",
+    "Membership",
+    "Offsets",
+    "PartitionOffset",
+    "Place",
+    "group_of",
+    "offsets_of",
+]
 
-#: The next offset to read for each partition: a mapping, or objects that have ``topic``,
-#: ``partition`` and ``offset`` (as those of confluent-kafka's ``position()``).
-Offsets: TypeAlias = Mapping[tuple[str, int], int | OffsetAndMetadata] | Iterable[Any]
+
+class PartitionOffset(Protocol):
+    """The next offset to read of one partition, as confluent-kafka's ``TopicPartition`` has it."""
+
+    @property
+    def topic(self) -> str:
+        """The topic."""
+
+    @property
+    def partition(self) -> int:
+        """The partition."""
+
+    @property
+    def offset(self) -> int:
+        """The next offset to read; -1001 where nothing was read yet, and nothing is committed."""
+
+
+class Membership(Protocol):
+    """A consumer's place in its group, as kafka-python's ``group_metadata()`` has it."""
+
+    @property
+    def group_id(self) -> str:
+        """The group."""
+
+    @property
+    def generation_id(self) -> int:
+        """The group's generation."""
+
+    @property
+    def member_id(self) -> str:
+        """The member."""
+
+
+#: ``(topic, partition)``, or a NamedTuple of these from whichever client.
+Place = TypeVar("Place", bound=tuple[str, int])
+
+#: The next offset to read for each partition: a mapping from ``(topic, partition)``, or what
+#: confluent-kafka's ``position()`` returns.
+Offsets: TypeAlias = Mapping[Place, int | OffsetAndMetadata] | Sequence[PartitionOffset]
 
 #: A group's id, or what a consumer says of its membership.
-Group: TypeAlias = str | GroupMetadata | bytes | Any
+Group: TypeAlias = str | bytes | GroupMetadata | Membership
 
 #: How librdkafka writes group metadata down: generation, then strings that end with a zero byte.
 _LIBRDKAFKA: Final = b"CGMDv2:"
 
+#: The offset of a partition of which librdkafka's consumer has read nothing yet.
+_NOWHERE: Final = -1001
+
+_INT32_MAX: Final = 2**31 - 1
+_INT64_MAX: Final = 2**63 - 1
+
 _FIELDS: Final = ("group_id", "generation_id", "member_id")
 
 
-def offsets_of(offsets: Offsets) -> dict[TopicPartition, OffsetAndMetadata]:
+def offsets_of(offsets: Offsets[Place]) -> dict[TopicPartition, OffsetAndMetadata]:
     """The offsets, by partition.
 
     Raises:
@@ -32,13 +82,15 @@ def offsets_of(offsets: Offsets) -> dict[TopicPartition, OffsetAndMetadata]:
     """
     found: dict[TopicPartition, OffsetAndMetadata] = {}
     if isinstance(offsets, Mapping):
-        for place, value in offsets.items():
-            found[_place(place)] = _offset(place, value)
+        for key, value in offsets.items():
+            place = _place(key)
+            found[place] = _offset(place, value)
     elif isinstance(offsets, Iterable) and not isinstance(offsets, str | bytes):
         for each in offsets:
             topic, partition = getattr(each, "topic", None), getattr(each, "partition", None)
             place = _place((topic, partition), each)
-            found[place] = _offset(place, each)
+            if getattr(each, "offset", None) != _NOWHERE:
+                found[place] = _offset(place, each)
     else:
         raise UsageError(
             f"offsets must map (topic, partition) to the next offset to read, got {offsets!r}"
@@ -66,14 +118,30 @@ def group_of(group: Group) -> GroupMetadata:
             "group must be a group id, a GroupMetadata, or what a consumer's group_metadata() "
             f"returns, got {type(group).__name__}"
         )
-    if not isinstance(made.group_id, str) or not made.group_id:
-        raise UsageError(f"a group id must be a non-empty str, got {made.group_id!r}")
+    _check(made)
     return made
+
+
+def _check(group: GroupMetadata) -> None:
+    """Refuse what could not be written down."""
+    instance = group.group_instance_id
+    if not isinstance(group.group_id, str) or not group.group_id:
+        raise UsageError(f"a group id must be a non-empty str, got {group.group_id!r}")
+    if not _is_int(group.generation_id, -1, _INT32_MAX):
+        raise UsageError(f"a group's generation must be an int, got {group.generation_id!r}")
+    if not isinstance(group.member_id, str):
+        raise UsageError(f"a group's member id must be a str, got {group.member_id!r}")
+    if instance is not None and not isinstance(instance, str):
+        raise UsageError(f"a group's instance id must be a str or None, got {instance!r}")
+
+
+def _is_int(value: object, low: int, high: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def _place(place: object, shown: object = None) -> TopicPartition:
     match place:
-        case (str(topic), int(partition)) if partition >= 0 and not isinstance(partition, bool):
+        case (str(topic), partition) if topic and _is_int(partition, 0, _INT32_MAX):
             return TopicPartition(topic, partition)
     raise UsageError(
         "offsets must be given for (topic, partition), a str and an int of 0 or more, "
@@ -81,18 +149,19 @@ def _place(place: object, shown: object = None) -> TopicPartition:
     )
 
 
-def _offset(place: tuple[str, int], value: Any) -> OffsetAndMetadata:
-    made = OffsetAndMetadata(value) if isinstance(value, int) else value
-    offset = getattr(made, "offset", None)
-    if not isinstance(offset, int) or isinstance(offset, bool) or offset < 0:
+def _offset(place: TopicPartition, value: Any) -> OffsetAndMetadata:
+    offset = value if isinstance(value, int) else getattr(value, "offset", None)
+    if not _is_int(offset, 0, _INT64_MAX):
         raise UsageError(
-            f"the offset of {place[0]}-{place[1]} must be an int of 0 or more, or have one as "
-            f".offset, got {value!r}"
+            f"the offset of {place} must be an int of 0 or more, or have one as .offset, "
+            f"got {value!r}"
         )
-    epoch = getattr(made, "leader_epoch", None)
-    return OffsetAndMetadata(
-        offset, getattr(made, "metadata", None) or "", -1 if epoch is None else epoch
-    )
+    note, epoch = getattr(value, "metadata", None), getattr(value, "leader_epoch", None)
+    if note is not None and not isinstance(note, str):
+        raise UsageError(f"the metadata of {place} must be a str, got {note!r}")
+    if epoch is not None and not _is_int(epoch, -1, _INT32_MAX):
+        raise UsageError(f"the leader epoch of {place} must be an int, got {epoch!r}")
+    return OffsetAndMetadata(offset, note or "", -1 if epoch is None else epoch)
 
 
 def _from_librdkafka(data: bytes) -> GroupMetadata:

@@ -10,7 +10,7 @@ from pyproducer.transaction import Transaction
 if TYPE_CHECKING:
     from pyproducer.assembly import Assembly
     from pyproducer.background import Background
-    from pyproducer.offsets import Group, Offsets
+    from pyproducer.offsets import Group, Offsets, Place
 
 __all__ = ["SyncTransaction", "SyncTransactional"]
 
@@ -29,7 +29,9 @@ class SyncTransaction:
     def __repr__(self) -> str:
         return repr(self._inner).replace("Transaction", "SyncTransaction", 1)
 
-    def send_offsets(self, offsets: Offsets, group: Group, *, timeout: float | None = None) -> None:
+    def send_offsets(
+        self, offsets: Offsets[Place], group: Group, *, timeout: float | None = None
+    ) -> None:
         """Make a consumer's progress part of it; see :meth:`Transaction.send_offsets`."""
         self._background.call(self._inner.send_offsets(offsets, group, timeout=timeout))
 
@@ -126,7 +128,7 @@ class SyncTransactional:
         self._background.call(self._parts.transactor.abort(timeout))
 
     def send_offsets_to_transaction(
-        self, offsets: Offsets, group: Group, timeout: float | None = None
+        self, offsets: Offsets[Place], group: Group, timeout: float | None = None
     ) -> None:
         """As :meth:`SyncTransaction.send_offsets`, for the transaction that is open."""
         self._background.call(self._parts.transactor.send_offsets(offsets, group, timeout))

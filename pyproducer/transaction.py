@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pyproducer.core.transaction import State
 from pyproducer.errors import ProducerError, TransactionAborted, TransactionError
-from pyproducer.offsets import Group, Offsets
+from pyproducer.offsets import Group, Offsets, Place
 from pyproducer.transactor import Transactor
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Transaction:
         return f"<{type(self).__name__} {state}>"
 
     async def send_offsets(
-        self, offsets: Offsets, group: Group, *, timeout: float | None = None
+        self, offsets: Offsets[Place], group: Group, *, timeout: float | None = None
     ) -> None:
         """Make a consumer's progress part of the transaction (KIP-447).
 
@@ -185,7 +185,7 @@ class Transactional:
         await self._parts.transactor.abort(timeout)
 
     async def send_offsets_to_transaction(
-        self, offsets: Offsets, group: Group, timeout: float | None = None
+        self, offsets: Offsets[Place], group: Group, timeout: float | None = None
     ) -> None:
         """As :meth:`Transaction.send_offsets`, for the transaction that is open."""
         await self._parts.transactor.send_offsets(offsets, group, timeout)

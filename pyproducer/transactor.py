@@ -11,7 +11,7 @@ from pyproducer.closing import checked_timeout
 from pyproducer.core.transaction import State
 from pyproducer.core.transaction_requests import OffsetCommit, Outcome
 from pyproducer.errors import ProducerError, TransactionAborted, TransactionError, UsageError
-from pyproducer.offsets import Group, Offsets, group_of, offsets_of
+from pyproducer.offsets import Group, Offsets, Place, group_of, offsets_of
 
 if TYPE_CHECKING:
     from pyproducer.assembly import Assembly
@@ -73,7 +73,9 @@ class Transactor:
         outcome = transactions.abort(self._parts.runner.now)
         await self._wait(outcome, seconds, "the abort")
 
-    async def send_offsets(self, offsets: Offsets, group: Group, timeout: float | None) -> None:
+    async def send_offsets(
+        self, offsets: Offsets[Place], group: Group, timeout: float | None
+    ) -> None:
         """Have offsets committed with the transaction; see :meth:`Transaction.send_offsets`."""
         transactions = self._transactions()
         seconds = self._seconds(timeout)
