@@ -205,8 +205,16 @@ class Scenario:
         idempotent: bool = True,
         durable: bool = True,
         read: list[ReadBack] | None = None,
+        again: bool = False,
     ) -> Verdict:
-        """Every outcome agrees with what the broker holds, and came in time."""
+        """Every outcome agrees with what the broker holds, and came in time.
+
+        Args:
+            idempotent: as for `history.check`.
+            durable: likewise.
+            read: what was read; None reads it from the broker.
+            again: the same records were checked before, and are not counted twice.
+        """
         # Where the whole process had to wait for a processor, so had the producer.
         self.history.delivery_timeout = self._timeout + self.stood_still
         verdict = check(
@@ -216,7 +224,8 @@ class Scenario:
             idempotent=idempotent,
             durable=durable,
         )
-        self.counts += verdict.counts
+        if not again:
+            self.counts += verdict.counts
         verdict.assert_clean()
         return verdict
 
