@@ -61,6 +61,7 @@ class Transactions:
     Attributes:
         state: where it stands.
         error: why the open transaction must be aborted, or the producer is dead.
+        reason: the same in words, without what to do; empty where it need not be aborted.
         two: True where the open transaction uses protocol 2.
         owed: a transaction was begun whose end no call has told yet.
     """
@@ -79,6 +80,7 @@ class Transactions:
     ) -> None:
         self.state = State.UNREADY
         self.error: TransactionError | None = None
+        self.reason = ""
         self.two = False
         self.owed = False
         self._timeout_ms = timeout_ms
@@ -102,7 +104,6 @@ class Transactions:
         self._offsets: deque[OffsetCommit] = deque()
         self._expires_at = NEVER
         self._timed_out = False
-        self._reason = ""
         self._started = False
         self._maybe_started = False
         self._renew = False
@@ -204,7 +205,7 @@ class Transactions:
                 f"it was open for longer than transaction_timeout_ms={self._timeout_ms}", None, now
             )
         if self.state in {State.DOOMED, State.ABORTING}:
-            self._host.drop_unsent(self._reason or "abort was called", now)
+            self._host.drop_unsent(self.reason or "abort was called", now)
         while self._asked is None and self._again_at <= now:
             kind = self._due()
             if kind is None:
@@ -331,6 +332,7 @@ class Transactions:
         if action is Remedy.DONE:
             self._failures = 0
             self._again_at = 0.0
+            self._complaint = ""
             self._done(question, response)
             return
         name = error_name(code)
@@ -352,7 +354,7 @@ class Transactions:
                 self._pause(where, now, quick=code == ErrorCode.CONCURRENT_TRANSACTIONS)
             case Remedy.ABORT | Remedy.RENEW if self.state is not State.READYING:
                 self._renew = self._renew or action is Remedy.RENEW
-                self._fail(where, None, now)
+                self._fail(where + ADVICE.get(code, ""), None, now)
             case Remedy.FENCED if now >= self._expires_at and not self._maybe_committed:
                 # The coordinator has ended it, unless another producer did: the next epoch, which
                 # is asked for after the abort, will tell.
@@ -494,7 +496,7 @@ class Transactions:
         self._timed_out = False
         self._ending = None
         self._expires_at = NEVER
-        self._reason = ""
+        self.reason = ""
         self.error = None
         if self._finish is not None:
             self._finish.settle(None)
@@ -504,7 +506,7 @@ class Transactions:
         if self.state not in {State.OPEN, State.COMMITTING}:
             return
         self._timed_out = now >= self._expires_at
-        self._reason = reason
+        self.reason = reason
         error = TransactionError(
             f"the transaction cannot be committed: {reason}{self._doubts()}; abort it, then its "
             "work may be done anew in another",

@@ -336,6 +336,22 @@ async def test_end_that_takes_long(broker, producer, ending):
     assert seen(broker) == [b"x", b"next"] if ending == "commit_transaction" else [b"next"]
 
 
+async def test_trouble_that_is_over_is_no_excuse(broker, producer):
+    """
+    What an end is said to wait for is what it waits for, not what was got over before.
+    """
+    await producer.begin_transaction()
+    await producer.send("one", b"x")
+    with broker.faults.fail("TxnOffsetCommit", "COORDINATOR_LOAD_IN_PROGRESS", times=1):
+        await producer.send_offsets_to_transaction({PLACE: 7}, "readers")
+    with broker.faults.delay("EndTxn", 0.3, times=1):
+        with pytest.raises(TransactionError, match="no answer yet"):
+            await producer.commit_transaction(timeout=0.05)
+        await producer.commit_transaction()
+
+    assert progress(broker, "readers") == 7
+
+
 async def test_begin_waits_for_an_abort_under_way(broker, producer):
     """
     An abort whose caller has left is finished before the next transaction begins.
