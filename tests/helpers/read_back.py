@@ -60,6 +60,9 @@ def read_foreign(
             "error_cb": lambda _: None,
             "log_level": 0,
             "reconnect.backoff.max.ms": 500,
+            # The end of a partition is told by a fetch that finds nothing.
+            "fetch.wait.max.ms": 5,
+            "fetch.error.backoff.ms": 20,
         }
     )
     read: list[ReadBack] = []
@@ -81,7 +84,7 @@ def read_foreign(
                 time.sleep(0.05)
         consumer.assign([Position(topic, number, OFFSET_BEGINNING) for topic, number in open_])
         while open_:
-            for message in consumer.consume(10_000, timeout=0.1):
+            for message in consumer.consume(1000, timeout=0.05):
                 error = message.error()
                 place = (message.topic(), message.partition())
                 if error is None:
