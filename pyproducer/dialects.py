@@ -74,6 +74,12 @@ def _unbounded(name: str, value: object) -> Any:
     return _config.INT32_MAX if type(number) is int and number == 0 else number
 
 
+def _idle(name: str, value: object) -> Any:
+    # Java switches it off by -1, librdkafka by 0.
+    number = _integer(name, value)
+    return None if type(number) is int and number in {-1, 0} else number
+
+
 def _level(name: str, value: object) -> Any:
     number = _integer(name, value)
     return None if type(number) is int and number == -1 else number
@@ -137,6 +143,7 @@ _COMMON = {
     "metadata.max.age.ms": _Target("metadata_max_age_ms", _integer),
     "client.id": _Target("client_id", _text),
     "socket.connection.setup.timeout.ms": _Target("socket_connection_setup_timeout_ms", _integer),
+    "connections.max.idle.ms": _Target("connections_max_idle_ms", _idle),
     "reconnect.backoff.ms": _Target("reconnect_backoff_ms", _integer),
     "reconnect.backoff.max.ms": _Target("reconnect_backoff_max_ms", _integer),
     "transactional.id": _Target("transactional_id", _text),
@@ -148,6 +155,10 @@ _NAMES: dict[str, dict[str, _Target]] = {
         "buffer.memory": _Target("buffer_memory", _integer),
         "max.request.size": _Target("max_request_size", _integer),
         "max.block.ms": _Target("max_block_ms", _integer),
+        "metadata.max.idle.ms": _Target("metadata_max_idle_ms", _integer),
+        "socket.connection.setup.timeout.max.ms": _Target(
+            "socket_connection_setup_timeout_max_ms", _integer
+        ),
         "partitioner.class": _Target("partitioner", _java_partitioner),
         "compression.gzip.level": _Target("compression_level", _level),
         "compression.lz4.level": _Target("compression_level", _integer),
@@ -179,6 +190,7 @@ _ASCENDING = (
     ("batch_size", "max_request_size", "buffer_memory"),
     ("retry_backoff_ms", "retry_backoff_max_ms"),
     ("reconnect_backoff_ms", "reconnect_backoff_max_ms"),
+    ("socket_connection_setup_timeout_ms", "socket_connection_setup_timeout_max_ms"),
 )
 
 # Values that say what this library does anyway; any other value is refused.
@@ -190,8 +202,17 @@ _ONLY = {
     "enable.gapless.guarantee": ("false", "a failed batch is reported, and later ones go on"),
     "queuing.strategy": ("fifo", "batches leave in the order they were filled"),
     "api.version.request": ("true", "the broker is always asked for its versions"),
+    "metadata.recovery.strategy": (
+        "rebootstrap",
+        "bootstrap servers are always asked again where no known broker answers",
+    ),
+    "client.dns.lookup": (
+        "use_all_dns_ips",
+        "every address of a name is tried, and canonical names are for Kerberos only",
+    ),
+    "broker.address.family": ("any", "the addresses of both families are tried, in turn"),
     "socket.nagle.disable": ("true", "Nagle's algorithm is always off"),
-    "socket.keepalive.enable": ("false", "TCP keepalive stays off"),
+    "socket.keepalive.enable": ("true", "TCP keepalive is always on"),
     "debug": ("", "use the standard logging module, logger 'pyproducer'"),
 }
 _REASONS = {
@@ -200,7 +221,10 @@ _REASONS = {
     "interceptor.classes": "pass interceptors= to the producer",
     "queue.buffering.max.messages": "the buffer is bounded in bytes: queue.buffering.max.kbytes",
     "socket.timeout.ms": "a request's time is request.timeout.ms",
-    "connections.max.idle.ms": "connections stay open until the producer closes",
+    "metadata.recovery.rebootstrap.trigger.ms": (
+        "bootstrap servers are asked again as soon as one broker does not answer"
+    ),
+    "broker.address.ttl": "names are looked up anew for each connection",
     "statistics.interval.ms": "call metrics() when the numbers are wanted",
     "stats_cb": "call metrics() when the numbers are wanted",
     "error_cb": "errors are raised, and on_delivery_failure= sees those nobody looked at",

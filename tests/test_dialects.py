@@ -169,9 +169,41 @@ def test_idle_values_are_accepted():
     """
     A value that asks for what happens anyway is no reason to fail.
     """
-    given = {"security.protocol": "PLAINTEXT", "partitioner.ignore.keys": "false"}
+    given = {
+        "security.protocol": "PLAINTEXT",
+        "partitioner.ignore.keys": "false",
+        "metadata.recovery.strategy": "rebootstrap",
+        "client.dns.lookup": "use_all_dns_ips",
+    }
 
     assert ProducerConfig() == from_kafka(given, "java")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("metadata.recovery.strategy", "none", "bootstrap servers are always asked again"),
+        ("metadata.recovery.rebootstrap.trigger.ms", "300000", "as soon as one broker does not"),
+        ("client.dns.lookup", "resolve_canonical_bootstrap_servers_only", "for Kerberos only"),
+    ],
+)
+def test_one_way_to_find_brokers(name, value, reason):
+    """
+    What is decided about finding brokers is told to those who would have it otherwise.
+    """
+    with pytest.raises(ConfigError, match=reason):
+        from_kafka({name: value}, "java")
+
+
+@pytest.mark.parametrize(("value", "milliseconds"), [("-1", None), ("0", None), ("9000", 9000)])
+@pytest.mark.parametrize("dialect", ["java", "librdkafka"])
+def test_connections_that_are_never_closed_unused(dialect, value, milliseconds):
+    """
+    Both clients' ways to say never mean never.
+    """
+    config = from_kafka({"connections.max.idle.ms": value}, dialect)
+
+    assert milliseconds == config.connections_max_idle_ms
 
 
 @pytest.mark.parametrize("dialect", ["java", "librdkafka"])

@@ -33,8 +33,8 @@ NEVER: Final = float("inf")
 #: Version 13 names topics by id, which asks for a topic's identity to be kept across requests.
 NEWEST_PRODUCE: Final = 12
 
-#: So many failed attempts to connect are remembered.
-_REMEMBERED: Final = 64
+#: So many addresses that could not be used, and reasons that were logged, are remembered.
+_REMEMBERED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Links:
         features: finalized level of each of the cluster's features, by name.
         newest_produce: newest Produce version to be used.
         contacted: True once a broker answered.
-        failed_addresses: address and reason of each failed attempt to reach any broker since
-            the last success.
+        failed_addresses: each address that could not be reached since a broker was last, with
+            the newest reason, the newest last.
     """
 
     def __init__(
@@ -74,6 +74,8 @@ class Links:
         stats: Stats,
         *,
         backoff: Backoff,
+        setup_timeout: Backoff,
+        max_idle: float,
         request_timeout: float,
         max_in_flight: int,
         expect_acks: bool,
@@ -91,6 +93,9 @@ class Links:
         self._effects = effects
         self._stats = stats
         self._backoff = backoff
+        self._setup_timeout = setup_timeout
+        self._max_idle = max_idle
+        self._logged: set[tuple[int, str, str]] = set()
         self._request_timeout = request_timeout
         self._max_in_flight = max_in_flight
         self._expect_acks = expect_acks
@@ -121,13 +126,19 @@ class Links:
         if node.connecting or node.retry_at > now:
             return
         if node is self.meta:
-            node.host, node.port = self._cluster.next_address()
+            inhabited = [(one.host, one.port) for one in self._nodes.values() if one.connected]
+            node.host, node.port = self._cluster.contacts.choose(inhabited)
         else:
             # An address may have changed since the node was first seen.
             node.host, node.port = self._cluster.brokers.get(node.node_id, (node.host, node.port))
         node.connecting = True
         node.at = node.host, node.port
-        self._effects.append(Connect(node.node_id, node.host, node.port))
+        node.used_at = now
+        node.idle_at = now + self._max_idle
+        # Longer after each failure (KIP-601): a network may be slower than the first guess.
+        failures = self._cluster.contacts.rounds if node is self.meta else node.failures
+        timeout = self._setup_timeout.after(failures)
+        self._effects.append(Connect(node.node_id, node.host, node.port, timeout))
 
     def point(self, node: Node, host: str, port: int) -> None:
         """Where a coordinator is now; a connection to somewhere else is dropped."""
@@ -157,15 +168,14 @@ class Links:
         used = node.connected
         node.connected = node.connecting = False
         node.failures += 1
-        node.retry_at = now + self._backoff.delay(node.failures)
-        self.failed_addresses.append((node.address, reason))
-        if len(self.failed_addresses) > _REMEMBERED:
-            del self.failed_addresses[0]
-        if node.last_error != reason:
-            # One line for each change of the reason; a broker that stays down says no more.
-            level = logging.INFO if used and not node.in_flight else logging.WARNING
-            logger.log(level, "no connection to %s: %s", node.address, reason)
-            node.last_error = reason
+        if node is self.meta:
+            # The next address at once, as long as there is one that was not tried.
+            over = self._cluster.contacts.failed((node.host, node.port))
+            rounds = self._cluster.contacts.rounds
+            node.retry_at = now + self._backoff.delay(rounds) if over else now
+        else:
+            node.retry_at = now + self._backoff.delay(node.failures)
+        self._note(node, reason, logging.INFO if used and not node.in_flight else logging.WARNING)
         if used:
             self._stats.connections_lost += 1
         owed = [batches for _, batches in node.in_flight.values()]
@@ -173,6 +183,20 @@ class Links:
             del self._sent_at[tag]
         node.in_flight.clear()
         return Loss(node, f"no answer from broker {node_id} ({node.address}): {reason}", owed)
+
+    def _note(self, node: Node, reason: str, level: int) -> None:
+        address = node.address
+        self.failed_addresses[:] = [one for one in self.failed_addresses if one[0] != address]
+        self.failed_addresses.append((address, reason))
+        if len(self.failed_addresses) > _REMEMBERED:
+            del self.failed_addresses[0]
+        # One line for each address and reason; a broker that stays down says no more.
+        line = node.node_id, address, reason
+        if line not in self._logged:
+            if len(self._logged) >= _REMEMBERED:
+                self._logged.clear()
+            self._logged.add(line)
+            logger.log(level, "no connection to %s: %s", address, reason)
 
     def send(
         self,
@@ -187,7 +211,7 @@ class Links:
         self._tags += 1
         tag = self._tags
         node.in_flight[tag] = (now + self._request_timeout, batches)
-        self._sent_at[tag] = now
+        self._sent_at[tag] = node.used_at = now
         produce = bool(batches)
         self._effects.append(
             Send(
@@ -204,23 +228,61 @@ class Links:
         node = self.node(node_id)
         if node.failures:
             # Not when it was connected: a peer that takes connections and drops them is down.
-            logger.info("connected to %s again", node.address)
+            logger.info("connected to %s", node.address)
             node.failures = 0
-            node.last_error = ""
+            self._logged = {line for line in self._logged if line[0] != node_id}
+        node.used_at = now
         _, batches = node.in_flight.pop(tag)
         self._stats.round_trip(now - self._sent_at.pop(tag))
         return node, batches
 
-    def overdue(self, node: Node, now: float) -> Loss | None:
-        """Drop the connection where its oldest request has waited for too long."""
+    def look_after(self, node: Node, now: float) -> Loss | None:
+        """Drop the connection where it is of no use any more.
+
+        That is: its oldest request has waited for too long (that alone is a loss); or nothing is
+        under way on it, and nothing was for long, or the broker has moved to another address.
+        """
         # Requests are in the order of writing: the first is the oldest.
         for at, _ in node.in_flight.values():
             if at <= now:
                 reason = f"a request stayed unanswered for {self._request_timeout:g} s"
                 self._effects.append(Disconnect(node.node_id, reason))
                 return self.lost(node.node_id, reason, now)
-            break
+            return None
+        if node.connecting and self._has_moved(node):
+            # The old address may well take all the time there is, and not answer.
+            node.connecting = False
+            node.retry_at = now
+            self._effects.append(Disconnect(node.node_id, "the broker has moved"))
+        if not node.connected:
+            return None
+        if self._has_moved(node):
+            self._let_go(node, "the broker has moved to another address")
+        elif node.idle_at <= now:
+            node.idle_at = node.used_at + self._max_idle
+            if node.idle_at <= now:
+                self._let_go(node, f"unused for {self._max_idle:g} s")
         return None
+
+    def move_on(self, reason: str, now: float) -> Loss:
+        """Ask another one for metadata than until now."""
+        meta = self.meta
+        logger.info("asking another than %s for metadata: %s", meta.address, reason)
+        over = self._cluster.contacts.failed((meta.host, meta.port))
+        meta.retry_at = now + self._backoff.delay(self._cluster.contacts.rounds) if over else now
+        self._let_go(meta, reason)
+        for tag in meta.in_flight:
+            del self._sent_at[tag]
+        meta.in_flight.clear()
+        return Loss(meta, reason, [])
+
+    def _let_go(self, node: Node, reason: str) -> None:
+        node.connected = False
+        self._effects.append(Disconnect(node.node_id, reason))
+
+    def _has_moved(self, node: Node) -> bool:
+        where = self._cluster.brokers.get(node.node_id)
+        return where is not None and where != (node.host, node.port)
 
     def may_send(self, node: Node, now: float) -> bool:
         """True where the broker takes one more produce request now."""
@@ -228,6 +290,8 @@ class Links:
             node.connected
             and now >= node.throttled_until
             and len(node.in_flight) < self._max_in_flight
+            # What is under way is waited for; then the next is sent to the new address.
+            and not self._has_moved(node)
         )
 
     def deadline(self, node: Node) -> float:
@@ -236,10 +300,12 @@ class Links:
         for timeout, _ in node.in_flight.values():
             at = timeout
             break
+        if node.connected and at == NEVER:
+            at = node.idle_at
         if node.line:
             if not node.connected:
                 at = at if node.connecting else min(at, node.retry_at)
-            elif len(node.in_flight) < self._max_in_flight:
+            elif len(node.in_flight) < self._max_in_flight and not self._has_moved(node):
                 # Nothing but its throttling keeps the line from being served.
                 at = min(at, node.throttled_until)
         return at

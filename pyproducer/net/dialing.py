@@ -25,6 +25,11 @@ __all__ = ["Dialing", "DialingOwner"]
 _HEAD_START: Final = 0.25
 
 
+#: An idle connection whose other side is gone without a word is noticed after 60 + 3 * 10 seconds,
+#: and no NAT or load balancer on the way takes it for forgotten; where the system has the options.
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+
+
 class DialingOwner(Protocol):
     """Who is told how it ends, and of every socket on the way."""
 
@@ -55,7 +60,6 @@ class Dialing:
         resolver: Resolver,
         *,
         client_id: str,
-        timeout: float,
     ) -> None:
         self.node = effect.node
         self._host = effect.host
@@ -64,7 +68,7 @@ class Dialing:
         self._loop = loop
         self._resolver = resolver
         self._client_id = client_id
-        self._timeout = timeout
+        self._timeout = effect.timeout
         # What became of each address; of one that is being tried, what it owes.
         self._told: dict[Address, str] = {}
         self._resolved = False
@@ -72,7 +76,7 @@ class Dialing:
         self._over = False
 
     async def run(self) -> None:
-        """Try; it returns, or is cancelled, once a connection was handed to the owner.
+        """Try; the connection is handed to the owner before this returns.
 
         Raises:
             ConnectionFailed: no address can be used. The text has each with its reason.
@@ -83,6 +87,8 @@ class Dialing:
                 self._resolved = True
                 await self._try_all(addresses)
         except TimeoutError:
+            if self._over:
+                return
             for address in self._told:
                 self._resolver.blame(address)
             raise ConnectionFailed(self._history()) from None
@@ -107,7 +113,10 @@ class Dialing:
                         tries, timeout=pause, return_when=asyncio.FIRST_COMPLETED
                     )
                     for task in done:
-                        self._fail(tries.pop(task), task.exception())
+                        address, error = tries.pop(task), task.exception()
+                        if error is None:
+                            return
+                        self._fail(address, error)
                     if done:
                         break
         finally:
@@ -125,33 +134,34 @@ class Dialing:
             yield share - head_start
 
     async def _try(self, address: Address) -> None:
-        """Connect to an address; this ends only by failing, or by being cancelled."""
-        self._told[address] = f"did not accept the connection within {self._timeout:g} s"
+        """Connect to an address; this ends with the broker's versions known."""
+        self._told[address] = f"did not accept the connection within {self._timeout:.3g} s"
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
+            _keep_alive(sock)
             await self._loop.sock_connect(sock, address.sockaddr)
         except BaseException:
             sock.close()
             raise
         self._told[address] = self._silence
         transport = BrokerTransport(self, self.node, self._client_id, address)
-        failed = self._attempts[transport] = self._loop.create_future()
+        done = self._attempts[transport] = self._loop.create_future()
         # From here on the socket is the transport's.
         await self._loop.create_connection(lambda: transport, sock=sock)
-        await failed
+        await done
 
     @property
     def _silence(self) -> str:
-        return f"accepted the connection and did not answer within {self._timeout:g} s"
+        return f"accepted the connection and did not answer within {self._timeout:.3g} s"
 
-    def _fail(self, address: Address, error: BaseException | None) -> None:
+    def _fail(self, address: Address, error: BaseException) -> None:
         self._resolver.blame(address)
         self._told[address] = _reason(error)
 
     def _history(self) -> str:
         if not self._resolved:
-            return f"looking {self._host!r} up took longer than {self._timeout:g} s"
+            return f"looking {self._host!r} up took longer than {self._timeout:.3g} s"
         if [address.ip for address in self._told] == [self._host]:
             return next(iter(self._told.values()))
         return "; ".join(f"{address.ip}: {text}" for address, text in self._told.items())
@@ -173,16 +183,18 @@ class Dialing:
             return
         self._over = True
         # Kept from being dropped with the others.
-        del self._attempts[transport]
+        done = self._attempts.pop(transport)
+        if not done.done():
+            done.set_result(None)
         self._owner.answered_first(self, transport)
 
     def disconnected(self, transport: BrokerTransport, reason: str) -> None:
         """The connection is gone."""
-        failed = self._attempts[transport]
-        if not failed.done():
-            failed.set_exception(ConnectionFailed(reason))
+        done = self._attempts[transport]
+        if not done.done():
+            done.set_exception(ConnectionFailed(reason))
             # Its task may be cancelled before it looks.
-            failed.exception()
+            done.exception()
 
     def answered(self, transport: BrokerTransport, answer: Answer) -> None:
         """Nothing is asked before the broker has told its versions."""
@@ -193,7 +205,15 @@ class Dialing:
         raise AssertionError(tag)
 
 
-def _reason(error: BaseException | None) -> str:
+def _keep_alive(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def _reason(error: BaseException) -> str:
     """Why an address failed, in one line."""
     if isinstance(error, OSError) and error.errno is not None:
         with contextlib.suppress(ValueError, OverflowError):

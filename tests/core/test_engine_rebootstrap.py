@@ -396,6 +396,27 @@ def test_broker_that_moved_is_left_when_it_has_answered():
     assert [b"b"] == second.values
 
 
+def test_broker_that_moved_is_not_waited_for_at_its_old_address():
+    """
+    An attempt to connect to where a broker was is given up once it is known to be elsewhere.
+    """
+
+    class Swallowing(Network):
+        def _perform(self, effect: Effect) -> None:
+            if not (isinstance(effect, Connect) and effect.host == "broker1"):
+                super()._perform(effect)
+
+    rig = Swallowing({"t": [1]}, linger=0.0)
+    rig.send(b"a")
+    assert [] == rig.turn()
+    rig.brokers[1] = ("moved", 9093)
+    rig.engine.cluster.refresh(rig.now)
+    [sent] = rig.turn()
+
+    assert ["broker1", "moved"] == rig.connects(1)
+    assert [b"a"] == sent.values
+
+
 def test_time_to_connect_grows():
     """
     After each failure an attempt may take twice as long, up to the longest; an answer brings it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
 import textwrap
@@ -96,6 +97,24 @@ async def test_one_connection_is_left(names):
     with Broker({"t": 1}, host=LIVE) as broker, Broker({"t": 1}, host=DEAD, port=broker.port):
         names["kafka"] = [DEAD, LIVE]
         assert 0 == await one_record(f"kafka:{broker.port}")
+
+
+async def test_peer_that_is_gone_is_noticed_while_idle(names):
+    """
+    Connections have TCP's keepalive, so that a dead peer or a forgetful NAT is found out before
+    a record is lost in it; and no delay of small packets.
+    """
+    with Broker({"t": 1}, host=LIVE) as broker:
+        async with AsyncProducer(broker.bootstrap_servers) as producer:
+            await producer.send("t", b"x")
+            pool = producer._runner._pool
+            socks = [one._transport.get_extra_info("socket") for one in pool._sockets]
+            kept = {one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) for one in socks}
+            prompt = {one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in socks}
+            idle = {one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) for one in socks}
+
+    assert len(socks) == 2
+    assert ({1}, {1}, {60}) == (kept, prompt, idle)
 
 
 async def test_error_names_every_address(names):
@@ -205,7 +224,7 @@ async def test_name_service_that_is_silent(names):
         reconnect_backoff_max_ms=1,
     )
     for _ in range(3):
-        with pytest.raises(ConnectionFailed, match=r"looking 'kafka' up took longer than 0\.1 s"):
+        with pytest.raises(ConnectionFailed, match=r"looking 'kafka' up took longer than 0\.\d+ s"):
             await producer.start()
     # One for each start: the earlier ones' resolvers are gone.
     assert len(resolver_threads()) <= 3
