@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from pyproducer.core.transaction import State
 from pyproducer.errors import ProducerError, TransactionAborted, TransactionError
@@ -97,11 +97,16 @@ class Transaction:
         if self._transactor.state in {State.COMMITTING, State.DEAD}:
             # Nothing can be aborted any more, and the block says itself what it met.
             return
+        reason = self._transactor.reason
         try:
             await self.abort()
         except ProducerError as trouble:
             # The block's own exception is what the caller must see.
             logger.error("while aborting after %s: %s", type(error).__name__, trouble)
+            return
+        if reason and isinstance(error, TransactionError) and error.abort_required:
+            # It is the transaction's own, and the abort that it asks for is done.
+            _raise_aborted(reason, error)
 
     async def _finish(self) -> None:
         if self._transactor.state is State.ABORTING:
@@ -113,10 +118,21 @@ class Transaction:
         except TransactionError as trouble:
             if not trouble.abort_required:
                 raise
+            reason = self._transactor.reason
             await self.abort()
-            if trouble.maybe_committed:
-                raise
-            raise TransactionAborted(f"the transaction was aborted: {trouble}") from trouble
+            _raise_aborted(reason, trouble)
+
+
+def _raise_aborted(reason: str, trouble: TransactionError) -> NoReturn:
+    """Tell that the transaction was aborted, unless nobody can know that."""
+    if trouble.maybe_committed:
+        raise trouble
+    cause = trouble.__cause__
+    retriable = not isinstance(cause, ProducerError) or cause.retriable
+    hope = "its work may be done anew in another" if retriable else "the same would fail again"
+    raise TransactionAborted(
+        f"the transaction was aborted: {reason}; {hope}", retriable=retriable
+    ) from trouble
 
 
 class Transactional:

@@ -36,6 +36,12 @@ class Transactor:
         transactions = self._parts.engine.transactions
         return State.UNREADY if transactions is None else transactions.state
 
+    @property
+    def reason(self) -> str:
+        """Why the open transaction has to be aborted, in words; empty where it need not be."""
+        transactions = self._parts.engine.transactions
+        return "" if transactions is None else transactions.reason
+
     async def initialise(self, seconds: float) -> None:
         """Get the producer id, where transactions are wanted.
 

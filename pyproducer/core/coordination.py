@@ -119,6 +119,10 @@ TABLE: Final[Mapping[int, Mapping[int, Remedy]]] = MappingProxyType(
     }
 )
 
+_REPLACED: Final = (
+    " (the group has given its partitions to another consumer: poll, and work on what comes then)"
+)
+
 #: What a person can do about some of them.
 ADVICE: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -126,6 +130,20 @@ ADVICE: Final[Mapping[int, str]] = MappingProxyType(
         "transaction.max.timeout.ms: lower it)",
         _E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: " (grant this client Write and Describe on the "
         "transactional id)",
+        _E.TOPIC_AUTHORIZATION_FAILED: " (grant this client Write on the topics it sends to, and "
+        "Read on those whose offsets it commits)",
+        _E.GROUP_AUTHORIZATION_FAILED: " (grant this client Read on the group)",
+        **dict.fromkeys(
+            (
+                _E.UNKNOWN_MEMBER_ID,
+                _E.ILLEGAL_GENERATION,
+                _E.REBALANCE_IN_PROGRESS,
+                _E.STALE_MEMBER_EPOCH,
+                _E.FENCED_MEMBER_EPOCH,
+            ),
+            _REPLACED,
+        ),
+        _E.FENCED_INSTANCE_ID: " (another consumer has the same group.instance.id)",
     }
 )
 

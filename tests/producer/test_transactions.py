@@ -131,8 +131,28 @@ async def test_failed_record_dooms(broker, producer):
     async with producer.transaction():
         await producer.enqueue("one", b"after")
 
-    assert caught.value.retriable
+    # The same record is too large again.
+    assert not caught.value.retriable
     assert isinstance(bad.exception(), BrokerRejected)
+    assert seen(broker) == [b"after"]
+
+
+async def test_block_that_meets_its_own_failure(broker, producer):
+    """
+    A block that passes on what the failed transaction told it raises that it was aborted, as one
+    that did not notice does; an error of its own it raises as it is.
+    """
+    with pytest.raises(TransactionAborted, match=r"aborted: .*ILLEGAL_GENERATION.*anew") as caught:
+        async with producer.transaction() as tx:
+            await tx.send_offsets({PLACE: 7}, GroupMetadata("g", 3, "zombie"))
+    assert caught.value.retriable
+    assert isinstance(caught.value.__cause__, TransactionError)
+    with pytest.raises(BrokerRejected, match="MESSAGE_TOO_LARGE"):
+        async with producer.transaction():
+            await producer.send("small", b"x" * 1000)
+    async with producer.transaction():
+        await producer.enqueue("one", b"after")
+
     assert seen(broker) == [b"after"]
 
 
