@@ -90,7 +90,6 @@ class Assembly:
         self.runner = Runner(
             clock,
             client_id=config.client_id,
-            setup_timeout=config.socket_connection_setup_timeout_ms / 1000,
             codec=CODECS_BY_NAME[config.compression_type],
             compression_level=config.compression_level,
             shared=lock is not None,
@@ -241,6 +240,16 @@ def _engine_options(config: ProducerConfig, bootstrap: Sequence[tuple[str, int]]
             config.reconnect_backoff_max_ms / 1000,
         ),
         metadata_max_age=config.metadata_max_age_ms / 1000,
+        metadata_max_idle=config.metadata_max_idle_ms / 1000,
+        setup_timeout=(
+            config.socket_connection_setup_timeout_ms / 1000,
+            config.socket_connection_setup_timeout_max_ms / 1000,
+        ),
+        connections_max_idle=(
+            float("inf")
+            if config.connections_max_idle_ms is None
+            else config.connections_max_idle_ms / 1000
+        ),
         auto_create=config.allow_auto_create_topics,
         transactional_id=config.transactional_id,
         transaction_timeout_ms=config.transaction_timeout_ms,

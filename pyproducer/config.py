@@ -105,9 +105,12 @@ class ProducerOptions(TypedDict, total=False):
     allow_auto_create_topics: bool
     partitioner: PartitionerOption
     metadata_max_age_ms: int
+    metadata_max_idle_ms: int
     client_id: str
     close_timeout_ms: int
     socket_connection_setup_timeout_ms: int
+    socket_connection_setup_timeout_max_ms: int
+    connections_max_idle_ms: int | None
     reconnect_backoff_ms: int
     reconnect_backoff_max_ms: int
     transactional_id: str | None
@@ -337,6 +340,17 @@ class ProducerConfig:
             librdkafka="topic.metadata.refresh.interval.ms",
         ),
     )
+    metadata_max_idle_ms: int = field(
+        default=300_000,
+        metadata=_about(
+            "How long after its last record a topic is still asked about; what is known of it "
+            "stays, and the next record has it asked about anew.",
+            unit="ms",
+            low=5_000,
+            high=INT32_MAX,
+            kafka="metadata.max.idle.ms",
+        ),
+    )
     client_id: str = field(
         default="pyproducer",
         metadata=_about(
@@ -357,12 +371,36 @@ class ProducerConfig:
     socket_connection_setup_timeout_ms: int = field(
         default=10_000,
         metadata=_about(
-            "How long one attempt to connect may take, TLS and ApiVersions included.",
+            "How long one attempt to connect may take, all addresses of the name, TLS and "
+            "ApiVersions included; it doubles with each failure, with jitter.",
             unit="ms",
             low=1,
             high=INT32_MAX,
             kafka="socket.connection.setup.timeout.ms",
             librdkafka="socket.connection.setup.timeout.ms",
+        ),
+    )
+    socket_connection_setup_timeout_max_ms: int = field(
+        default=30_000,
+        metadata=_about(
+            "Longest time that one attempt to connect may take after others failed.",
+            unit="ms",
+            low=1,
+            high=INT32_MAX,
+            kafka="socket.connection.setup.timeout.max.ms",
+        ),
+    )
+    connections_max_idle_ms: int | None = field(
+        default=540_000,
+        metadata=_about(
+            "How long a connection may be unused before it is closed; keep it below the broker's "
+            "own connections.max.idle.ms (600000), and below what a NAT or load balancer on the "
+            "way allows. None never closes one.",
+            unit="ms",
+            low=1,
+            high=INT32_MAX,
+            kafka="connections.max.idle.ms",
+            librdkafka="connections.max.idle.ms",
         ),
     )
     reconnect_backoff_ms: int = field(

@@ -39,6 +39,11 @@ _ORDER = (
     ("max_request_size", "buffer_memory", "the largest record has to fit into the buffer"),
     ("retry_backoff_ms", "retry_backoff_max_ms", "the first pause is the shortest"),
     ("reconnect_backoff_ms", "reconnect_backoff_max_ms", "the first pause is the shortest"),
+    (
+        "socket_connection_setup_timeout_ms",
+        "socket_connection_setup_timeout_max_ms",
+        "the first attempt is the shortest",
+    ),
 )
 
 _ACKS: dict[object, Literal["all", 0, 1]] = {

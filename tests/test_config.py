@@ -157,7 +157,13 @@ def test_none_switches_off_only_what_may_be_off(name):
     """
     None is a value of the thresholds and of retries alone.
     """
-    if name in {"linger_ms", "batch_size", "batch_max_records", "retries"}:
+    if name in {
+        "linger_ms",
+        "batch_size",
+        "batch_max_records",
+        "retries",
+        "connections_max_idle_ms",
+    }:
         assert getattr(ProducerConfig(**{name: None}), name) is None
     else:
         with pytest.raises(ConfigError, match=f"{name}=None must be an int"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
-from pyproducer.core.effects import Send
+from pyproducer.core.effects import Connect, Send
 from pyproducer.errors import ConnectionFailed
-from pyproducer.net.resolver import Address
+from pyproducer.net.dialing import Dialing
+from pyproducer.net.resolver import Resolver
 from pyproducer.net.transport import BrokerTransport
 from pyproducer.protocol.connection import Answer
 from pyproducer.protocol.schema import Message
@@ -22,10 +23,9 @@ class BrokerConnection:
         address: ``host:port`` of the broker.
     """
 
-    def __init__(self, host: str, port: int, client_id: str) -> None:
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._transport = BrokerTransport(self, 0, client_id, Address(0, (host, port)))
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._transport: BrokerTransport | None = None
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._next_tag = 0
         self._lost: str | None = None
@@ -37,24 +37,16 @@ class BrokerConnection:
         Raises:
             ConnectionFailed: nothing listens there, or it is no Kafka broker.
         """
-        made = cls(host, port, client_id)
-        address = made.address
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        made = cls(address)
+        loop = asyncio.get_running_loop()
+        dialing = Dialing(
+            Connect(0, host, port, timeout), made, loop, Resolver(loop), client_id=client_id
+        )
         try:
-            async with asyncio.timeout(timeout):
-                await asyncio.get_running_loop().create_connection(
-                    lambda: made._transport, host, port
-                )
-                await made._ready
-        except TimeoutError:
-            made.close()
-            raise ConnectionFailed(
-                f"{address} did not answer within {timeout:g} s", address=address
-            ) from None
-        except OSError as error:
-            if isinstance(error, ConnectionFailed):
-                raise
-            reason = str(error) or type(error).__name__
-            raise ConnectionFailed(f"{address}: {reason}", address=address) from error
+            await dialing.run()
+        except ConnectionFailed as error:
+            raise ConnectionFailed(f"{address}: {error}", address=address) from error
         except BaseException:
             made.close()
             raise
@@ -67,6 +59,7 @@ class BrokerConnection:
 
     def version_range(self, api_key: int) -> tuple[int, int] | None:
         """First and last version that the broker serves of an API; None if it lacks it."""
+        assert self._transport is not None
         return self._transport.versions.get(api_key)
 
     async def request(
@@ -86,6 +79,7 @@ class BrokerConnection:
         """
         if self._lost is not None:
             raise self._failure(self._lost)
+        assert self._transport is not None
         tag, self._next_tag = self._next_tag, self._next_tag + 1
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[tag] = future
@@ -102,7 +96,8 @@ class BrokerConnection:
     def close(self) -> None:
         """Drops the connection."""
         self._lost = self._lost or "the connection was closed"
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def _failure(self, reason: str) -> ConnectionFailed:
         return ConnectionFailed(f"{self.address}: {reason}", address=self.address)
@@ -115,10 +110,13 @@ class BrokerConnection:
     def lost(self, transport: BrokerTransport) -> None:
         """There is none any more; disconnected() has said so where it matters."""
 
-    def connected(self, transport: BrokerTransport) -> None:
+    def answered_first(self, dialing: Dialing, transport: BrokerTransport) -> None:
         """The broker has told its versions."""
-        if not self._ready.done():
-            self._ready.set_result(None)
+        transport.owner = self
+        self._transport = transport
+
+    def connected(self, transport: BrokerTransport) -> None:
+        """The broker has told its versions; the dialing was told."""
 
     def answered(self, transport: BrokerTransport, answer: Answer) -> None:
         """A response came; nobody may be waiting for it any more."""
@@ -134,11 +132,6 @@ class BrokerConnection:
         """The connection is gone; whoever waits is told."""
         self._lost = reason
         error = self._failure(reason)
-        if not self._ready.done():
-            self._ready.set_exception(error)
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(error)
-        # Nobody may be waiting for the handshake any more.
-        if self._ready.done() and not self._ready.cancelled():
-            self._ready.exception()

@@ -420,6 +420,7 @@ class Appender:
             partitions = topic.partitions
             if partitions is None:
                 partitions = []
+            del partitions[count:]
             partitions.extend(PartitionState(topic, n) for n in range(len(partitions), count))
             topic.available = available or list(range(count))
             if topic.sticky >= 0 and topic.sticky not in topic.available:

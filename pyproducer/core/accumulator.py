@@ -157,6 +157,8 @@ class Node:
         line: partitions with something to send, each once.
         in_flight: requests by tag, in the order of writing.
         throttled_until: monotonic seconds before which the broker wants nothing (KIP-219).
+        used_at: monotonic seconds of the last request or answer.
+        idle_at: monotonic seconds at which to see whether it has been used since.
     """
 
     __slots__ = (
@@ -165,13 +167,14 @@ class Node:
         "connecting",
         "failures",
         "host",
+        "idle_at",
         "in_flight",
-        "last_error",
         "line",
         "node_id",
         "port",
         "retry_at",
         "throttled_until",
+        "used_at",
     )
 
     def __init__(self, node_id: int, host: str, port: int) -> None:
@@ -186,7 +189,7 @@ class Node:
         self.line: deque[PartitionQueue] = deque()
         self.in_flight: dict[int, tuple[float, list[SealedBatch]]] = {}
         self.throttled_until = 0.0
-        self.last_error = ""
+        self.used_at = self.idle_at = 0.0
 
     @property
     def address(self) -> str:

@@ -23,3 +23,7 @@ class Backoff:
         """Seconds to wait after ``failures`` failures in a row, 1 or more."""
         pause = min(self._longest, self._first * float(2 ** min(failures - 1, 30)))
         return pause * (1 - _JITTER + 2 * _JITTER * self._random())
+
+    def after(self, failures: int) -> float:
+        """Seconds for the try after ``failures`` failures: ``first`` itself after none."""
+        return self.delay(failures + 1) if failures else self._first

@@ -33,11 +33,16 @@ GROUP_NODE = -3
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Open a connection; ``on_connected`` or ``on_disconnected`` answers."""
+    """Open a connection; ``on_connected`` or ``on_disconnected`` answers.
+
+    Attributes:
+        timeout: seconds that it may take until the broker has told its versions.
+    """
 
     node: int
     host: str
     port: int
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,9 @@ class EngineOptions:
     reconnect_backoff: tuple[float, float]
     metadata_max_age: float
     auto_create: bool
+    metadata_max_idle: float = 300.0
+    setup_timeout: tuple[float, float] = (10.0, 30.0)
+    connections_max_idle: float = NEVER
     transactional_id: str | None = None
     transaction_timeout_ms: int = 60_000
 
@@ -121,12 +124,19 @@ class Engine:
         self.stats = Stats()
         self.settler = Settler(appender, ledger, self.stats)
         self.waiters = WaitLine(appender)
-        self.cluster = Cluster(options.bootstrap, max_age=options.metadata_max_age, backoff=retry)
+        self.cluster = Cluster(
+            options.bootstrap,
+            max_age=options.metadata_max_age,
+            max_idle=options.metadata_max_idle,
+            backoff=retry,
+        )
         self._links = Links(
             self.cluster,
             self._effects,
             self.stats,
             backoff=Backoff(*options.reconnect_backoff, random),
+            setup_timeout=Backoff(*options.setup_timeout, random),
+            max_idle=options.connections_max_idle,
             request_timeout=options.request_timeout,
             max_in_flight=options.max_in_flight,
             expect_acks=options.acks != 0,
@@ -454,6 +464,9 @@ class Engine:
         """Metadata and the producer id, on their own connection."""
         meta = self._links.meta
         self._time_out(meta, now)
+        complaint, self.cluster.complaint = self.cluster.complaint, ""
+        if complaint and meta.connected:
+            self._lose(self._links.move_on(complaint, now), now)
         want_identity = self._lacks_identity and self._identity_at <= now
         want_metadata = not self.cluster.asked and self.cluster.due_at <= now
         if not (want_identity or want_metadata):
@@ -462,8 +475,7 @@ class Engine:
             self._links.connect(meta, now)
             return
         if want_metadata:
-            question = self.cluster.request(now, auto_create=self._options.auto_create)
-            self._links.send(meta, question, [], now)
+            self._links.send(meta, self._topics.question(now), [], now)
         if want_identity:
             self._identity_asked = True
             self._links.send(meta, InitProducerIdRequest(transactional_id=None), [], now)
@@ -517,7 +529,7 @@ class Engine:
             self._links.send(node, request, batches, now)
 
     def _time_out(self, node: Node, now: float) -> None:
-        loss = self._links.overdue(node, now)
+        loss = self._links.look_after(node, now)
         if loss is not None:
             self._lose(loss, now)
 

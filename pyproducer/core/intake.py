@@ -86,7 +86,9 @@ class Intake:
             self.expiring.add(created + self._delivery_timeout, batch)
             if batch.home.number < 0:
                 self._cluster.want(batch.topic, now)
-            elif batch.state == OPEN and shelf is not None:
+                continue
+            self._cluster.use(batch.topic, now)
+            if batch.state == OPEN and shelf is not None:
                 self._make_due(batch)
             elif batch.state == OPEN and self._linger is not None:
                 self.lingering.add(now + self._linger, batch)

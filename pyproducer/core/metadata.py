@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyproducer.core.backoff import Backoff
-from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.core.contacts import Contacts, HostPort
+from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.metadata import (
     MetadataRequest,
     MetadataRequestTopic,
@@ -15,10 +17,17 @@ from pyproducer.protocol.messages.metadata import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Sequence
+    from collections.abc import Collection, Container, Sequence
     from uuid import UUID
 
 __all__ = ["Cluster", "TopicView", "view_of"]
+
+logger = logging.getLogger("pyproducer.engine")
+
+_NEVER: Final = float("inf")
+
+#: So many answers of one broker that do not help, and another one is asked.
+_PATIENCE: Final = 8
 
 
 @dataclass(slots=True)
@@ -78,103 +87,183 @@ def view_of(topic: MetadataResponseTopic, brokers: Container[int]) -> TopicView:
 class Cluster:
     """The brokers and the topics asked for, and when metadata is due.
 
+    Everything is asked for when it has reached its greatest age or when a leader is not where it
+    should be; a topic that is new, or that the last answer left incomplete, by itself alone. One
+    question is out at a time. What does not help is repeated after ever longer pauses (KIP-580).
+
     Attributes:
+        contacts: whom to ask.
         brokers: address of each, by id; empty until the first answer.
-        wanted: topics that somebody sends to or asks about.
+        wanted: topics that somebody sends to or asks about, each with the monotonic seconds at
+            which somebody did so last.
         unknown_since: monotonic seconds since when a wanted topic does not exist.
         asked: an answer is outstanding.
-        due_at: monotonic seconds at which to ask next.
+        complaint: why the one who gave the last answer should not be asked next, if so.
     """
 
     def __init__(
-        self, bootstrap: Sequence[tuple[str, int]], *, max_age: float, backoff: Backoff
+        self,
+        bootstrap: Sequence[HostPort],
+        *,
+        max_age: float,
+        max_idle: float,
+        backoff: Backoff,
     ) -> None:
-        self.bootstrap = list(bootstrap)
-        self.brokers: dict[int, tuple[str, int]] = {}
-        self.wanted: dict[str, None] = {}
+        self.contacts = Contacts(bootstrap)
+        self.brokers: dict[int, HostPort] = {}
+        self.wanted: dict[str, float] = {}
         self.unknown_since: dict[str, float] = {}
         self.asked = False
-        self.due_at = 0.0
+        self.complaint = ""
+        self._cluster_id: str | None = None
         self._max_age = max_age
+        self._max_idle = max_idle
         self._backoff = backoff
-        self._failures = 0
-        self._failures_before = 0
-        self._turn = 0
+        # When to ask about everything, and about what is urgent.
+        self._whole_at = 0.0
+        self._urgent_at = _NEVER
+        self._urgent: dict[str, None] = {}
+        # The question that is out, or was last.
+        self._asking: dict[str, None] = {}
+        self._asking_whole = False
         self._asked_at = -1e9
-        self._again = False
+        self._doubted = False
+        self._asked_in_doubt = False
+        # Questions in a row without an answer, or with one that left something open.
+        self._failures = 0
+        # Answers in a row that told nothing new though something had failed.
+        self._fruitless = 0
+        self._pauses: dict[str, float] = {}
+
+    @property
+    def due_at(self) -> float:
+        """Monotonic seconds at which to ask next."""
+        return min(self._whole_at, self._urgent_at)
 
     def want(self, topic: str, now: float) -> None:
-        """Ask about a topic at once, and about it among others from now on."""
-        if topic not in self.wanted:
-            self.wanted[topic] = None
-        self.refresh(now)
+        """Ask about a topic at once, unless just done, and with all others from now on."""
+        self.wanted[topic] = now
+        if not (self.asked and topic in self._asking):
+            self._urgent[topic] = None
+            self._urgent_at = min(self._urgent_at, max(now, self._pauses.get(topic, now)))
+
+    def use(self, topic: str, now: float) -> None:
+        """Somebody sends to the topic; ask about it where that has been stopped."""
+        if topic in self.wanted:
+            self.wanted[topic] = now
+        else:
+            self.want(topic, now)
+
+    def idle(self, now: float) -> list[str]:
+        """The topics of the next question that nobody has used for long (KIP-526)."""
+        names = self.wanted if self._whole_at <= now else self._urgent
+        return [name for name in names if now - self.wanted[name] >= self._max_idle]
+
+    def forget(self, topic: str) -> None:
+        """Nobody needs the topic any more."""
+        self.wanted.pop(topic, None)
+        self.unknown_since.pop(topic, None)
+        self._urgent.pop(topic, None)
+        if not self._urgent:
+            self._urgent_at = _NEVER
 
     def refresh(self, now: float, *, after_failure: bool = False) -> None:
         """Something is stale: ask at once, or after a pause where the last answer did not help."""
-        if self.asked:
-            self._again = True
-            return
-        at = max(now, self._pause_end()) if after_failure else now
-        self.due_at = min(self.due_at, at)
+        at = now
+        if after_failure:
+            self._doubted = True
+            useless = max(self._failures, self._fruitless)
+            at = max(now, self._asked_at + self._backoff.delay(useless + 1))
+        self._whole_at = min(self._whole_at, at)
 
     def request(self, now: float, *, auto_create: bool) -> MetadataRequest:
         """The question to send now."""
         self.asked = True
-        self._again = False
         self._asked_at = now
+        self._asking_whole = self._whole_at <= now
+        self._asking = dict.fromkeys(self.wanted if self._asking_whole else self._urgent)
+        self._asked_in_doubt, self._doubted = self._doubted, False
+        if self._asking_whole:
+            self._whole_at = _NEVER
+        self._urgent.clear()
+        self._urgent_at = _NEVER
         return MetadataRequest(
-            topics=[MetadataRequestTopic(name=name) for name in self.wanted],
+            topics=[MetadataRequestTopic(name=name) for name in self._asking],
             allow_auto_topic_creation=auto_create,
         )
 
     def lost(self, now: float) -> None:
-        """The question will not be answered."""
+        """The question will not be answered, or not in a way that helps."""
         self.asked = False
+        self._doubted = self._doubted or self._asked_in_doubt
         self._failures += 1
-        self.due_at = now + self._backoff.delay(self._failures)
+        at = now + self._backoff.delay(self._failures)
+        self._whole_at = at if self._asking_whole else max(at, self._whole_at)
+        self._urgent |= {name: None for name in self._asking if name in self.wanted}
+        self._urgent_at = at if self._urgent else _NEVER
 
     def learn(self, response: MetadataResponse, now: float) -> list[TopicView]:
-        """Take over an answer; the topics in it are returned."""
+        """Take over an answer; the topics in it are returned, and :meth:`settle` has to follow."""
+        self.complaint = ""
+        if response.error_code or not response.brokers:
+            # An answer without brokers comes from one that is just starting: it tells nothing.
+            self.lost(now)
+            if response.error_code == ErrorCode.REBOOTSTRAP_REQUIRED:
+                self.contacts.forget_brokers()
+            self.complaint = (
+                f"it answers {error_name(response.error_code)}"
+                if response.error_code
+                else "it knows no broker"
+            )
+            return []
         self.asked = False
-        if response.brokers:
-            self.brokers = {
-                broker.node_id: (broker.host, broker.port) for broker in response.brokers
-            }
-        views = [view_of(topic, self.brokers) for topic in response.topics]
-        incomplete = False
+        brokers = {broker.node_id: (broker.host, broker.port) for broker in response.brokers}
+        if brokers != self.brokers:
+            self._fruitless = 0
+            self._asked_in_doubt = False
+        self.brokers = brokers
+        self.contacts.worked(brokers.values())
+        self._identify(response.cluster_id)
+        views = [view_of(topic, brokers) for topic in response.topics]
         for view in views:
             if view.error == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
                 self.unknown_since.setdefault(view.name, self._asked_at)
             else:
                 self.unknown_since.pop(view.name, None)
-            incomplete = incomplete or not view.complete
-        self._failures_before = self._failures
-        self._failures = self._failures + 1 if incomplete else 0
-        if incomplete:
-            self.due_at = now + self._backoff.delay(self._failures)
-        elif self._again:
-            self.due_at = now
-        else:
-            self.due_at = now + self._max_age
+        if self._asking_whole:
+            self._whole_at = min(self._whole_at, now + self._max_age)
         return views
 
-    def distrust(self, now: float) -> None:
-        """The last answer names leaders that are known to be gone: ask again after a pause."""
-        self._failures = self._failures_before + 1
-        self.due_at = min(self.due_at, now + self._backoff.delay(self._failures))
+    def settle(self, incomplete: Collection[str], now: float, *, moved: bool) -> None:
+        """Plan the next question, after what an answer told was taken over.
 
-    def _pause_end(self) -> float:
-        return self._asked_at + self._backoff.delay(self._failures + 1)
+        Args:
+            incomplete: topics of the answer that cannot be used, or not all of whose partitions.
+            now: monotonic seconds.
+            moved: the answer told of a new leader.
+        """
+        self._fruitless = self._fruitless + 1 if self._asked_in_doubt and not moved else 0
+        self._pauses = {name: at for name, at in self._pauses.items() if at > now}
+        open_ones = [name for name in incomplete if name in self.wanted]
+        self._failures = self._failures + 1 if open_ones else 0
+        at = now + self._backoff.delay(max(1, self._failures))
+        self._pauses |= dict.fromkeys(incomplete, at)
+        if open_ones:
+            self._urgent |= dict.fromkeys(open_ones)
+            self._urgent_at = min(self._urgent_at, at)
+        useless = max(self._failures, self._fruitless)
+        if useless >= _PATIENCE and useless & (useless - 1) == 0 and len(self.contacts.all) > 1:
+            # It may be the one that knows nothing new: a broker that the others have left behind.
+            # Again after twice as many answers, as another may know no better.
+            self.complaint = f"{useless} answers in a row did not help"
 
-    def forget(self, topic: str) -> None:
-        """Nobody needs the topic any more."""
-        self.wanted.pop(topic, None)
-
-    def next_address(self) -> tuple[str, int]:
-        """Where to try next: the known brokers in turn, then the bootstrap servers again."""
-        # Bootstrap servers stay in the round: after all brokers changed their addresses they
-        # are the way back (KIP-899).
-        known = list(dict.fromkeys((*self.brokers.values(), *self.bootstrap)))
-        address = known[self._turn % len(known)]
-        self._turn += 1
-        return address
+    def _identify(self, cluster_id: str | None) -> None:
+        if cluster_id is None or cluster_id == self._cluster_id:
+            return
+        if self._cluster_id is not None:
+            logger.warning(
+                "the brokers belong to another cluster now: %s, not %s",
+                cluster_id,
+                self._cluster_id,
+            )
+        self._cluster_id = cluster_id

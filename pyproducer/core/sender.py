@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final, Protocol
 
-from pyproducer.core.accumulator import MAX_UNRESOLVED, Node, PartitionQueue
+from pyproducer.core.accumulator import MAX_UNRESOLVED, NO_LEADER, Node, PartitionQueue
 from pyproducer.core.appender import CLOSED, Appender
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.batch import SealedBatch, halve
@@ -324,8 +324,8 @@ class Sender:
             else:
                 self.give_up(sealed, BrokerRejected(text, code=code, **details), now)
             return
-        if queue.leader == node.node_id:
-            # A new leader has refused nothing yet.
+        if queue.leader in {node.node_id, NO_LEADER}:
+            # A new leader has refused nothing yet; none at all may be the same one again.
             self._pause(sealed, now)
 
     def _pause(self, sealed: SealedBatch, now: float) -> None:

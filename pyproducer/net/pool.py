@@ -45,12 +45,10 @@ class Pool:
         loop: asyncio.AbstractEventLoop,
         *,
         client_id: str,
-        setup_timeout: float,
     ) -> None:
         self._owner = owner
         self._loop = loop
         self._client_id = client_id
-        self._setup_timeout = setup_timeout
         self._resolver = Resolver(loop)
         self._transports: dict[int, BrokerTransport] = {}
         self._opening: dict[int, tuple[Dialing, asyncio.Task[None]]] = {}
@@ -73,7 +71,6 @@ class Pool:
             self._loop,
             self._resolver,
             client_id=self._client_id,
-            timeout=self._setup_timeout,
         )
         task = self._loop.create_task(self._open(dialing))
         self._opening[effect.node] = dialing, task

@@ -62,7 +62,6 @@ class Runner:
     Args:
         clock: for monotonic seconds.
         client_id: told to brokers.
-        setup_timeout: seconds to connect.
         codec: the producer's own, where a topic has none.
         compression_level: of that codec, None for its default.
         shared: True where other threads than the loop's use the producer.
@@ -73,14 +72,12 @@ class Runner:
         clock: Clock,
         *,
         client_id: str,
-        setup_timeout: float,
         codec: Codec,
         compression_level: int | None,
         shared: bool,
     ) -> None:
         self._clock = clock
         self._client_id = client_id
-        self._setup_timeout = setup_timeout
         self._codec = codec
         self._level = compression_level
         self._shared = shared
@@ -132,9 +129,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._asked = False
-        self._pool = Pool(
-            self, self._loop, client_id=self._client_id, setup_timeout=self._setup_timeout
-        )
+        self._pool = Pool(self, self._loop, client_id=self._client_id)
         self.ask()
 
     async def give_up(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pyproducer.core import batch as batches
 from pyproducer.core import sender
 from pyproducer.core.accumulator import PartitionQueue
+from pyproducer.core.appender import TopicState
 from pyproducer.core.batch import SealedBatch
 from pyproducer.core.budget import WaitLine
 from pyproducer.core.delivery import Flush
@@ -21,7 +22,7 @@ from pyproducer.core.engine import Engine
 from pyproducer.core.identity import Identity
 from pyproducer.core.intake import Intake
 from pyproducer.core.links import Links
-from pyproducer.core.metadata import Cluster
+from pyproducer.core.metadata import Cluster, TopicView
 from pyproducer.core.sender import Sender
 from pyproducer.core.settler import Settler
 from pyproducer.core.topics import Topics
@@ -230,7 +231,10 @@ def looks_for_no_new_leader(patch: Patch) -> None:
 
 @_plant
 def trusts_old_news_of_a_lost_leader(patch: Patch) -> None:
-    patch.setattr(Cluster, "distrust", _nothing)
+    def believes(view: TopicView, state: TopicState) -> bool:
+        return not view.complete
+
+    patch.setattr(Topics, "_is_incomplete", staticmethod(believes))
 
 
 @_plant
@@ -240,7 +244,7 @@ def never_looks_again_after_a_pause(patch: Patch) -> None:
 
 @_plant
 def never_gives_a_silent_connection_up(patch: Patch) -> None:
-    patch.setattr(Links, "overdue", _nothing)
+    patch.setattr(Links, "look_after", _nothing)
 
 
 @_plant
@@ -327,15 +331,14 @@ def serves_the_line_from_its_end(patch: Patch) -> None:
 
 @_plant
 def asks_for_metadata_without_a_pause(patch: Patch) -> None:
-    true = Cluster.learn
+    true = Cluster.settle
 
-    def learn(self: Cluster, response: Any, now: float) -> Any:
-        views = true(self, response, now)
+    def settle(self: Cluster, incomplete: Any, now: float, *, moved: bool) -> None:
+        true(self, incomplete, now, moved=moved)
         if self._failures:
-            self.due_at = now
-        return views
+            self._whole_at = now
 
-    patch.setattr(Cluster, "learn", learn)
+    patch.setattr(Cluster, "settle", settle)
 
 
 @_plant

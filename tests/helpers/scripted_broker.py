@@ -109,11 +109,15 @@ class ScriptedBroker:
 
     async def _close(self) -> None:
         assert self._server is not None
-        self._server.close()
-        # A connection taken a moment ago is made, by a task of the loop's, in the next turns.
+        # No more are taken. The server stays for one taken a moment ago, which is made, by a task
+        # of the loop's, in the next turns: a closed server would leave it open for ever.
+        loop = asyncio.get_running_loop()
+        for listener in self._server.sockets:
+            loop.remove_reader(listener.fileno())
         while len(asyncio.all_tasks()) > 1 or self._writers:
             await self._drop()
             await asyncio.sleep(0.005)
+        self._server.close()
 
     async def _drop(self) -> None:
         writers, self._writers = self._writers, set()
