@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyproducer.closing import checked_timeout
 from pyproducer.core.transaction import State
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pyproducer.core.transactions import Transactions
 
 __all__ = ["Transactor"]
+
+_GOES_ON: Final = "; it goes on, and {}_transaction() waits for it again"
 
 
 class Transactor:
@@ -50,7 +52,7 @@ class Transactor:
         """
         transactions = self._parts.engine.transactions
         if transactions is not None:
-            await self._wait(transactions.initialise(), seconds, "the start of transactions")
+            await self._wait(transactions.initialise(), seconds, "the start of transactions", "")
 
     async def begin(self) -> None:
         """Open a transaction, once one that is being aborted is over.
@@ -70,14 +72,14 @@ class Transactor:
         transactions = self._transactions()
         seconds = self._seconds(timeout)
         outcome = transactions.commit(self._parts.runner.now)
-        await self._wait(outcome, seconds, "the commit")
+        await self._wait(outcome, seconds, "the commit", _GOES_ON.format("commit"))
 
     async def abort(self, timeout: float | None) -> None:
         """Abort, and wait until it is done; see :meth:`AsyncProducer.abort_transaction`."""
         transactions = self._transactions()
         seconds = self._seconds(timeout)
         outcome = transactions.abort(self._parts.runner.now)
-        await self._wait(outcome, seconds, "the abort")
+        await self._wait(outcome, seconds, "the abort", _GOES_ON.format("abort"))
 
     async def send_offsets(
         self, offsets: Offsets[Place], group: Group, timeout: float | None
@@ -88,7 +90,7 @@ class Transactor:
         commit = OffsetCommit(offsets_of(offsets), group_of(group))
         if not commit.offsets:
             return
-        await self._wait(transactions.send_offsets(commit), seconds, "the commit of offsets")
+        await self._wait(transactions.send_offsets(commit), seconds, "the commit of offsets", "")
 
     def close(self) -> Callable[[], ProducerError | None]:
         """Abort what is open; what is returned tells, after all, what the caller has to know."""
@@ -141,15 +143,14 @@ class Transactor:
         seconds = checked_timeout(timeout)
         return self._parts.config.max_block_ms / 1000 if seconds is None else seconds
 
-    async def _wait(self, outcome: Outcome, seconds: float, what: str) -> None:
+    async def _wait(self, outcome: Outcome, seconds: float, what: str, hint: str) -> None:
         runner, transactions = self._parts.runner, self._parts.engine.transactions
         assert transactions is not None
         try:
             await runner.until(lambda: outcome.done, seconds)
         except TimeoutError:
             raise TransactionError(
-                f"{what} is not certain after {seconds:g} s ({_last(transactions)}); it goes on, "
-                "and the same call waits for it again",
+                f"{what} is not certain after {seconds:g} s ({_last(transactions)}){hint}",
                 retriable=True,
                 maybe_committed=outcome.commit,
             ) from None
@@ -159,7 +160,7 @@ class Transactor:
                 maybe_committed=outcome.commit,
             )
         outcome.told = True
-        if not isinstance(outcome, OffsetCommit):
+        if not isinstance(outcome, OffsetCommit) or transactions.state is State.DEAD:
             transactions.owed = False
         if outcome.error is not None:
             # A copy: several callers must not lengthen one traceback.
