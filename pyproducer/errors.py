@@ -405,7 +405,8 @@ class TransactionAborted(DeliveryError, TransactionError):
     """A transaction was aborted: the outcome of its unsent records, and of a commit that failed.
 
     As the outcome of a record it has the attributes of a :class:`DeliveryError`; as that of a
-    transaction ``topic`` is empty. The work may be done anew in another transaction.
+    transaction ``topic`` is empty. The work may be done anew in another transaction; with
+    ``retriable`` False a record was refused that would be refused again.
     """
 
     def __init__(

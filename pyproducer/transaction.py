@@ -104,9 +104,14 @@ class Transaction:
             # The block's own exception is what the caller must see.
             logger.error("while aborting after %s: %s", type(error).__name__, trouble)
             return
-        if reason and isinstance(error, TransactionError) and error.abort_required:
-            # It is the transaction's own, and the abort that it asks for is done.
-            _raise_aborted(reason, error)
+        if (
+            isinstance(error, TransactionError)
+            and not isinstance(error, TransactionAborted)
+            and not error.maybe_committed
+            and (error.abort_required or error.retriable)
+        ):
+            # It is the transaction's own, and what it asks for is done, or cannot be any more.
+            _raise_aborted(reason or str(error), error)
 
     async def _finish(self) -> None:
         if self._transactor.state is State.ABORTING:

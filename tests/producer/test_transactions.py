@@ -147,6 +147,9 @@ async def test_block_that_meets_its_own_failure(broker, producer):
             await tx.send_offsets({PLACE: 7}, GroupMetadata("g", 3, "zombie"))
     assert caught.value.retriable
     assert isinstance(caught.value.__cause__, TransactionError)
+    with pytest.raises(TransactionAborted, match=r"commit of offsets is not certain .*anew"):
+        async with producer.transaction() as tx:
+            await tx.send_offsets({("nowhere", 0): 7}, "g", timeout=0.05)
     with pytest.raises(BrokerRejected, match="MESSAGE_TOO_LARGE"):
         async with producer.transaction():
             await producer.send("small", b"x" * 1000)
@@ -345,7 +348,7 @@ async def test_end_that_takes_long(broker, producer, ending):
     await producer.begin_transaction()
     await producer.send("one", b"x")
     with broker.faults.delay("EndTxn", 0.5, times=1):
-        with pytest.raises(TransactionError, match="not certain") as caught:
+        with pytest.raises(TransactionError, match=rf"not certain .*{ending}\(\)") as caught:
             await getattr(producer, ending)(timeout=0.05)
         assert caught.value.retriable
         assert caught.value.maybe_committed is (ending == "commit_transaction")
