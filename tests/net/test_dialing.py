@@ -62,7 +62,7 @@ async def test_address_that_accepts_and_is_silent(names):
     with Broker({"t": 1}, host=LIVE) as broker, silent_listener(DEAD, broker.port):
         names["kafka"] = [DEAD, LIVE]
         servers = f"kafka:{broker.port}"
-        assert 0 == await one_record(servers, socket_connection_setup_timeout_ms=1000)
+        assert 0 == await one_record(servers, socket_connection_setup_timeout_ms=3000)
 
 
 @pytest.mark.parametrize("listening", ["::1", "127.0.0.1"])

@@ -14,7 +14,7 @@ from tests.helpers.network import Names, black_hole, silent_listener
 from tests.helpers.processes import free_ports
 from tests.helpers.scripted_broker import ScriptedBroker
 
-QUICK = {"linger_ms": 0, "socket_connection_setup_timeout_ms": 1000}
+QUICK = {"linger_ms": 0, "socket_connection_setup_timeout_ms": 2000}
 
 
 async def settled(producer: AsyncProducer, deliveries: list) -> None:
