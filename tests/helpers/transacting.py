@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from pyproducer import AsyncProducer
 from pyproducer.errors import TransactionError
 from tests.helpers.history import Outcome, Transaction
+from tests.helpers.read_back import read_broker, read_foreign
 from tests.helpers.scenario import Scenario
+
+#: What a producer for these tests has besides what all have.
+OPTIONS: Final = {"transactional_id": "payments", "request_timeout_ms": 250, "max_block_ms": 5000}
 
 
 class Unwanted(Exception):
@@ -130,6 +135,16 @@ class Transacting:
         assert found.error is None
         return None if found.offset < 0 else found.offset
 
-    def outcomes(self) -> list[Outcome]:
-        """Of all transactions of the history, in order."""
-        return [transaction.outcome for transaction in self.rig.history.transactions]
+
+def outcomes(rig: Scenario) -> list[Outcome]:
+    """Of all transactions of the history, in order."""
+    return [transaction.outcome for transaction in rig.history.transactions]
+
+
+async def verdict(rig: Scenario, *works: Transacting) -> None:
+    """What was committed is there, whole and once, for the broker and for a foreign consumer."""
+    rig.check(read=read_broker(rig.broker, ["t"], committed=True))
+    read = await asyncio.to_thread(read_foreign, rig.broker.bootstrap_servers, ["t"])
+    rig.check(read=read, again=True)
+    for work in works:
+        assert await asyncio.to_thread(work.committed_offset) in work.expected

@@ -25,9 +25,15 @@ def nothing_left() -> Iterator[None]:
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
+def protocol() -> int:
+    """Version of the transaction protocol that the cluster has finalized; tests have their own."""
+    return 2
+
+
+@pytest.fixture
+def broker(protocol: int) -> Iterator[Broker]:
     """A broker of the test's own; topics "t" (3 partitions) and "one"."""
-    with Broker({"t": 3, "one": 1}) as running:
+    with Broker({"t": 3, "one": 1}, transaction_version=protocol) as running:
         yield running
         # What is paused could not end.
         running.faults.clear()

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pyproducer.broker import Broker
 from tests.helpers.history import Outcome
-from tests.helpers.read_back import read_broker, read_foreign
 from tests.helpers.scenario import Scenario
-from tests.helpers.transacting import Transacting
-
-OPTIONS = {"transactional_id": "payments", "request_timeout_ms": 250, "max_block_ms": 5000}
+from tests.helpers.transacting import OPTIONS, Transacting, outcomes, verdict
 
 COORDINATOR = [
     "COORDINATOR_LOAD_IN_PROGRESS",
@@ -44,21 +39,6 @@ PLACES = [
 ]
 
 
-@pytest.fixture
-def broker(protocol: int) -> Iterator[Broker]:
-    """A broker of a cluster that has finalized a version of the transaction protocol."""
-    with Broker({"t": 3, "one": 1}, transaction_version=protocol) as running:
-        yield running
-
-
-async def verdict(rig: Scenario, work: Transacting) -> None:
-    """What was committed is there, whole and once, for the broker and for a foreign consumer."""
-    rig.check(read=read_broker(rig.broker, ["t"], committed=True))
-    read = await asyncio.to_thread(read_foreign, rig.broker.bootstrap_servers, ["t"])
-    rig.check(read=read, again=True)
-    assert await asyncio.to_thread(work.committed_offset) in work.expected
-
-
 async def under(work: Transacting, api: str, fault: Callable[[], Any]) -> None:
     """Five transactions of a new producer, of which the second and the third meet the fault.
 
@@ -81,7 +61,7 @@ async def under(work: Transacting, api: str, fault: Callable[[], Any]) -> None:
         await work.run(producer, records=0)
     # A delay or an error that passes is no reason to abort.
     ok, aborted = Outcome.OK, Outcome.FAILED
-    assert [ok, ok, aborted, ok, ok] == work.outcomes()[before:], (faults, work.errors)
+    assert [ok, ok, aborted, ok, ok] == outcomes(rig)[before:], (faults, work.errors)
     assert faults[0].hits
 
 
@@ -126,5 +106,5 @@ async def test_error_that_aborts(rig: Scenario, api: str, protocol: int):
         await work.run(producer)
 
     ok, aborted = Outcome.OK, Outcome.FAILED
-    assert [ok, aborted, ok] == work.outcomes(), work.errors
+    assert [ok, aborted, ok] == outcomes(rig), work.errors
     await verdict(rig, work)
