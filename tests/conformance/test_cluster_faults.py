@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from pyproducer import AsyncProducer
+from pyproducer import AsyncProducer, TransactionError
 from tests.helpers.cluster_chaos import Chaos
-from tests.helpers.history import Counts, History, Verdict, check, table
+from tests.helpers.history import Counts, History, Outcome, Verdict, check, table
 from tests.helpers.kafka_cluster import CONTROLLER, KafkaCluster
 from tests.helpers.read_back import read_foreign
 from tests.helpers.scoreboard import Scoreboard
@@ -36,6 +36,8 @@ PRODUCERS: Mapping[str, dict[str, Any]] = {
     "linger and lz4": {**_PATIENT, "linger_ms": 50, "compression_type": "lz4"},
     "one in flight": {**_PATIENT, "linger_ms": 5, "max_in_flight_requests_per_connection": 1},
     "not idempotent": {**_PATIENT, "linger_ms": 5, "enable_idempotence": False},
+    # Commits every few records, now and then aborts.
+    "transactional": {**_PATIENT, "linger_ms": 5},
     # Its batches are of different age when answers fail to come: one is given up while those
     # behind it, whose fate is as uncertain, have time left and must not be doubled.
     "in a hurry": {"delivery_timeout_ms": 2500, "request_timeout_ms": 1000, "linger_ms": 300},
@@ -69,6 +71,10 @@ class Writing:
         return self.name != "in a hurry"
 
     @property
+    def transactional(self) -> bool:
+        return self.name == "transactional"
+
+    @property
     def idempotent(self) -> bool:
         return self.name != "not idempotent"
 
@@ -80,7 +86,10 @@ class Load:
         self.writings: list[Writing] = []
         self._cluster = cluster
         self._label = label
+        self._input = f"{label}-input"
         self._seed = seed
+        #: Why transactions were aborted that were to be committed.
+        self.aborts: list[str] = []
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -92,10 +101,15 @@ class Load:
         """Every producer has had a record acknowledged, and goes on writing."""
         names = {name: f"{self._label}-{name.replace(' ', '-')}" for name in producers}
         topics = dict.fromkeys(names.values(), PARTITIONS)
-        await asyncio.to_thread(self._cluster.create_topics, topics)
+        await asyncio.to_thread(self._cluster.create_topics, {**topics, self._input: 1})
+        # The topics that Kafka keeps offsets and transactions in are made by asking for them.
+        await asyncio.to_thread(self._cluster.group_coordinator, "chaos")
+        await asyncio.to_thread(self._cluster.transaction_coordinator, self._label)
+        await asyncio.to_thread(self._cluster.wait_healthy)
         for name, options in producers.items():
             producer = AsyncProducer(
                 self._cluster.bootstrap_servers,
+                transactional_id=self._label if name == "transactional" else None,
                 socket_connection_setup_timeout_ms=2000,
                 on_delivery_failure=lambda failure: None,
                 **options,
@@ -106,6 +120,10 @@ class Load:
             history = History(delivery_timeout=timeout)
             writing = Writing(name, names[name], producer, history)
             self.writings.append(writing)
+            if writing.transactional:
+                chosen = random.Random(f"{self._seed} {name}")
+                self._tasks.append(asyncio.create_task(self._transact(writing, chosen)))
+                continue
             await history.send(producer, "first", writing.topic)
             for kind in ("keyed", "unkeyed"):
                 chosen = random.Random(f"{self._seed} {name} {kind}")
@@ -122,14 +140,43 @@ class Load:
             if chosen.random() < 0.2:
                 await asyncio.sleep(chosen.uniform(0.005, 0.06))
 
+    async def _transact(self, writing: Writing, chosen: random.Random) -> None:
+        producer = writing.producer
+        while not self._stop.is_set():
+            transaction = writing.history.begin()
+            try:
+                async with producer.transaction() as tx:
+                    for _ in range(chosen.randint(1, 20)):
+                        await writing.history.enqueue(
+                            producer,
+                            "transactional",
+                            writing.topic,
+                            partition=chosen.randrange(PARTITIONS),
+                            size=chosen.randrange(20, 400),
+                            transaction=transaction,
+                        )
+                    await tx.send_offsets({(self._input, 0): len(writing.history.entries)}, "chaos")
+                    if chosen.random() < 0.2:
+                        await tx.abort()
+                        transaction.aborted()
+                if transaction.outcome is Outcome.OPEN:
+                    transaction.committed()
+            except TransactionError as error:
+                if error.fatal or error.maybe_committed:
+                    raise
+                transaction.aborted()
+                self.aborts.append(str(error))
+            await asyncio.sleep(chosen.uniform(0.0, 0.05))
+
     async def stop(self) -> None:
         """The writers have written their last record; every producer delivers and closes."""
         self._stop.set()
         await asyncio.gather(*self._tasks)
         for writing in self.writings:
-            await writing.history.send(writing.producer, "last", writing.topic)
-            report = await writing.producer.flush(timeout=60)
-            assert report.failed == 0 or not writing.patient
+            if not writing.transactional:
+                await writing.history.send(writing.producer, "last", writing.topic)
+                report = await writing.producer.flush(timeout=60)
+                assert report.failed == 0 or not writing.patient
             await writing.producer.close()
 
 
@@ -152,6 +199,7 @@ def judge(
     cluster: KafkaCluster, load: Load, faults: int, rows: dict[str, Counts]
 ) -> dict[str, Verdict]:
     """Compare what every producer was told with what confluent-kafka reads past the proxies."""
+    cluster.wait_no_transactions(load.topics)
     verdicts = {}
     for writing in load.writings:
         read = read_foreign(cluster.inside_servers, [writing.topic], timeout=60)
@@ -184,7 +232,7 @@ def told(load: Load, rows: dict[str, Counts]) -> list[str]:
         f"{again:,} batches written once more, {lost:,} connections lost, {bumps:,} epochs begun, "
         f"{unknown:,} records acknowledged as duplicates whose offset the broker had forgotten"
     )
-    return [*lines, met]
+    return [*lines, met, f"{len(load.aborts)} transactions aborted because of the faults"]
 
 
 def assert_kept(load: Load, verdicts: Mapping[str, Verdict], remark: str) -> None:
@@ -193,7 +241,9 @@ def assert_kept(load: Load, verdicts: Mapping[str, Verdict], remark: str) -> Non
         verdict = verdicts[writing.name]
         try:
             verdict.assert_clean(idempotent=writing.idempotent)
-            if writing.patient:
+            if writing.transactional:
+                assert verdict.counts.committed > len(load.aborts), load.aborts
+            elif writing.patient:
                 assert verdict.counts.acknowledged == verdict.counts.sent
         except AssertionError as error:
             error.add_note(f"{writing.name}; {remark}")
@@ -238,7 +288,10 @@ async def test_too_few_replicas_are_waited_out(
     """
     rows: dict[str, Counts] = {}
     async with load_on(cluster, "replicas", seed) as load:
-        await load.start({name: PRODUCERS[name] for name in ("no linger", "in a hurry")})
+        await load.start(
+            {name: PRODUCERS[name] for name in ("no linger", "transactional", "in a hurry")}
+        )
+        await asyncio.sleep(1)
         for down in ((1, 2), (2, 3)):
             for number in down:
                 await asyncio.to_thread(cluster.kill, number)
@@ -271,7 +324,10 @@ async def test_all_nodes_are_killed_at_once(
     """
     rows: dict[str, Counts] = {}
     async with load_on(cluster, "blackout", seed) as load:
-        await load.start({name: PRODUCERS[name] for name in ("linger and lz4", "in a hurry")})
+        await load.start(
+            {name: PRODUCERS[name] for name in ("linger and lz4", "transactional", "in a hurry")}
+        )
+        await asyncio.sleep(1)
         for number in (CONTROLLER, 1, 2, 3):
             await asyncio.to_thread(cluster.kill, number)
         await asyncio.sleep(4)

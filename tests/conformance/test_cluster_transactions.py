@@ -50,7 +50,7 @@ async def run_trials(level: int, steps: tuple[ApiKey, ...]) -> tuple[Trials, Ver
                 error.add_note(f"{trial}, with transaction.version {level}, after\n{told}")
                 raise
         await trials.close()
-        await trials.settled()
+        await asyncio.to_thread(cluster.wait_no_transactions, TOPICS)
         read = await asyncio.to_thread(read_foreign, cluster.inside_servers, TOPICS)
     finally:
         await asyncio.to_thread(cluster.__exit__, None, None, None)

@@ -19,6 +19,11 @@ from typing import Any, Self
 
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.messages.find_coordinator import FindCoordinatorRequest
+from pyproducer.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
+)
 from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from pyproducer.protocol.schema import Message
 from tests.helpers.fault_proxy import FaultProxy
@@ -254,6 +259,19 @@ class KafkaCluster:
             timeout,
         )
 
+    def wait_no_transactions(self, topics: Iterable[str], timeout: float = 60) -> None:
+        """No partition of the topics holds a transaction that has not ended."""
+        wanted = set(topics)
+        self._wait(
+            lambda: all(
+                self._end(one.leader_id, place, 0) == self._end(one.leader_id, place, 1)
+                for place, one in self._partitions().items()
+                if place.topic in wanted
+            ),
+            f"{wanted} hold open transactions",
+            timeout,
+        )
+
     def ask(self, number: int, message: Message, version: int, *, timeout: float = 3.0) -> Any:
         """Return the broker's answer, asked past its proxy."""
         with WireClient(self._inside[number]) as client:
@@ -308,6 +326,24 @@ class KafkaCluster:
                 for one in topic.partitions
             }
         raise PeerFailed("no broker answers") from trouble
+
+    def _end(self, leader: int, place: TopicPartition, isolation: int) -> int:
+        """Where readers of that isolation level come to an end."""
+        request = ListOffsetsRequest(
+            replica_id=-1,
+            isolation_level=isolation,
+            topics=[
+                ListOffsetsTopic(
+                    name=place.topic,
+                    partitions=[
+                        ListOffsetsPartition(partition_index=place.partition, timestamp=-1)
+                    ],
+                )
+            ],
+        )
+        answer = self.ask(leader, request, 7).topics[0].partitions[0]
+        # Two readings that both failed must not look equal.
+        return answer.offset if not answer.error_code else -1 - isolation
 
     def _sees_all_in_sync(self, number: int, wanted: Iterable[int]) -> bool:
         self.nodes[number].process.wait_until(lambda: True, timeout=1)

@@ -19,11 +19,6 @@ from typing import Literal, NamedTuple
 from pyproducer import AsyncProducer, SyncProducer
 from pyproducer.errors import CloseTimeout, ProducerFenced, TransactionError
 from pyproducer.protocol.api import ApiKey
-from pyproducer.protocol.messages.list_offsets import (
-    ListOffsetsPartition,
-    ListOffsetsRequest,
-    ListOffsetsTopic,
-)
 from pyproducer.protocol.messages.offset_fetch import (
     OffsetFetchRequest,
     OffsetFetchRequestGroup,
@@ -164,14 +159,6 @@ class Trials:
             with contextlib.suppress(TransactionError, CloseTimeout):
                 await producer.close(timeout=timeout)
 
-    async def settled(self) -> None:
-        """No partition holds a transaction that is open."""
-        for _ in range(600):
-            if await asyncio.to_thread(self._all_stable):
-                return
-            await asyncio.sleep(0.1)
-        raise PeerFailed("a transaction stays open")
-
     async def _ready(self) -> AsyncProducer:
         if self._producer is None:
             self._producer = self.make(self._transactional_id)
@@ -287,25 +274,6 @@ class Trials:
         # Long enough for leaders and coordinators to have moved.
         await asyncio.sleep(0.1 if trial.harm in {"cut", "fence"} else 2.5)
         await asyncio.to_thread(self.cluster.heal_all)
-
-    def _all_stable(self) -> bool:
-        for topic, partitions in self.topics.items():
-            for partition in range(partitions):
-                leader = self.cluster.leader(topic, partition)
-                ends = {self._end(leader, topic, partition, level) for level in (0, 1)}
-                if len(ends) != 1:
-                    return False
-        return True
-
-    def _end(self, leader: int, topic: str, partition: int, level: int) -> int:
-        wanted = ListOffsetsPartition(partition_index=partition, timestamp=-1)
-        request = ListOffsetsRequest(
-            replica_id=-1,
-            isolation_level=level,
-            topics=[ListOffsetsTopic(name=topic, partitions=[wanted])],
-        )
-        answer = self.cluster.ask(leader, request, 7).topics[0].partitions[0]
-        return answer.offset if not answer.error_code else -level - 1
 
     async def _check_offset(self) -> None:
         found = await asyncio.to_thread(self._committed_offset)
