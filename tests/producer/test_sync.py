@@ -206,14 +206,16 @@ def test_close_while_threads_send(broker):
     threads = [threading.Thread(target=work, args=(name,), daemon=True) for name in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(0.2)
+    end = time.monotonic() + 20
+    while len(acknowledged) <= 100 and time.monotonic() < end:
+        time.sleep(0.01)
     producer.close()
     for thread in threads:
         thread.join(5)
 
     assert not any(thread.is_alive() for thread in threads)
     assert odd == []
-    assert len(acknowledged) > 10
+    assert len(acknowledged) > 100
     values = [record.value.decode() for record in broker.records("one")]
     assert len(values) == len(set(values))
     assert set(acknowledged) <= set(values)
