@@ -7,7 +7,7 @@ retriable, abortable or fatal).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.error_codes import ErrorCode
 
-__all__ = ["ADVICE", "TABLE", "Remedy", "remedy"]
+__all__ = ["ADVICE", "NOT_DONE", "TABLE", "Remedy", "remedy", "worst"]
 
 
 class Remedy(Enum):
@@ -31,6 +31,8 @@ class Remedy(Enum):
 
 
 _E = ErrorCode
+
+_SEVERITY: Final = {action: number for number, action in enumerate(Remedy)}
 
 #: What holds for every API where its own table does not say otherwise.
 _COMMON: Final[dict[int, Remedy]] = {
@@ -123,6 +125,13 @@ _REPLACED: Final = (
     " (the group has given its partitions to another consumer: poll, and work on what comes then)"
 )
 
+#: Answers after which the coordinator has certainly not done what was asked.
+NOT_DONE: Final = {
+    _E.COORDINATOR_LOAD_IN_PROGRESS,
+    _E.CONCURRENT_TRANSACTIONS,
+    _E.THROTTLING_QUOTA_EXCEEDED,
+}
+
 #: What a person can do about some of them.
 ADVICE: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -151,3 +160,8 @@ ADVICE: Final[Mapping[int, str]] = MappingProxyType(
 def remedy(api_key: int, code: int) -> Remedy:
     """The row of an error code for an API."""
     return TABLE[api_key].get(code, Remedy.FATAL)
+
+
+def worst(api_key: int, codes: Sequence[int]) -> int:
+    """Which of several codes in one answer decides."""
+    return max(codes, key=lambda code: _SEVERITY[remedy(api_key, code)], default=0)

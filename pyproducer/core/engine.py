@@ -202,6 +202,8 @@ class Engine:
             self.ready(heapq.heappop(self._again)[2])
         for node in self._links:
             self._time_out(node, now)
+        if self.transactions is not None:
+            self.transactions.drop(now)
         for node in self._links:
             self._serve(node, now)
         self._ask(now)
@@ -540,7 +542,7 @@ class Engine:
             if self.cluster.asked:
                 self.cluster.lost(now)
             self._identity_asked = False
-        elif loss.owed or loss.node.line:
+        elif loss.node.node_id >= 0 and (loss.owed or loss.node.line):
             self.stale(now)
         if self.transactions is not None and loss.node.node_id < 0:
             self.transactions.on_lost(loss.node, loss.reason, now)

@@ -66,6 +66,15 @@ class Kind(Enum):
         self.api_key = int(api_key)
         self.newest = {False: newest_one, True: newest_two}
 
+    @property
+    def binds(self) -> bool:
+        """True where it is about the transaction that is open when the coordinator reads it.
+
+        In protocol 1 that may be a later one than was meant, which would be committed half done,
+        or get old offsets, by a request that outlived its connection.
+        """
+        return self not in {Kind.FIND, Kind.FIND_GROUP, Kind.INIT}
+
 
 class Outcome:
     """What a caller waits for.

@@ -20,7 +20,7 @@ from typing import Final
 
 from pyproducer.core.accumulator import Node, PartitionQueue
 from pyproducer.core.backoff import Backoff
-from pyproducer.core.coordination import ADVICE, Remedy, remedy
+from pyproducer.core.coordination import ADVICE, NOT_DONE, Remedy, remedy, worst
 from pyproducer.core.gate import Gate
 from pyproducer.core.identity import Identity
 from pyproducer.core.links import NEVER, Links
@@ -40,19 +40,9 @@ _FEATURE: Final = "transaction.version"
 #: The newest Produce version of each protocol (KIP-890).
 _NEWEST_PRODUCE: Final = {False: 11, True: 12}
 
-#: Which of several codes in one answer decides.
-_SEVERITY: Final = {action: number for number, action in enumerate(Remedy)}
-
 #: Seconds before asking again where the transaction before this one is still being completed,
 #: which takes a coordinator a few milliseconds.
 _CONCURRENT_PAUSE: Final = 0.02
-
-#: Answers after which the coordinator has certainly not done what was asked.
-_NOT_DONE: Final = {
-    ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
-    ErrorCode.CONCURRENT_TRANSACTIONS,
-    ErrorCode.THROTTLING_QUOTA_EXCEEDED,
-}
 
 
 class Transactions:
@@ -107,6 +97,7 @@ class Transactions:
         self._started = False
         self._maybe_started = False
         self._renew = False
+        self._late = self._fence_late = False
         self._ending: bool | None = None
         self._in_doubt = False
         gate.hold(self._refusal)
@@ -198,14 +189,17 @@ class Transactions:
 
     # The engine's side.
 
-    def poll(self, now: float) -> None:
-        """Do what is due."""
+    def drop(self, now: float) -> None:
+        """Drop what cannot be committed any more."""
         if self.state is State.OPEN and now >= self._expires_at:
             self._fail(
                 f"it was open for longer than transaction_timeout_ms={self._timeout_ms}", None, now
             )
         if self.state in {State.DOOMED, State.ABORTING}:
             self._host.drop_unsent(self.reason or "abort was called", now)
+
+    def poll(self, now: float) -> None:
+        """Do what is due."""
         while self._asked is None and self._again_at <= now:
             kind = self._due()
             if kind is None:
@@ -235,10 +229,7 @@ class Transactions:
         assert question is not None
         throttle: int = getattr(response, "throttle_time_ms", 0)
         codes = self._requests.codes(question, response)
-        worst = max(
-            codes, key=lambda code: _SEVERITY[remedy(question.kind.api_key, code)], default=0
-        )
-        self._judge(question, worst, codes, response, now)
+        self._judge(question, worst(question.kind.api_key, codes), codes, response, now)
         if throttle > 0:
             self._again_at = max(self._again_at, now + throttle / 1000)
 
@@ -253,6 +244,7 @@ class Transactions:
                 self._complaint = reason
             return
         self._asked = None
+        self._late = self._late or (not self.two and question.kind.binds)
         self._doubt(question)
         self._pause(reason, now)
 
@@ -262,6 +254,8 @@ class Transactions:
         """What to ask next; None for nothing now."""
         state = self.state
         if state is State.READYING:
+            return Kind.INIT
+        if self._fence_late and state not in {State.UNREADY, State.DEAD}:
             return Kind.INIT
         if state in {State.OPEN, State.COMMITTING}:
             if self._pending:
@@ -338,14 +332,14 @@ class Transactions:
         name = error_name(code)
         where = f"{kind.words}: {name}"
         logger.debug("transactional id %r: %s, %s", self.transactional_id, where, action.value)
-        if kind is Kind.END and not self._ending and self._aborted_already(code):
+        if kind is Kind.END and not self._ending and self._aborted_already(code, now):
             # There is nothing to abort at the coordinator.
             self._started = False
             self._renew = True
             return
         match action:
             case Remedy.RETRY | Remedy.FIND:
-                if code not in _NOT_DONE:
+                if code not in NOT_DONE:
                     self._doubt(question)
                 if action is Remedy.FIND and question.node is not self._links.meta:
                     question.node.host = ""
@@ -354,8 +348,14 @@ class Transactions:
                 self._pause(where, now, quick=code == ErrorCode.CONCURRENT_TRANSACTIONS)
             case Remedy.ABORT | Remedy.RENEW if self.state is not State.READYING:
                 self._renew = self._renew or action is Remedy.RENEW
+                if self.state in {State.DOOMED, State.ABORTING}:
+                    self._pause(where, now)
                 self._fail(where + ADVICE.get(code, ""), None, now)
-            case Remedy.FENCED if now >= self._expires_at and not self._maybe_committed:
+            case Remedy.FENCED if (
+                self.state in {State.OPEN, State.COMMITTING}
+                and now >= self._expires_at
+                and not self._maybe_committed
+            ):
                 # The coordinator has ended it, unless another producer did: the next epoch, which
                 # is asked for after the abort, will tell.
                 self._fail(where, None, now)
@@ -382,7 +382,7 @@ class Transactions:
                     now,
                 )
 
-    def _aborted_already(self, code: int) -> bool:
+    def _aborted_already(self, code: int, now: float) -> bool:
         """True where the coordinator knows of no transaction that the producer wants aborted."""
         if code in {ErrorCode.UNKNOWN_PRODUCER_ID, ErrorCode.INVALID_PRODUCER_ID_MAPPING}:
             return True
@@ -390,8 +390,9 @@ class Transactions:
             # It may have been the coordinator that ended it, for having been open too long: then
             # the producer may go on with a new epoch. If it was another producer, then asking
             # for that epoch says so.
-            return self._timed_out
-        return code == ErrorCode.INVALID_TXN_STATE and self._maybe_started
+            return self._timed_out or now >= self._expires_at
+        # In protocol 2 the epoch is the transaction's own: no other can have been ended instead.
+        return code == ErrorCode.INVALID_TXN_STATE and (self._maybe_started or self.two)
 
     def _done(self, question: Question, response: Message) -> None:
         match question.kind:
@@ -430,7 +431,7 @@ class Transactions:
     def _take_identity(self, producer_id: int, epoch: int) -> None:
         """Each partition begins the new epoch with its next batch."""
         self._identity.assign(producer_id, epoch)
-        self._renew = False
+        self._renew = self._late = self._fence_late = False
         for queue in self._partitions:
             queue.recovering = False
 
@@ -494,6 +495,7 @@ class Transactions:
         self._groups.clear()
         self._started = self._maybe_started = self._renew = self._in_doubt = False
         self._timed_out = False
+        self._fence_late, self._late = self._fence_late or self._late, False
         self._ending = None
         self._expires_at = NEVER
         self.reason = ""
