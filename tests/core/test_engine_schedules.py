@@ -17,9 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import schedule_runs
-from tests.helpers.schedule import KINDS
-from tests.helpers.schedule_runs import COUNT, SEED, as_tally, run_all, run_one
+from tests.helpers.schedule_runs import SCHEDULES, as_tally, replay, run_all, run_one
 
 GROUPS = 20
 
@@ -45,23 +43,18 @@ def digest(seeds: range) -> str:
     return hashlib.sha256("\n".join(trace).encode()).hexdigest()
 
 
-@pytest.mark.parametrize("group", range(GROUPS if SEED is None else 1))
+@pytest.mark.parametrize("group", range(GROUPS if SCHEDULES.seed is None else 1))
 def test_random_schedules(group, record_property):
     """
     Every record settles once and in time; what is acknowledged is in the log, where it was said
     to be, once and in order where the producer is idempotent; what failed for certain is in no
     log; in peace everything goes on, and nothing is left behind.
     """
-    if SEED is not None:
-        trace: list[str] = []
-        try:
-            run_one(int(SEED), only=schedule_runs.only_faults(), trace=trace)
-        finally:
-            schedule_runs.keep(trace)
-            print("\n".join(trace))
+    if SCHEDULES.seed is not None:
+        replay(SCHEDULES)
         return
     began = time.perf_counter()
-    outcome, faults = run_all(range(group, COUNT, GROUPS))
+    outcome, faults = run_all(range(group, SCHEDULES.count, GROUPS))
     record_property("tally schedules", as_tally(outcome, faults, began))
 
 
@@ -70,7 +63,7 @@ def test_every_fault_strikes():
     No kind of fault is in the list only: each happens in these schedules.
     """
     _, faults = run_all(range(2_000_000, 2_000_400))
-    assert set(KINDS) == set(+faults)
+    assert {*SCHEDULES.kinds} == {*+faults}
 
 
 def test_a_seed_is_one_schedule():

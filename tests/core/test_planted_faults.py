@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from tests.helpers.planted_faults import PLANTS
-from tests.helpers.schedule_runs import run_all, run_one
+from tests.helpers.planted_faults import PLANTS, TRANSACTIONAL
+from tests.helpers.schedule_runs import SCHEDULES, TRANSACTIONS, run_all, run_one
 
 #: Schedules in which each has to be found; a run of the others has 10,000.
 WITHIN = range(3_000_000, 3_003_000)
@@ -24,15 +24,16 @@ def quiet():
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.parametrize("fault", PLANTS)
+@pytest.mark.parametrize("fault", [*PLANTS, *TRANSACTIONAL])
 def test_planted_fault_is_found(fault, monkeypatch, record_property):
     """
     An engine with this fault breaks a promise in one of three thousand schedules.
     """
-    PLANTS[fault](monkeypatch)
+    family = TRANSACTIONS if fault in TRANSACTIONAL else SCHEDULES
+    (PLANTS | TRANSACTIONAL)[fault](monkeypatch)
     for tried, seed in enumerate(WITHIN, 1):
         try:
-            run_one(seed)
+            run_one(seed, family)
         except (AssertionError, KeyError, struct.error):
             record_property("tally planted faults", {"found": 1, "schedules for it": tried})
             return

@@ -111,6 +111,7 @@ class Sent:
     tag: int
     message: ProduceRequest
     expect_response: bool = True
+    max_version: int = 12
 
     @property
     def batches(self) -> dict[tuple[str, int], reader.Batch]:

@@ -33,6 +33,7 @@ from tests.helpers.model_log import Amnesia, ModelPartition
 
 if TYPE_CHECKING:
     from tests.helpers.model_cluster import ModelCluster
+    from tests.helpers.model_coordinator import ModelCoordinator
 
 E = ErrorCode
 
@@ -116,6 +117,7 @@ class ModelBrokers:
         paused_until: until when each stands still.
         topics: all, by name.
         max_bytes: the largest batch that is taken.
+        coordinator: of the producer's transactions, if it has a transactional id.
         first_epoch: of the first producer id given; later ones begin at 0.
     """
 
@@ -133,6 +135,7 @@ class ModelBrokers:
         self.max_bytes = 1 << 20
         self.first_epoch = 0
         self._ids = 1000
+        self.coordinator: ModelCoordinator | None = None
 
     def _partition(self, topic: str, number: int) -> ModelPartition:
         return ModelPartition(topic, number, self._random.choice(self._nodes))
@@ -156,6 +159,8 @@ class ModelBrokers:
         for part in self.partitions:
             if part.leader == node:
                 self.elect(part, self._random.uniform(0.02, 1.0))
+        if self.coordinator is not None:
+            self.coordinator.lost(node)
         cluster.at(seconds, lambda: self.restart(node))
 
     def restart(self, node: int) -> None:
@@ -292,14 +297,18 @@ class ModelBrokers:
         )
 
     def identify(self, request: InitProducerIdRequest) -> InitProducerIdResponse:
-        """A producer id, never given before."""
+        """A producer id for a producer without transactions."""
         if self._cluster.chance("identity", 4):
             return InitProducerIdResponse(error_code=int(self._random.choice(NO_IDENTITY)))
         if self._cluster.chance("fatal"):
             return InitProducerIdResponse(error_code=int(E.CLUSTER_AUTHORIZATION_FAILED))
-        self._ids += 1
         epoch, self.first_epoch = self.first_epoch, 0
-        return InitProducerIdResponse(producer_id=self._ids, producer_epoch=epoch)
+        return InitProducerIdResponse(producer_id=self.new_id(), producer_epoch=epoch)
+
+    def new_id(self) -> int:
+        """A producer id, never given before."""
+        self._ids += 1
+        return self._ids
 
     # Produce.
 
@@ -318,7 +327,7 @@ class ModelBrokers:
         appended: list[Appended] = []
         for (name, number), batch in sent.batches.items():
             answer = PartitionProduceResponse(index=number, base_offset=-1)
-            self._judge(name, broker, batch, answer, appended, sent.message.acks)
+            self._judge(name, broker, batch, answer, appended, sent)
             if cluster.chance("omitted", 0.1):
                 continue
             if name not in topics:
@@ -353,7 +362,7 @@ class ModelBrokers:
         batch: reader.Batch,
         answer: PartitionProduceResponse,
         appended: list[Appended],
-        acks: int,
+        sent: Sent,
     ) -> None:
         """What becomes of one batch, written into ``answer`` and ``appended``."""
         chance, rand = self._cluster.chance, self._random
@@ -365,7 +374,7 @@ class ModelBrokers:
         now = self._cluster.now
         if part.leader != broker or now < part.leads_from:
             node, until = part.zombie
-            if node == broker and now < until and acks != -1:
+            if node == broker and now < until and sent.message.acks != -1:
                 # It writes, and acknowledges, what nobody will ever read.
                 part.lost.update(record.value or b"" for record in batch.records())
                 answer.base_offset = part.end
@@ -385,6 +394,15 @@ class ModelBrokers:
             if chance(how.value, 0.2):
                 self._cluster.note(f"{name}-{part.number}", "forgets its producers:", how.value)
                 part.forget(how)
+        header = batch.header
+        epoch = header.producer_epoch
+        if self.coordinator is not None and part.open.get(header.producer_id) != epoch:
+            where = name, part.number
+            answer.error_code = self.coordinator.verify(
+                header.producer_id, epoch, where, sent.max_version
+            )
+            if answer.error_code:
+                return
         end = part.end
         code, base = part.append(batch)
         answer.error_code, answer.base_offset = code, base
@@ -392,7 +410,7 @@ class ModelBrokers:
             return
         duplicate = part.end == end
         appended.append(
-            Appended(part, part.generation, base + batch.header.record_count, answer, duplicate)
+            Appended(part, part.generation, base + header.record_count, answer, duplicate)
         )
         if chance("doubt"):
             answer.error_code, answer.base_offset = int(rand.choice(DOUBTS)), -1

@@ -25,7 +25,7 @@ from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
     InitProducerIdResponse,
 )
-from pyproducer.protocol.messages.metadata import MetadataRequest
+from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from pyproducer.protocol.messages.produce import ProduceRequest, ProduceResponse
 from pyproducer.records.codec import Codec
 from tests.helpers.engine_rig import MOST_POLLS, Rig, Sent
@@ -69,7 +69,7 @@ class ModelCluster(Rig):
     Args:
         seed: of everything that happens.
         topics: how many partitions each topic has.
-        faults: the kinds that there are (see ``schedule.KINDS``).
+        faults: the kinds that there are.
         level: chance of each fault where one is possible.
         trace: where to write what happens, if anywhere.
         options: of the rig, and of the engine.
@@ -78,6 +78,8 @@ class ModelCluster(Rig):
         injected: how often each kind of fault happened.
         frozen_until: until when the client stands still.
         freezes: from when until when it stood still.
+        features: the cluster's finalized features.
+        caller: goes on with what a caller does as soon as he can; True where he did anything.
         throttled: until when each broker wants nothing.
         refused: for each partition that was refused since it was sent, when and by whom, and
             the leader's epoch.
@@ -109,6 +111,8 @@ class ModelCluster(Rig):
         self.count = 0
         self.frozen_until = 0.0
         self.freezes: list[tuple[float, float]] = []
+        self.features: dict[str, int] = {}
+        self.caller: Callable[[], bool] = lambda: False
         self.throttled: dict[int, float] = {}
         self.refused: dict[tuple[str, int], tuple[float, int, int]] = {}
         self.polled = 0
@@ -206,7 +210,13 @@ class ModelCluster(Rig):
         self.turn()
 
     def turn(self) -> list[Sent]:
-        """Poll and perform until nothing more happens now."""
+        """Poll and perform until nothing more happens now, and nobody does anything more."""
+        while True:
+            self._turn()
+            if not self.caller():
+                return []
+
+    def _turn(self) -> None:
         for _ in range(MOST_POLLS):
             effects = self.poll()
             self.polled += 1
@@ -214,7 +224,7 @@ class ModelCluster(Rig):
                 self._perform(effect)
             self.tell()
             if not effects and not self.host.woken:
-                return []
+                return
             self.effects.clear()
         raise AssertionError("the engine has itself polled again and again")
 
@@ -261,7 +271,7 @@ class ModelCluster(Rig):
             self.engine.on_disconnected(node, "refused", self.now)
         else:
             self.links[node] = Link(node, broker, self.world.lives[broker])
-            self.engine.on_connected(node)
+            self.engine.on_connected(node, self.features, 1)
 
     def _cut(self, node: int) -> Link | None:
         link = self.links.pop(node, None)
@@ -378,13 +388,28 @@ class ModelCluster(Rig):
             self.at(paused - self.now, lambda: self._handle(link, effect))
             return
         message = effect.message
+        if isinstance(message, InitProducerIdRequest) and not link.alive:
+            # A late one would fence its own producer: nobody can tell it from another's.
+            return
         if isinstance(message, MetadataRequest):
             self._answer(link, effect, self.world.describe(message))
         elif isinstance(message, ProduceRequest):
-            sent = Sent(self.now, effect.node, effect.tag, message, effect.expect_response)
+            sent = Sent(
+                self.now,
+                effect.node,
+                effect.tag,
+                message,
+                effect.expect_response,
+                effect.max_version or 12,
+            )
             self.world.produce(
                 sent, link.broker, lambda response: self._answer(link, effect, response)
             )
+        elif self.world.coordinator is not None:
+            if not link.alive:
+                self.injected["late"] += 1
+            done = self.world.coordinator.answer(message, link.broker, effect.max_version)
+            self._answer(link, effect, done)
         else:
             assert isinstance(message, InitProducerIdRequest)
             self._answer(link, effect, self.world.identify(message))
@@ -424,7 +449,9 @@ class ModelCluster(Rig):
 def _words(effect: Send) -> str:
     message = effect.message
     if not isinstance(message, ProduceRequest):
-        return type(message).__name__.removesuffix("Request")
+        shown = ("producer_id", "producer_epoch", "committed", "v3_and_below_topics")
+        fields = [f"{name}={getattr(message, name)}" for name in shown if hasattr(message, name)]
+        return " ".join([type(message).__name__.removesuffix("Request"), *fields])
     made = Sent(0.0, effect.node, effect.tag, message)
     return ", ".join(
         f"{topic}-{number} {batch.header.producer_id}/{batch.header.producer_epoch}"
@@ -451,6 +478,8 @@ def _said(response: Any) -> str:
             )
             + throttle
         )
+    if not isinstance(response, MetadataResponse):
+        return str(response)
     return ", ".join(
         f"{topic.name} "
         + (

@@ -42,6 +42,9 @@ class LogBatch(NamedTuple):
     epoch: int
     first: int
     last: int
+    transactional: bool = False
+    #: How a transaction ended, where this is the marker of an end.
+    commit: bool | None = None
 
     @property
     def end(self) -> int:
@@ -75,6 +78,7 @@ class ModelPartition:
         committed: the offset below which everything is replicated.
         lost: values that were in the log of a leader and went with it.
         deleted: values that were in the log of a topic that was deleted.
+        open: producer ids, each with its epoch, with a transaction that has data here and no end.
         forgotten: producers were forgotten where the broker then takes any sequence: it
             cannot tell duplicates any more, nor a batch from its successor.
     """
@@ -96,6 +100,7 @@ class ModelPartition:
         self.deleted: set[bytes] = set()
         self.forgotten = False
         self.strict = False
+        self.open: dict[int, int] = {}
 
     @property
     def log(self) -> list[bytes]:
@@ -129,7 +134,8 @@ class ModelPartition:
             for known in entry.batches:
                 if (known.first, known.last) == (first, last):
                     return 0, known.base
-            if entry.batches and first != (entry.batches[-1].last + 1) % SEQUENCE_MODULUS:
+            last_known = entry.batches[-1].last if entry.batches else -1
+            if first != (last_known + 1) % SEQUENCE_MODULUS:
                 return int(E.OUT_OF_ORDER_SEQUENCE_NUMBER), -1
         made = self._write(batch)
         entry.batches.append(made)
@@ -145,10 +151,38 @@ class ModelPartition:
             header.producer_epoch,
             header.base_sequence,
             header.last_sequence,
+            header.is_transactional,
         )
+        if header.is_transactional:
+            self.open[header.producer_id] = header.producer_epoch
         self.batches.append(made)
         self.end = made.end
         return made
+
+    def end_transaction(self, producer_id: int, epoch: int, *, commit: bool) -> None:
+        """Write the marker of an end, which is replicated at once."""
+        made = LogBatch(self.end, [b""], producer_id, epoch, -1, -1, True, commit)
+        self.batches.append(made)
+        self.end = self.committed = made.end
+        self.open.pop(producer_id, None)
+        self._take_marker(made)
+
+    def _take_marker(self, marker: LogBatch) -> None:
+        entry = self.producers.get(marker.producer_id)
+        if entry is None or entry.epoch < marker.epoch:
+            # Nothing of an older epoch is taken any more.
+            self.producers[marker.producer_id] = ProducerEntry(marker.epoch)
+
+    def committed_values(self) -> list[bytes]:
+        """What a reader of committed data sees, in order."""
+        fates: dict[int, bool] = {}
+        seen: list[bytes] = []
+        for batch in reversed(self.batches):
+            if batch.commit is not None:
+                fates[batch.producer_id] = batch.commit
+            elif not batch.transactional or fates.get(batch.producer_id):
+                seen += reversed(batch.values)
+        return seen[::-1]
 
     def lead(self, leader: int, now: float, *, lag: float = 0.0, zombie: float = 0.0) -> None:
         """Another broker leads, or none (-1)."""
@@ -169,9 +203,16 @@ class ModelPartition:
             self.end = self.committed
             expired = {number for number, entry in self.producers.items() if entry.expired}
             self.producers.clear()
+            self.open.clear()
             for batch in self.batches:
                 if batch.producer_id < 0:
                     continue
+                if batch.commit is not None:
+                    self._take_marker(batch)
+                    self.open.pop(batch.producer_id, None)
+                    continue
+                if batch.transactional:
+                    self.open[batch.producer_id] = batch.epoch
                 entry = self.producers.get(batch.producer_id)
                 if entry is None or entry.epoch != batch.epoch:
                     entry = self.producers[batch.producer_id] = ProducerEntry(batch.epoch)

@@ -26,6 +26,8 @@ from pyproducer.core.metadata import Cluster, TopicView
 from pyproducer.core.sender import Sender
 from pyproducer.core.settler import Settler
 from pyproducer.core.topics import Topics
+from pyproducer.core.transaction_requests import Kind
+from pyproducer.core.transactions import Transactions
 from pyproducer.core.verdict import Action, Verdict
 from pyproducer.core.verdict import judge as true_verdict
 from pyproducer.protocol.error_codes import ErrorCode
@@ -33,12 +35,18 @@ from pyproducer.protocol.error_codes import ErrorCode
 Patch = pytest.MonkeyPatch
 Plant = Callable[[Patch], None]
 
-#: Every fault by its name: what the engine does wrong.
+#: Every fault by its name: what the engine does wrong; those of transactions have their own.
 PLANTS: dict[str, Plant] = {}
+TRANSACTIONAL: dict[str, Plant] = {}
 
 
 def _plant(function: Plant) -> Plant:
     PLANTS[function.__name__.replace("_", " ")] = function
+    return function
+
+
+def _plant_in_transactions(function: Plant) -> Plant:
+    TRANSACTIONAL[function.__name__.replace("_", " ")] = function
     return function
 
 
@@ -380,3 +388,41 @@ def wakes_nobody_of_a_batch_behind(patch: Patch) -> None:
             self.deliveries.add(sealed.batch)
 
     patch.setattr(settler.Settler, "_tell_in_order", tell)
+
+
+@_plant_in_transactions
+def ends_before_all_is_written(patch: Patch) -> None:
+    patch.setattr(Transactions, "_busy", property(lambda self: False))
+
+
+@_plant_in_transactions
+def keeps_the_epoch_though_a_request_may_come_late(patch: Patch) -> None:
+    patch.setattr(Kind, "binds", property(lambda self: False))
+
+
+@_plant_in_transactions
+def commits_what_a_record_is_missing_from(patch: Patch) -> None:
+    patch.setattr(Transactions, "_record_failed", _nothing)
+
+
+@_plant_in_transactions
+def sends_to_partitions_that_were_not_added(patch: Patch) -> None:
+    def admits(self: Transactions, queue: PartitionQueue) -> bool:
+        self._partitions.add(queue)
+        self._started = True
+        return True
+
+    patch.setattr(Transactions, "admits", admits)
+
+
+@_plant_in_transactions
+def forgets_an_unanswered_request(patch: Patch) -> None:
+    true = Transactions.on_lost
+
+    def on_lost(self: Transactions, node: Any, reason: str, now: float) -> None:
+        question = self._asked
+        true(self, node, reason, now)
+        if question is not None and self._asked is None:
+            self._asked = question
+
+    patch.setattr(Transactions, "on_lost", on_lost)

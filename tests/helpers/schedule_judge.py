@@ -93,8 +93,14 @@ def _v2_what_failed_for_certain_is_nowhere(ledger: Ledger) -> None:
 
 def _v3_nothing_is_doubled(ledger: Ledger) -> None:
     for value, places in ledger.where.items():
-        if len(places) > 1 and not any(
-            ledger.world.topics[topic].partitions[number].forgotten for topic, number, _ in places
+        # Markers have no value.
+        if (
+            value
+            and len(places) > 1
+            and not any(
+                ledger.world.topics[topic].partitions[number].forgotten
+                for topic, number, _ in places
+            )
         ):
             raise Violation(f"V3: {value!r} is there {len(places)} times: {places}")
 
@@ -176,7 +182,8 @@ def _v11_all_is_settled_in_time(ledger: Ledger) -> None:
         error = probe.delivery.exception()
         if error is not None:
             raise Violation(f"V11: in peace a record failed: {error}")
-    if not run.faults and run.options["linger"] is not None and ledger.failed:
+    drops = run.options["linger"] is None or "transactional_id" in run.options
+    if not run.faults and not drops and ledger.failed:
         raise Violation(f"V11: nothing went wrong, and {ledger.failed[0][1]}")
 
 
@@ -191,7 +198,8 @@ def _v15_nothing_is_left(ledger: Ledger) -> None:
         "requests": {node.node_id: node.in_flight for node in links if node.in_flight},
         "lines": {node.node_id: node.line for node in links if node.line},
         "held": [part for part in _queues(cluster) if part.held],
-        "times": dict(links._sent_at) if len(links._sent_at) > len(links.meta.in_flight) else {},
+        "times": links._sent_at.keys()
+        - {tag for n in links._special.values() for tag in n.in_flight},
         "lingering": list(engine._intake.lingering),
         "expiring": list(engine._intake.expiring),
         "flushes": list(engine.settler._flushes),
