@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from pyproducer.broker.log.filesystem import FileSystem
     from pyproducer.clock import Clock
+    from pyproducer.model import TopicPartition
     from pyproducer.records.reader import Batch
 
 #: Seconds that stopping may take; beyond, a file system that hangs is left behind.
@@ -318,6 +319,19 @@ class Broker:
         self._background().call(self._wait_for(topic, n, timeout, committed))
         return self.records(topic, committed=committed)
 
+    def committed_offsets(self, group: str) -> dict[TopicPartition, int]:
+        """The next offset to read that a consumer group has committed for each partition.
+
+        Offsets in a transaction count once it is committed.
+
+        Args:
+            group: Its id; one that never committed, or is not there, has none.
+
+        Raises:
+            UsageError: The broker is not running in the background.
+        """
+        return self._background().call(self._committed_offsets(group))
+
     async def _open(self) -> None:
         self._running = await RunningBroker.open(self._settings, self._faults)
 
@@ -355,6 +369,9 @@ class Broker:
             reader = PartitionReader(one, committed=committed)
             found += [(one.index, batches) async for batches in _each(reader)]
         return found
+
+    async def _committed_offsets(self, group: str) -> dict[TopicPartition, int]:
+        return {place: one.offset for place, one in self._node().groups.offsets(group).items()}
 
     async def _wait_for(self, topic: str, n: int, seconds: float, committed: bool) -> None:
         partitions = self._found(topic, None)

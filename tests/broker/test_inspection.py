@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from pyproducer import SyncProducer, UsageError
 from pyproducer.broker import Broker
 from pyproducer.model import TopicPartition
 from tests.helpers.partition_logs import batch
@@ -71,3 +72,25 @@ def test_wait_for_committed_waits_for_the_commit(broker: Broker, client: WireCli
 
     assert 3 == len(broker.wait_for("orders", 3, committed=True))
     timer.join()
+
+
+def test_committed_offsets():
+    """
+    A group's offsets are those it has committed, those of a transaction from its commit on.
+    """
+    with (
+        Broker({"orders": 2}) as broker,
+        SyncProducer(broker.bootstrap_servers, transactional_id="tx") as producer,
+    ):
+        assert {} == broker.committed_offsets("readers")
+        with producer.transaction() as tx:
+            tx.send_offsets({("orders", 0): 7, ("orders", 1): 0}, "readers")
+            assert {} == broker.committed_offsets("readers")
+        with producer.transaction() as tx:
+            tx.send_offsets({("orders", 0): 8}, "readers")
+            tx.abort()
+
+        assert {("orders", 0): 7, ("orders", 1): 0} == broker.committed_offsets("readers")
+        assert {} == broker.committed_offsets("others")
+    with pytest.raises(UsageError, match="not running"):
+        broker.committed_offsets("readers")
