@@ -350,6 +350,22 @@ def test_first_batch_to_a_topic_made_anew_goes_alone():
     rig.assert_idle()
 
 
+def test_nothing_new_is_sent_behind_a_batch_in_doubt():
+    """
+    A broker remembers five batches: one that was appended and called failed must still be among
+    them when it is sent again, also where those behind it were acknowledged.
+    """
+    rig = known()
+    handles, sent = five_in_flight(rig)
+    handles += [rig.send(b"%d" % number) for number in range(5, 9)]
+    rig.answer(sent[0], E.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
+    for one in sent[1:]:
+        rig.answer(one)
+    [again] = rig.advance(1)
+    assert [b"0"] == again.values
+    assert [b"5", b"6", b"7", b"8"] == values(rig.answer(again))
+
+
 def test_open_batch_is_not_closed_before_it_can_be_sent():
     """
     While the first batch of an epoch is out, the next one goes on filling.

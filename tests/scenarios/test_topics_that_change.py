@@ -70,7 +70,11 @@ async def test_deleted_and_made_again(rig: Scenario, partitions: int, in_flight:
     """
     What was acknowledged before goes with the topic; everything after is in the new one, once.
     """
-    options = {**SMALL, "max_in_flight_requests_per_connection": in_flight}
+    options = {
+        **SMALL,
+        "max_in_flight_requests_per_connection": in_flight,
+        "delivery_timeout_ms": 8000,
+    }
     async with rig.producer(**options) as producer, rig.load(producer) as load:
         await load.acknowledged(30)
         await asyncio.to_thread(delete, rig.broker, "t")
@@ -92,7 +96,11 @@ async def test_deleted_and_made_again_many_times(rig: Scenario, in_flight: int, 
     """
     Ten topics of one name in a row: each starts from nothing, and order holds in each.
     """
-    options = {**SMALL, "max_in_flight_requests_per_connection": in_flight}
+    options = {
+        **SMALL,
+        "max_in_flight_requests_per_connection": in_flight,
+        "delivery_timeout_ms": 8000,
+    }
     async with rig.producer(**options) as producer, rig.load(producer) as load:
         for _ in range(10):
             await load.acknowledged(10)
@@ -110,7 +118,11 @@ async def test_made_again_with_fewer_partitions(rig: Scenario):
     """
     Records of a partition that is no more fail in time or at the door, by name; the others go on.
     """
-    options = {**SMALL, "delivery_timeout_ms": 700}
+    options = {
+        **SMALL,
+        "delivery_timeout_ms": 700,
+        "max_in_flight_requests_per_connection": 1,
+    }
 
     def failed() -> list[Entry]:
         return [entry for entry in rig.history.entries if entry.error is not None]
