@@ -32,6 +32,8 @@ producer = SyncProducer(SERVERS, linger_ms=60_000)
 @app.task(name="queue")
 def queue(number):
     """Queues records that leave only when the process ends."""
+    # Records that had to wait for metadata would not linger.
+    producer.partitions_for("t")
     for index in range(10):
         producer.enqueue("t", f"{number} {index}", key=str(index))
     Path(FOLDER / "done" / f"{os.getpid()}-{number}").touch()

@@ -24,6 +24,8 @@ def answer(start_response, text):
 
 def queueing(environ, start_response):
     """Queues records by the module's producer, which the first request starts."""
+    # Records that had to wait for metadata would not linger.
+    producer.partitions_for("t")
     for number in range(RECORDS):
         producer.enqueue("t", f"{environ['PATH_INFO']} {number}", key=str(number))
     return answer(start_response, str(os.getpid()))
@@ -65,6 +67,7 @@ async def asgi(scope, receive, send):
             if message["type"] == "lifespan.startup":
                 state["producer"] = AsyncProducer(SERVERS, linger_ms=60_000)
                 await state["producer"].start()
+                await state["producer"].partitions_for("t")
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await state["producer"].close()
