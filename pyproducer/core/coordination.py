@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pyproducer.protocol.api import ApiKey
-from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.error_codes import ErrorCode, is_retriable
 
 __all__ = ["ADVICE", "NOT_DONE", "TABLE", "Remedy", "remedy", "worst"]
 
@@ -73,14 +73,17 @@ _ADD_PARTITIONS: Final[dict[int, Remedy]] = {
     _E.TOPIC_AUTHORIZATION_FAILED: Remedy.ABORT,
     # Told of the partitions that another one's error kept from being tried.
     _E.OPERATION_NOT_ATTEMPTED: Remedy.RETRY,
+    _E.UNKNOWN_SERVER_ERROR: Remedy.ABORT,
 }
 
 _ADD_OFFSETS: Final[dict[int, Remedy]] = {
+    _E.UNKNOWN_SERVER_ERROR: Remedy.ABORT,
     _E.GROUP_AUTHORIZATION_FAILED: Remedy.ABORT,
     _E.INVALID_GROUP_ID: Remedy.ABORT,
 }
 
 _COMMIT_OFFSETS: Final[dict[int, Remedy]] = {
+    _E.UNKNOWN_SERVER_ERROR: Remedy.ABORT,
     _E.UNKNOWN_TOPIC_OR_PARTITION: Remedy.RETRY,
     _E.GROUP_AUTHORIZATION_FAILED: Remedy.ABORT,
     _E.TOPIC_AUTHORIZATION_FAILED: Remedy.ABORT,
@@ -109,7 +112,8 @@ _FIND: Final[dict[int, Remedy]] = {
     _E.UNKNOWN_SERVER_ERROR: Remedy.RETRY,
 }
 
-#: The remedy of each error code, for each API. A code that is not here is fatal.
+#: The remedy of each error code, for each API. What is not here is asked again if Kafka calls the
+#: code retriable, and fatal if it does not.
 TABLE: Final[Mapping[int, Mapping[int, Remedy]]] = MappingProxyType(
     {
         ApiKey.FIND_COORDINATOR: MappingProxyType(_COMMON | _FIND),
@@ -159,7 +163,10 @@ ADVICE: Final[Mapping[int, str]] = MappingProxyType(
 
 def remedy(api_key: int, code: int) -> Remedy:
     """The row of an error code for an API."""
-    return TABLE[api_key].get(code, Remedy.FATAL)
+    found = TABLE[api_key].get(code)
+    if found is not None:
+        return found
+    return Remedy.RETRY if is_retriable(code) else Remedy.FATAL
 
 
 def worst(api_key: int, codes: Sequence[int]) -> int:

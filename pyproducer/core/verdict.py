@@ -102,6 +102,8 @@ TRANSACTIONAL: Final[dict[int, Verdict]] = {
     # The coordinator knows of no such transaction: it was ended, or timed out.
     _E.INVALID_TXN_STATE: Verdict(Action.FAIL, _NO),
     _E.TRANSACTION_ABORTABLE: Verdict(Action.FAIL, _NO),
+    # It knows another producer id under the name, after a long time without a transaction.
+    _E.INVALID_PRODUCER_ID_MAPPING: Verdict(Action.FAIL, _NO),
 }
 
 _UNKNOWN: Final = Verdict(Action.FAIL, _MAYBE)

@@ -17,7 +17,7 @@ from pyproducer.errors import (
     TransactionError,
 )
 from pyproducer.protocol.api import ApiKey
-from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.error_codes import ErrorCode, is_retriable
 from tests.helpers.expected_verdicts import (
     ACKNOWLEDGED,
     AGAIN,
@@ -89,16 +89,20 @@ SCENES = {
         ApiKey.ADD_PARTITIONS_TO_TXN,
         {
             RETRIED: {"UNKNOWN_TOPIC_OR_PARTITION", "OPERATION_NOT_ATTEMPTED"},
-            ABORTED: {"TOPIC_AUTHORIZATION_FAILED"},
+            ABORTED: {"TOPIC_AUTHORIZATION_FAILED", "UNKNOWN_SERVER_ERROR"},
         },
     ),
-    "add offsets": (ApiKey.ADD_OFFSETS_TO_TXN, {ABORTED: GROUP_REFUSES}),
+    "add offsets": (
+        ApiKey.ADD_OFFSETS_TO_TXN,
+        {ABORTED: {*GROUP_REFUSES, "UNKNOWN_SERVER_ERROR"}},
+    ),
     "commit offsets": (
         ApiKey.TXN_OFFSET_COMMIT,
         {
             RETRIED: {"UNKNOWN_TOPIC_OR_PARTITION"},
             ABORTED: {
                 *GROUP_REFUSES,
+                "UNKNOWN_SERVER_ERROR",
                 "TOPIC_AUTHORIZATION_FAILED",
                 "GROUP_ID_NOT_FOUND",
                 "INVALID_COMMIT_OFFSET_SIZE",
@@ -125,7 +129,8 @@ def fate_of(scene: str, code: int) -> str:
         for fate, names in table.items():
             if name in names:
                 return fate
-    return DEAD
+    # Of all others, Kafka's own list of codes says which may pass.
+    return RETRIED if is_retriable(code) else DEAD
 
 
 class Asking:

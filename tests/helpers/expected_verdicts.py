@@ -84,6 +84,7 @@ WITHOUT_IDEMPOTENCE = EXPECTED | {
 # Those of a producer with a transactional id that differ: the leader may have asked the
 # transaction's coordinator, and only the coordinator gives a new epoch, after an abort.
 TRANSACTIONAL = {
+    "INVALID_PRODUCER_ID_MAPPING": Row(FAILED, NO),
     "COORDINATOR_LOAD_IN_PROGRESS": Row(AGAIN, NO),
     "COORDINATOR_NOT_AVAILABLE": Row(AGAIN, NO),
     "NOT_COORDINATOR": Row(AGAIN, NO),
