@@ -34,6 +34,9 @@ QUEUE_LIMIT = 1 << 20
 #: Answers above this size make the connection wait for its client before the next request.
 WRITE_LIMIT = 256 << 10
 
+#: Turns of the loop within which a socket that was accepted has its connection.
+_TURNS_TO_CONNECT = 4
+
 
 class Server:
     """Accepts connections for a node, from `start` until `close`.
@@ -69,7 +72,7 @@ class Server:
     async def close(self) -> None:
         """Every socket is closed and every handler has ended."""
         if self._listener is not None:
-            self._listener.close()
+            await self._stop_listening(self._listener)
         connections = list(self._connections)
         for connection in connections:
             connection.abort()
@@ -78,6 +81,17 @@ class Server:
         if self._listener is not None:
             await self._listener.wait_closed()
             self._listener = None
+
+    @staticmethod
+    async def _stop_listening(listener: asyncio.Server) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in listener.sockets:
+            loop.remove_reader(sock.fileno())
+        # A connection that was accepted in this very turn is made by a task of the loop's, in the
+        # next ones; with its listener closed by then that fails, and leaves the socket open.
+        for _ in range(_TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
+        listener.close()
 
     def close_idle(self, now: float, limit: float) -> int:
         """Closes connections that were silent, or not read by their client, for `limit` seconds.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import socket
 import struct
 import threading
@@ -63,6 +66,25 @@ def test_truncated_frame_and_disconnect_leave_the_broker_well(broker: Broker, cl
             cut.socket.sendall(whole[:end])
 
     assert client.produce("orders", batch()).base_offset == 0
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_connection_accepted_while_the_broker_stops(turns: int):
+    """
+    A client that comes in the very turn in which the broker stops is disconnected, not forgotten.
+    """
+    broker, ready = Broker(), asyncio.Event()
+    task = asyncio.create_task(broker.serve(on_ready=lambda _: ready.set()))
+    await ready.wait()
+    with socket.create_connection((broker.host, broker.port), timeout=5) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        gc.collect()
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
 
 
 @given(data=st.binary(min_size=1, max_size=200), framed=st.booleans())
