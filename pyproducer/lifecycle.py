@@ -128,7 +128,9 @@ class Lifecycle:
                     "and that this is its listener for plain connections",
                     address=address,
                 )
-            await self._parts.transactor.initialise(patience / 1000)
+            await self._parts.transactor.initialise(
+                patience / 1000, lambda: self._closing is not None
+            )
         except BaseException:
             await runner.give_up()
             raise

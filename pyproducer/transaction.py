@@ -90,6 +90,12 @@ class Transaction:
             State.ABORTING,
             State.DEAD,
         }:
+            if error is None and not self._over and self._transactor.cut_short:
+                # Another task has closed the producer: this one must not take it for a commit.
+                raise TransactionAborted(
+                    "the producer was closed while the block's transaction was open, which "
+                    "aborted it; leave the block before closing"
+                )
             return
         if error is None:
             await self._finish()

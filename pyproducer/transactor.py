@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from pyproducer.closing import checked_timeout
+from pyproducer.closing import checked_timeout, closed_error
 from pyproducer.core.transaction import State
 from pyproducer.core.transaction_requests import OffsetCommit, Outcome
 from pyproducer.errors import ProducerError, TransactionAborted, TransactionError, UsageError
@@ -31,6 +31,7 @@ class Transactor:
 
     def __init__(self, parts: Assembly) -> None:
         self._parts = parts
+        self._cut_short = False
 
     @property
     def state(self) -> State:
@@ -44,15 +45,24 @@ class Transactor:
         transactions = self._parts.engine.transactions
         return "" if transactions is None else transactions.reason
 
-    async def initialise(self, seconds: float) -> None:
+    @property
+    def cut_short(self) -> bool:
+        """True where close() has aborted a transaction that was open."""
+        return self._cut_short
+
+    async def initialise(self, seconds: float, closed: Callable[[], bool]) -> None:
         """Get the producer id, where transactions are wanted.
 
         Raises:
             TransactionError: it could not be had.
+            ProducerClosed: ``closed()`` became true meanwhile.
         """
         transactions = self._parts.engine.transactions
-        if transactions is not None:
-            await self._wait(transactions.initialise(), seconds, "the start of transactions", "")
+        if transactions is None:
+            return
+        outcome = transactions.initialise()
+        what = "the start of transactions"
+        await self._wait(outcome, seconds, what, "", closed)
 
     async def begin(self) -> None:
         """Open a transaction, once one that is being aborted is over.
@@ -69,6 +79,11 @@ class Transactor:
 
     async def commit(self, timeout: float | None) -> None:
         """Commit, and wait until it is certain; see :meth:`AsyncProducer.commit_transaction`."""
+        found = self._parts.engine.transactions
+        if found is not None and found.state is State.DEAD and found.owed and _committed(found):
+            # It was decided while nobody waited for it, and before the producer came to its end.
+            found.owed = False
+            return
         transactions = self._transactions()
         seconds = self._seconds(timeout)
         outcome = transactions.commit(self._parts.runner.now)
@@ -100,14 +115,15 @@ class Transactor:
         before, owed = transactions.state, transactions.owed
         if before in {State.OPEN, State.DOOMED}:
             transactions.abort(self._parts.runner.now)
+            self._cut_short = True
 
         def verdict() -> ProducerError | None:
-            if not owed or (before is State.COMMITTING and transactions.state is State.READY):
+            if not owed or _committed(transactions):
                 return None
-            if before is State.COMMITTING and transactions.state is not State.DOOMED:
+            if transactions.doubtful or transactions.state is State.COMMITTING:
                 return TransactionError(
-                    "the producer was closed while its transaction was being committed, and "
-                    f"nobody can tell whether it was ({_last(transactions)})",
+                    "the producer was closed before the commit of its transaction was certain, "
+                    f"and nobody can tell whether it was committed ({_last(transactions)})",
                     maybe_committed=True,
                 )
             done = transactions.state is State.READY
@@ -122,10 +138,14 @@ class Transactor:
 
     async def settle(self, seconds: float) -> None:
         """Wait until what is being ended has ended, for so long at most."""
+        runner, transactions = self._parts.runner, self._parts.engine.transactions
+        end = runner.now + seconds
         with contextlib.suppress(TimeoutError):
-            await self._parts.runner.until(
-                lambda: self.state not in {State.COMMITTING, State.ABORTING}, seconds
-            )
+            await runner.until(lambda: self.state is not State.COMMITTING, seconds)
+            if transactions is not None and self.state is State.DOOMED:
+                transactions.abort(runner.now)
+            left = max(0.0, end - runner.now)
+            await runner.until(lambda: self.state is not State.ABORTING, left)
 
     def _transactions(self) -> Transactions:
         engine = self._parts.engine
@@ -143,17 +163,26 @@ class Transactor:
         seconds = checked_timeout(timeout)
         return self._parts.config.max_block_ms / 1000 if seconds is None else seconds
 
-    async def _wait(self, outcome: Outcome, seconds: float, what: str, hint: str) -> None:
+    async def _wait(
+        self,
+        outcome: Outcome,
+        seconds: float,
+        what: str,
+        hint: str,
+        closed: Callable[[], bool] = lambda: False,
+    ) -> None:
         runner, transactions = self._parts.runner, self._parts.engine.transactions
         assert transactions is not None
         try:
-            await runner.until(lambda: outcome.done, seconds)
+            await runner.until(lambda: outcome.done or closed(), seconds)
         except TimeoutError:
             raise TransactionError(
                 f"{what} is not certain after {seconds:g} s ({_last(transactions)}){hint}",
                 retriable=True,
                 maybe_committed=outcome.commit,
             ) from None
+        if closed():
+            raise closed_error()
         if not outcome.done:
             raise TransactionError(
                 f"the producer was closed before {what} was certain ({_last(transactions)})",
@@ -167,6 +196,10 @@ class Transactor:
             error = copy.copy(outcome.error)
             error.__cause__ = outcome.error.__cause__
             raise error
+
+
+def _committed(transactions: Transactions) -> bool:
+    return transactions.finish is not None and transactions.finish.committed
 
 
 def _last(transactions: Transactions) -> str:

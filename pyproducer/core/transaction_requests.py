@@ -94,6 +94,11 @@ class Outcome:
         self.error: TransactionError | None = None
         self.told = False
 
+    @property
+    def committed(self) -> bool:
+        """True once it is certain that this commit is done."""
+        return self.commit and self.done and self.error is None
+
     def settle(self, error: TransactionError | None) -> None:
         """It is known now; a second time changes nothing."""
         if not self.done:

@@ -54,6 +54,8 @@ class Transactions:
         reason: the same in words, without what to do; empty where it need not be aborted.
         two: True where the open transaction uses protocol 2.
         owed: a transaction was begun whose end no call has told yet.
+        doubtful: the last one begun failed after an attempt to commit that went unanswered.
+        finish: how its end goes, or went; None before it is asked for, and where it failed.
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Transactions:
         self.error: TransactionError | None = None
         self.reason = ""
         self.two = False
-        self.owed = False
+        self.owed = self.doubtful = False
+        self.finish: Outcome | None = None
         self._timeout_ms = timeout_ms
         self._identity = identity
         self._links = links
@@ -86,20 +89,16 @@ class Transactions:
         self._failures = 0
         self._complaint = ""
         self._initialising = Outcome()
-        self._finish: Outcome | None = None
         # Of the open transaction.
         self._partitions: set[PartitionQueue] = set()
         self._pending: dict[PartitionQueue, None] = {}
         self._groups: set[str] = set()
         self._offsets: deque[OffsetCommit] = deque()
         self._expires_at = NEVER
-        self._timed_out = False
-        self._started = False
-        self._maybe_started = False
-        self._renew = False
+        self._timed_out = self._in_doubt = False
+        self._started = self._maybe_started = self._renew = False
         self._late = self._fence_late = False
         self._ending: bool | None = None
-        self._in_doubt = False
         gate.hold(self._refusal)
         settler.on_failure = self._record_failed
 
@@ -132,13 +131,13 @@ class Transactions:
         if self.state is State.DOOMED:
             raise self._told()
         self._check(Event.BEGIN)
-        self._finish = None
-        self.error = None
+        self.finish = self.error = None
         self._complaint = ""
-        self.two = self._links.features.get(_FEATURE, 0) >= 2
+        # Protocol 2 sends at once, and a new epoch that is still to come would cut in.
+        self.two = self._links.features.get(_FEATURE, 0) >= 2 and not self._fence_late
         self._links.newest_produce = _NEWEST_PRODUCE[self.two]
         self._expires_at = now + self._timeout_ms / 1000
-        self.owed = True
+        self.owed, self.doubtful = True, False
         self._move(Event.BEGIN)
 
     def commit(self, now: float) -> Outcome:
@@ -422,7 +421,7 @@ class Transactions:
                     self._offsets.popleft()
                 question.offsets.settle(None)
             case Kind.END:
-                self._started = self._maybe_started = False
+                self._started = self._maybe_started = self._in_doubt = False
                 self._ending = None
                 producer_id, epoch = self._requests.identity(response)
                 if producer_id >= 0:
@@ -438,11 +437,12 @@ class Transactions:
     def _take_added(self, question: Question, codes: Sequence[int]) -> None:
         """Partitions that the coordinator has taken may be sent to."""
         for queue, code in zip(question.partitions, codes, strict=False):
+            if code == ErrorCode.NONE:
+                # Also where the transaction has failed meanwhile: the coordinator has begun it.
+                self._started, self._maybe_started = True, False
             if code == ErrorCode.NONE and queue in self._pending:
                 del self._pending[queue]
                 self._partitions.add(queue)
-                self._started = True
-                self._maybe_started = False
                 self._host.ready(queue)
 
     def _doubt(self, question: Question) -> None:
@@ -466,7 +466,7 @@ class Transactions:
 
     def _end(self, event: Event, now: float) -> Outcome:
         target = State.COMMITTING if event is Event.COMMIT else State.ABORTING
-        finish = self._finish
+        finish = self.finish
         if self.state is target or (
             # It was decided while nobody waited for it.
             self.state is State.READY
@@ -479,29 +479,29 @@ class Transactions:
         if event is Event.COMMIT and self.state is State.DOOMED:
             raise self._told()
         self._check(event)
-        self._finish = Outcome(commit=event is Event.COMMIT)
+        self.finish = Outcome(commit=event is Event.COMMIT)
         self._move(event)
         self._host.dismiss()
         if event is Event.COMMIT:
             self._host.close_open(now)
         else:
             self._forget_offsets("the transaction is aborted")
-        return self._finish
+        return self.finish
 
     def _ended(self) -> None:
         self._move(Event.END)
         self._partitions.clear()
         self._pending.clear()
         self._groups.clear()
-        self._started = self._maybe_started = self._renew = self._in_doubt = False
-        self._timed_out = False
+        self._started = self._maybe_started = self._renew = False
+        self._timed_out = self._in_doubt = False
         self._fence_late, self._late = self._fence_late or self._late, False
         self._ending = None
         self._expires_at = NEVER
         self.reason = ""
         self.error = None
-        if self._finish is not None:
-            self._finish.settle(None)
+        if self.finish is not None:
+            self.finish.settle(None)
 
     def _fail(self, reason: str, cause: Exception | None, now: float) -> None:
         """The transaction cannot be committed any more."""
@@ -517,15 +517,16 @@ class Transactions:
         )
         error.__cause__ = cause
         self.error = error
+        self.doubtful = self._maybe_committed
         self._complaint = reason
         self._move(Event.FAIL)
         self._pending.clear()
         self._failures = 0
         self._again_at = now
         self._forget_offsets(reason, error)
-        if self._finish is not None:
-            self._finish.settle(error)
-        self._finish = None
+        if self.finish is not None:
+            self.finish.settle(error)
+        self.finish = None
         self._host.dismiss()
 
     def _forget_offsets(self, reason: str, error: TransactionError | None = None) -> None:
@@ -547,16 +548,17 @@ class Transactions:
             return
         self._move(Event.DIE)
         self.error = error
+        self.doubtful = self.doubtful or error.maybe_committed
         self._initialising.settle(error)
         self._forget_offsets(str(error), error)
-        if self._finish is not None:
-            self._finish.settle(error)
+        if self.finish is not None:
+            self.finish.settle(error)
 
     # Words.
 
     @property
     def _maybe_committed(self) -> bool:
-        return bool(self._ending) and self._in_doubt
+        return self._in_doubt
 
     def _doubts(self) -> str:
         if not self._maybe_committed:
@@ -581,9 +583,7 @@ class Transactions:
 
     def _refusal(self) -> ProducerError:
         """The error of a call that needs an open transaction."""
-        if self.state is State.DOOMED:
-            return self._told()
-        if self.state is State.DEAD:
+        if self.state in {State.DOOMED, State.DEAD}:
             return self._told()
         return UsageError(
             "a transactional producer takes records in a transaction only, and it is "

@@ -135,3 +135,97 @@ def test_abort_of_what_never_arrived_is_done_once_the_end_before_it_is():
     assert outcome.error is None
     assert State.READY is rig.state
     committed(rig)
+
+
+class SlowRig(TransactionRig):
+    """A coordinator that takes its time over one API."""
+
+    slow_at: ApiKey | None = None
+
+    def __init__(self, **options: Any) -> None:
+        self.waiting: list[Send] = []
+        super().__init__(**options)
+
+    def _perform(self, effect: Effect) -> None:
+        if isinstance(effect, Send) and effect.message.api_key == self.slow_at:
+            self.asked.append((self.now, ApiKey(effect.message.api_key), effect.message))
+            self.waiting.append(effect)
+            return
+        super()._perform(effect)
+
+    def release_answers(self) -> None:
+        """Answer what waits, without an error."""
+        self.slow_at = None
+        waiting, self.waiting = self.waiting, []
+        for effect in waiting:
+            answer = self._answer(effect.message, 0)
+            self.engine.on_answer(effect.node, effect.tag, answer, self.now)
+
+
+def test_what_was_begun_after_it_had_failed_is_ended():
+    """
+    A coordinator that takes partitions once the transaction has failed has begun it all the same:
+    it is told of the end, or it would end the next one by this one's timeout.
+    """
+    rig = SlowRig(delivery_timeout=0.5)
+    rig.slow_at = ApiKey.ADD_PARTITIONS_TO_TXN
+    rig.begin()
+    delivery = rig.send()
+    rig.advance(1)
+    assert delivery.done()
+    assert State.DOOMED is rig.state
+    rig.release_answers()
+    outcome = rig.transactions.abort(rig.now)
+    rig.advance(1)
+
+    assert outcome.done
+    assert [ApiKey.ADD_PARTITIONS_TO_TXN, ApiKey.END_TXN] == rig.apis()[-2:]
+
+
+def test_protocol_2_does_not_begin_before_the_epoch_that_shuts_out_late_requests():
+    """
+    Where the cluster is upgraded while a new epoch is on its way, nothing is sent under the old
+    one: the coordinator would abort it, and the rest would be committed.
+    """
+    rig = SlowRig()
+    rig.begin()
+    rig.send()
+    for sent in rig.advance(0.1):
+        rig.answer(sent)
+    rig.slow_at = ApiKey.END_TXN
+    rig.transactions.commit(rig.now)
+    rig.turn()
+    [lost] = rig.waiting
+    rig.waiting.clear()
+    rig.slow_at = ApiKey.INIT_PRODUCER_ID
+    rig.engine.on_disconnected(lost.node, "reset", rig.now)
+    rig.advance(2)
+    assert State.READY is rig.state
+    rig.engine.on_connected(1, {"transaction.version": 2}, 2)
+    rig.begin()
+    rig.send()
+    assert rig.advance(1) == []
+    rig.release_answers()
+    [sent] = rig.advance(1)
+
+    assert (7, 1, 0) == sent.identity
+
+
+def test_doubts_about_a_commit_outlive_a_refused_abort():
+    """
+    An abort that the coordinator refuses, after an attempt to commit that went unanswered, leaves
+    nobody certain that nothing was committed.
+    """
+    rig = TransactionRig().begin()
+    rig.send()
+    for sent in rig.advance(0.1):
+        rig.answer(sent)
+    rig.codes[ApiKey.END_TXN].extend(
+        [E.REQUEST_TIMED_OUT, E.TRANSACTION_ABORTABLE, E.INVALID_TXN_STATE]
+    )
+    rig.transactions.commit(rig.now)
+    rig.advance(5)
+
+    assert State.DEAD is rig.state
+    assert rig.transactions.error is not None
+    assert rig.transactions.error.maybe_committed
