@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from pyproducer.core.transaction import State
+from pyproducer.core.transaction_requests import Outcome
 from pyproducer.errors import ProducerError, TransactionAborted, TransactionError
 from pyproducer.offsets import Group, Offsets, Place
 from pyproducer.transactor import Transactor
@@ -33,6 +34,7 @@ class Transaction:
     def __init__(self, transactor: Transactor) -> None:
         self._transactor = transactor
         self._over = True
+        self._fate = Outcome()
 
     def __repr__(self) -> str:
         state = "over" if self._over else self._transactor.state.value
@@ -73,7 +75,7 @@ class Transaction:
         self._over = True
 
     async def __aenter__(self) -> Self:
-        await self._transactor.begin()
+        self._fate = await self._transactor.begin()
         self._over = False
         return self
 
@@ -83,19 +85,12 @@ class Transaction:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._over or self._transactor.state not in {
-            State.OPEN,
-            State.DOOMED,
-            State.COMMITTING,
-            State.ABORTING,
-            State.DEAD,
-        }:
-            if error is None and not self._over and self._transactor.cut_short:
-                # Another task has closed the producer: this one must not take it for a commit.
-                raise TransactionAborted(
-                    "the producer was closed while the block's transaction was open, which "
-                    "aborted it; leave the block before closing"
-                )
+        if self._over:
+            return
+        if self._fate.done:
+            # Ended by somebody else. The one that is open by now, if any, is not this block's.
+            if error is None and not self._fate.commit:
+                raise TransactionAborted(f"the transaction was aborted: {self._who()}")
             return
         if error is None:
             await self._finish()
@@ -118,6 +113,14 @@ class Transaction:
         ):
             # It is the transaction's own, and what it asks for is done, or cannot be any more.
             _raise_aborted(reason or str(error), error)
+
+    def _who(self) -> str:
+        if self._transactor.cut_short:
+            return "the producer was closed before the block was left"
+        return (
+            "abort_transaction() was called before the block was left; inside a block use its "
+            "own abort()"
+        )
 
     async def _finish(self) -> None:
         if self._transactor.state is State.ABORTING:

@@ -64,8 +64,8 @@ class Transactor:
         what = "the start of transactions"
         await self._wait(outcome, seconds, what, "", closed)
 
-    async def begin(self) -> None:
-        """Open a transaction, once one that is being aborted is over.
+    async def begin(self) -> Outcome:
+        """Open a transaction, once one that is being aborted is over; its fate is returned.
 
         Raises:
             UsageError: one is open, or the producer has no transactional id.
@@ -76,6 +76,7 @@ class Transactor:
             # Its caller gave up waiting, which is no reason why this one should fail.
             await self.abort(None)
         transactions.begin(self._parts.runner.now)
+        return transactions.fate
 
     async def commit(self, timeout: float | None) -> None:
         """Commit, and wait until it is certain; see :meth:`AsyncProducer.commit_transaction`."""

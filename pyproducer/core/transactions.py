@@ -56,6 +56,7 @@ class Transactions:
         owed: a transaction was begun whose end no call has told yet.
         doubtful: the last one begun failed after an attempt to commit that went unanswered.
         finish: how its end goes, or went; None before it is asked for, and where it failed.
+        fate: of the last one begun: done once it is over, and whether as a commit.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Transactions:
         self.two = False
         self.owed = self.doubtful = False
         self.finish: Outcome | None = None
+        self.fate = Outcome()
         self._timeout_ms = timeout_ms
         self._identity = identity
         self._links = links
@@ -132,6 +134,7 @@ class Transactions:
             raise self._told()
         self._check(Event.BEGIN)
         self.finish = self.error = None
+        self.fate = Outcome()
         self._complaint = ""
         # Protocol 2 sends at once, and a new epoch that is still to come would cut in.
         self.two = self._links.features.get(_FEATURE, 0) >= 2 and not self._fence_late
@@ -447,14 +450,9 @@ class Transactions:
 
     def _doubt(self, question: Question) -> None:
         """Nobody knows whether the coordinator has done what was asked."""
-        if question.kind is Kind.END and self._ending:
-            self._in_doubt = True
+        self._in_doubt = self._in_doubt or (question.kind is Kind.END and bool(self._ending))
         if question.kind in {Kind.ADD_PARTITIONS, Kind.ADD_OFFSETS} and not self._started:
             self._started = self._maybe_started = True
-        if question.kind in {Kind.ADD_PARTITIONS, Kind.ADD_OFFSETS} and not self.two:
-            # The request may arrive late, and begin a transaction that nobody knows of: under
-            # another epoch it cannot.
-            self._renew = True
 
     def _pause(self, complaint: str, now: float, *, quick: bool = False) -> None:
         self._complaint = complaint
@@ -502,6 +500,8 @@ class Transactions:
         self.error = None
         if self.finish is not None:
             self.finish.settle(None)
+            self.fate.commit = self.finish.commit
+            self.fate.settle(None)
 
     def _fail(self, reason: str, cause: Exception | None, now: float) -> None:
         """The transaction cannot be committed any more."""

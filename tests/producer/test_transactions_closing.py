@@ -24,6 +24,11 @@ def broker(request):
         yield running
 
 
+def seen(broker):
+    """What a reader of committed data is given."""
+    return [record.value for record in broker.records("one", committed=True)]
+
+
 async def begun(broker, **options):
     """A producer with a transaction open, and a record in it."""
     producer = AsyncProducer(broker.bootstrap_servers, transactional_id="tx", **options)
@@ -145,3 +150,36 @@ async def test_close_while_the_start_waits_for_a_producer_id(broker):
     assert time.monotonic() - began < 20
     with pytest.raises(ProducerClosed):
         await start
+
+
+async def test_block_whose_transaction_another_task_aborts(broker):
+    """
+    A block whose transaction somebody else has aborted does not end as if it were committed, and
+    leaves the one that was begun since alone.
+    """
+    async with AsyncProducer(broker.bootstrap_servers, transactional_id="tx") as producer:
+        with pytest.raises(TransactionAborted, match="own abort"):
+            async with producer.transaction():
+                await producer.send("one", b"theirs")
+                await producer.abort_transaction()
+                await producer.begin_transaction()
+                await producer.send("one", b"half")
+        await producer.send("one", b"whole")
+        await producer.commit_transaction()
+
+    assert seen(broker) == [b"half", b"whole"]
+
+
+async def test_block_committed_by_the_producers_own_call(broker):
+    """
+    A commit by the producer's call is the block's: leaving it then does nothing more.
+    """
+    async with AsyncProducer(broker.bootstrap_servers, transactional_id="tx") as producer:
+        async with producer.transaction():
+            await producer.send("one", b"1")
+            await producer.commit_transaction()
+            await producer.begin_transaction()
+            await producer.send("one", b"2")
+        await producer.abort_transaction()
+
+    assert seen(broker) == [b"1"]
