@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,14 +23,25 @@ class FaultyFileSystem(RealFileSystem):
         fsyncs: how often a file was forced to disk.
     """
 
-    __slots__ = ("broken", "fsyncs", "largest_write", "space")
+    __slots__ = ("_space", "broken", "fsyncs", "largest_write", "writing")
 
     def __init__(self) -> None:
         super().__init__(sync=False)
-        self.space: int | None = None
+        self.writing = threading.Lock()
+        self._space: int | None = None
         self.largest_write: int | None = None
         self.broken: set[str] = set()
         self.fsyncs = 0
+
+    @property
+    def space(self) -> int | None:
+        return self._space
+
+    @space.setter
+    def space(self, left: int | None) -> None:
+        # Not while a write of the broker's thread counts down what was left before.
+        with self.writing:
+            self._space = left
 
     def open(self, path: Path, *, create: bool = True) -> File:
         self.check("open")
@@ -59,13 +71,14 @@ class _FaultyFile:
         room = len(data)
         if fs.largest_write is not None:
             room = min(room, fs.largest_write)
-        if fs.space is not None:
-            if data and not fs.space:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            room = min(room, fs.space)
-        written = self._file.writev([data[:room]])
-        if fs.space is not None:
-            fs.space -= written
+        with fs.writing:
+            if fs._space is not None:
+                if data and not fs._space:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                room = min(room, fs._space)
+            written = self._file.writev([data[:room]])
+            if fs._space is not None:
+                fs._space -= written
         return written
 
     def pread(self, size: int, position: int) -> bytes:
