@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from importlib.metadata import entry_points
 from typing import Any
@@ -10,6 +11,11 @@ from typing import Any
 # An environment that was set up before the plugin existed does not know it by its entry point.
 if not entry_points(group="pytest11", name="pyproducer"):
     pytest_plugins = ["pyproducer.pytest_plugin"]
+
+# A run in the background of a shell ignores Ctrl-C, and so would every program that it starts;
+# some tests wait for programs to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:
