@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pyproducer.protocol.error_codes import ErrorCode as E
 from pyproducer.protocol.messages.add_offsets_to_txn import (
     AddOffsetsToTxnRequest,
-    AddOffsetsToTxnResponse,
 )
 from pyproducer.protocol.messages.add_partitions_to_txn import (
-    AddPartitionsToTxnPartitionResult,
     AddPartitionsToTxnRequest,
-    AddPartitionsToTxnResponse,
-    AddPartitionsToTxnTopicResult,
 )
 from pyproducer.protocol.messages.end_txn import EndTxnRequest, EndTxnResponse
 from pyproducer.protocol.messages.find_coordinator import (
@@ -32,10 +28,8 @@ from pyproducer.protocol.messages.init_producer_id import (
 )
 from pyproducer.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
-    TxnOffsetCommitResponse,
-    TxnOffsetCommitResponsePartition,
-    TxnOffsetCommitResponseTopic,
 )
+from tests.helpers.transaction_answers import answer_with
 
 if TYPE_CHECKING:
     from tests.helpers.model_brokers import ModelBrokers
@@ -146,10 +140,10 @@ class ModelCoordinator:
         elif chance("coordinator"):
             code = self._random.choice(REFUSALS)
         if code:
-            return self._reply(message, int(code))
+            return answer_with(message, int(code))
         done = self._do(message, version)
         if chance("coordinator_doubt"):
-            return self._reply(message, int(self._random.choice(DOUBTS)))
+            return answer_with(message, int(self._random.choice(DOUBTS)))
         return done
 
     def _do(self, message: Any, version: int | None) -> Any:
@@ -170,12 +164,12 @@ class ModelCoordinator:
                 code = self._add(
                     message.v3_and_below_producer_id, message.v3_and_below_producer_epoch, found
                 )
-                return self._reply(message, code)
+                return answer_with(message, code)
             case AddOffsetsToTxnRequest():
                 code = self._add(message.producer_id, message.producer_epoch, {OFFSETS})
-                return self._reply(message, code)
+                return answer_with(message, code)
             case TxnOffsetCommitRequest():
-                return self._reply(message, self._take_offsets(message, version))
+                return answer_with(message, self._take_offsets(message, version))
             case EndTxnRequest():
                 code = self._end(
                     message.producer_id,
@@ -187,45 +181,6 @@ class ModelCoordinator:
                     return EndTxnResponse(producer_id=self.producer_id, producer_epoch=self.epoch)
                 return EndTxnResponse(error_code=code)
         raise TypeError(type(message).__name__)
-
-    @staticmethod
-    def _reply(message: Any, code: int) -> Any:
-        match message:
-            case InitProducerIdRequest():
-                return InitProducerIdResponse(error_code=code)
-            case AddPartitionsToTxnRequest():
-                return AddPartitionsToTxnResponse(
-                    results_by_topic_v3_and_below=[
-                        AddPartitionsToTxnTopicResult(
-                            name=topic.name,
-                            results_by_partition=[
-                                AddPartitionsToTxnPartitionResult(
-                                    partition_index=number, partition_error_code=code
-                                )
-                                for number in topic.partitions
-                            ],
-                        )
-                        for topic in message.v3_and_below_topics
-                    ]
-                )
-            case AddOffsetsToTxnRequest():
-                return AddOffsetsToTxnResponse(error_code=code)
-            case TxnOffsetCommitRequest():
-                return TxnOffsetCommitResponse(
-                    topics=[
-                        TxnOffsetCommitResponseTopic(
-                            name=topic.name,
-                            partitions=[
-                                TxnOffsetCommitResponsePartition(
-                                    partition_index=part.partition_index, error_code=code
-                                )
-                                for part in topic.partitions
-                            ],
-                        )
-                        for topic in message.topics
-                    ]
-                )
-        return EndTxnResponse(error_code=code)
 
     # The state.
 

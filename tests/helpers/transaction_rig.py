@@ -13,13 +13,9 @@ from pyproducer.model import GroupMetadata, OffsetAndMetadata, TopicPartition
 from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.messages.add_offsets_to_txn import (
     AddOffsetsToTxnRequest,
-    AddOffsetsToTxnResponse,
 )
 from pyproducer.protocol.messages.add_partitions_to_txn import (
-    AddPartitionsToTxnPartitionResult,
     AddPartitionsToTxnRequest,
-    AddPartitionsToTxnResponse,
-    AddPartitionsToTxnTopicResult,
 )
 from pyproducer.protocol.messages.end_txn import EndTxnRequest, EndTxnResponse
 from pyproducer.protocol.messages.find_coordinator import (
@@ -32,12 +28,10 @@ from pyproducer.protocol.messages.init_producer_id import (
 )
 from pyproducer.protocol.messages.txn_offset_commit import (
     TxnOffsetCommitRequest,
-    TxnOffsetCommitResponse,
-    TxnOffsetCommitResponsePartition,
-    TxnOffsetCommitResponseTopic,
 )
 from pyproducer.protocol.schema import Message
 from tests.helpers.engine_rig import Rig
+from tests.helpers.transaction_answers import answer_with
 
 _QUESTIONS = (
     FindCoordinatorRequest,
@@ -119,53 +113,12 @@ class TransactionRig(Rig):
                 return FindCoordinatorResponse(
                     error_code=code, node_id=1, host="coordinator", port=9092
                 )
-            case InitProducerIdRequest():
-                if not code:
-                    self.epoch += 1
+            case InitProducerIdRequest() if not code:
+                self.epoch += 1
                 return InitProducerIdResponse(
-                    error_code=code,
-                    producer_id=-1 if code else self.produce_id,
-                    producer_epoch=-1 if code else self.epoch,
+                    producer_id=self.produce_id, producer_epoch=self.epoch
                 )
-            case AddPartitionsToTxnRequest():
-                return AddPartitionsToTxnResponse(
-                    results_by_topic_v3_and_below=[
-                        AddPartitionsToTxnTopicResult(
-                            name=topic.name,
-                            results_by_partition=[
-                                AddPartitionsToTxnPartitionResult(
-                                    partition_index=number, partition_error_code=code
-                                )
-                                for number in topic.partitions
-                            ],
-                        )
-                        for topic in message.v3_and_below_topics
-                    ]
-                )
-            case AddOffsetsToTxnRequest():
-                return AddOffsetsToTxnResponse(error_code=code)
-            case TxnOffsetCommitRequest():
-                return TxnOffsetCommitResponse(
-                    topics=[
-                        TxnOffsetCommitResponseTopic(
-                            name=topic.name,
-                            partitions=[
-                                TxnOffsetCommitResponsePartition(
-                                    partition_index=part.partition_index, error_code=code
-                                )
-                                for part in topic.partitions
-                            ],
-                        )
-                        for topic in message.topics
-                    ]
-                )
-            case _:
-                assert isinstance(message, EndTxnRequest)
-                bumped = self.two and not code
-                if bumped:
-                    self.epoch += 1
-                return EndTxnResponse(
-                    error_code=code,
-                    producer_id=self.produce_id if bumped else -1,
-                    producer_epoch=self.epoch if bumped else -1,
-                )
+            case EndTxnRequest() if self.two and not code:
+                self.epoch += 1
+                return EndTxnResponse(producer_id=self.produce_id, producer_epoch=self.epoch)
+        return answer_with(message, code)
