@@ -122,11 +122,11 @@ class PartitionQueue:
         """True where a batch that was never sent may be sent now."""
         if not self.in_flight:
             return not (idempotent and (self.recovering or self.stamped >= MAX_UNRESOLVED))
-        # Without idempotence, two under way and a refusal of the first would reorder them.
         if any(sealed.in_doubt for sealed in self.in_flight):
             # It may be in the log already, with others behind it that were acknowledged: each new
             # batch brings it nearer to the end of what the broker remembers.
             return False
+        # Without idempotence, two under way and a refusal of the first would reorder them.
         return idempotent and self.proven and not self.recovering and self.stamped < MAX_UNRESOLVED
 
     def next(self, now: float, *, idempotent: bool) -> SealedBatch | None:

@@ -345,48 +345,29 @@ class Sender:
             and (other.in_doubt or not queue.recovering)
             for other in queue.waiting
         )
-        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and ahead:
-            # One ahead of it is not in the log, so this one could not be appended: it waits.
-            queue.in_flight.remove(sealed)
-            queue.put_back(sealed)
-            self._pause(sealed, now)
-            return
-        if self._transactions is not None:
-            # Only the coordinator gives the next epoch, once the transaction is aborted.
-            queue.in_flight.remove(sealed)
-            queue.put_back(sealed)
-            queue.recovering = True
-            self.give_up(
-                sealed,
-                BrokerRejected(
-                    f"the broker refused it: {self._history(sealed, now)}",
-                    code=code,
-                    **self._details(sealed, now, maybe=sealed.in_doubt),
-                ),
-                now,
-            )
-            return
-        if sealed.in_doubt:
-            # An earlier attempt may be in the log under the old numbers. Under new ones it
-            # could be there twice.
-            queue.in_flight.remove(sealed)
-            queue.put_back(sealed)
-            queue.recovering = True
-            self.give_up(
-                sealed,
-                BrokerRejected(
-                    f"{reason} after an attempt whose fate nobody can tell: "
-                    f"{self._history(sealed, now)}",
-                    code=code,
-                    **self._details(sealed, now, maybe=True),
-                ),
-                now,
-            )
-            return
         queue.in_flight.remove(sealed)
         queue.put_back(sealed)
+        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and ahead:
+            # One ahead of it is not in the log, so this one could not be appended: it waits.
+            self._pause(sealed, now)
+            return
         queue.recovering = True
-        self._pause(sealed, now)
+        if self._transactions is not None:
+            # Only the coordinator gives the next epoch, once the transaction is aborted.
+            what = "the broker refused it"
+        elif sealed.in_doubt:
+            # An earlier attempt may be in the log under the old numbers. Under new ones it
+            # could be there twice.
+            what = f"{reason} after an attempt whose fate nobody can tell"
+        else:
+            self._pause(sealed, now)
+            return
+        error = BrokerRejected(
+            f"{what}: {self._history(sealed, now)}",
+            code=code,
+            **self._details(sealed, now, maybe=sealed.in_doubt),
+        )
+        self.give_up(sealed, error, now)
 
     def _split(self, sealed: SealedBatch) -> None:
         queue, batch = sealed.queue, sealed.batch

@@ -52,6 +52,7 @@ class Transactions:
         state: where it stands.
         error: why the open transaction must be aborted, or the producer is dead.
         reason: the same in words, without what to do; empty where it need not be aborted.
+        complaint: the last thing that went wrong, in words; empty if nothing did.
         two: True where the open transaction uses protocol 2.
         owed: a transaction was begun whose end no call has told yet.
         doubtful: the last one begun failed after an attempt to commit that went unanswered.
@@ -89,7 +90,7 @@ class Transactions:
         self._asked: Question | None = None
         self._again_at = 0.0
         self._failures = 0
-        self._complaint = ""
+        self.complaint = ""
         self._initialising = Outcome()
         # Of the open transaction.
         self._partitions: set[PartitionQueue] = set()
@@ -108,11 +109,6 @@ class Transactions:
     def transactional_id(self) -> str:
         """The name under which the coordinator knows this producer."""
         return self._requests.transactional_id
-
-    @property
-    def complaint(self) -> str:
-        """The last thing that went wrong, in words; empty if nothing did."""
-        return self._complaint
 
     # The caller's side.
 
@@ -135,7 +131,7 @@ class Transactions:
         self._check(Event.BEGIN)
         self.finish = self.error = None
         self.fate = Outcome()
-        self._complaint = ""
+        self.complaint = ""
         # Protocol 2 sends at once, and a new epoch that is still to come would cut in.
         self.two = self._links.features.get(_FEATURE, 0) >= 2 and not self._fence_late
         self._links.newest_produce = _NEWEST_PRODUCE[self.two]
@@ -243,7 +239,7 @@ class Transactions:
         question = self._asked
         if question is None or question.node is not node:
             if self._due() is not None:
-                self._complaint = reason
+                self.complaint = reason
             return
         self._asked = None
         self._late = self._late or (not self.two and question.kind.binds)
@@ -328,7 +324,7 @@ class Transactions:
         if action is Remedy.DONE:
             self._failures = 0
             self._again_at = 0.0
-            self._complaint = ""
+            self.complaint = ""
             self._done(question, response)
             return
         name = error_name(code)
@@ -356,7 +352,7 @@ class Transactions:
             case Remedy.FENCED if (
                 self.state in {State.OPEN, State.COMMITTING}
                 and now >= self._expires_at
-                and not self._maybe_committed
+                and not self._in_doubt
             ):
                 # The coordinator has ended it, unless another producer did: the next epoch, which
                 # is asked for after the abort, will tell.
@@ -369,7 +365,7 @@ class Transactions:
                         f"transaction_timeout_ms={self._timeout_ms}{self._doubts()}; make a new "
                         "producer, and only one for each id",
                         fatal=True,
-                        maybe_committed=self._maybe_committed,
+                        maybe_committed=self._in_doubt,
                     ),
                     now,
                 )
@@ -379,7 +375,7 @@ class Transactions:
                         f"{where} for transactional_id={self.transactional_id!r}"
                         f"{ADVICE.get(code, '')}{self._doubts()}; make a new producer",
                         fatal=True,
-                        maybe_committed=self._maybe_committed,
+                        maybe_committed=self._in_doubt,
                     ),
                     now,
                 )
@@ -455,7 +451,7 @@ class Transactions:
             self._started = self._maybe_started = True
 
     def _pause(self, complaint: str, now: float, *, quick: bool = False) -> None:
-        self._complaint = complaint
+        self.complaint = complaint
         self._failures += 1
         delay = self._backoff.delay(self._failures)
         self._again_at = now + (min(delay, _CONCURRENT_PAUSE * self._failures) if quick else delay)
@@ -513,12 +509,12 @@ class Transactions:
             f"the transaction cannot be committed: {reason}{self._doubts()}; abort it, then its "
             "work may be done anew in another",
             abort_required=True,
-            maybe_committed=self._maybe_committed,
+            maybe_committed=self._in_doubt,
         )
         error.__cause__ = cause
         self.error = error
-        self.doubtful = self._maybe_committed
-        self._complaint = reason
+        self.doubtful = self._in_doubt
+        self.complaint = reason
         self._move(Event.FAIL)
         self._pending.clear()
         self._failures = 0
@@ -556,12 +552,8 @@ class Transactions:
 
     # Words.
 
-    @property
-    def _maybe_committed(self) -> bool:
-        return self._in_doubt
-
     def _doubts(self) -> str:
-        if not self._maybe_committed:
+        if not self._in_doubt:
             return ""
         return (
             " (an attempt to commit went unanswered, so that nobody can tell whether the "
