@@ -169,19 +169,14 @@ class Links:
         node.connected = node.connecting = False
         node.failures += 1
         if node is self.meta:
-            # The next address at once, as long as there is one that was not tried.
-            over = self._cluster.contacts.failed((node.host, node.port))
-            rounds = self._cluster.contacts.rounds
-            node.retry_at = now + self._backoff.delay(rounds) if over else now
+            self._leave_contact(now)
         else:
             node.retry_at = now + self._backoff.delay(node.failures)
         self._note(node, reason, logging.INFO if used and not node.in_flight else logging.WARNING)
         if used:
             self._stats.connections_lost += 1
         owed = [batches for _, batches in node.in_flight.values()]
-        for tag in node.in_flight:
-            del self._sent_at[tag]
-        node.in_flight.clear()
+        self._forget_requests(node)
         return Loss(node, f"no answer from broker {node_id} ({node.address}): {reason}", owed)
 
     def _note(self, node: Node, reason: str, level: int) -> None:
@@ -268,13 +263,21 @@ class Links:
         """Ask another one for metadata than until now."""
         meta = self.meta
         logger.info("asking another than %s for metadata: %s", meta.address, reason)
-        over = self._cluster.contacts.failed((meta.host, meta.port))
-        meta.retry_at = now + self._backoff.delay(self._cluster.contacts.rounds) if over else now
+        self._leave_contact(now)
         self._let_go(meta, reason)
-        for tag in meta.in_flight:
-            del self._sent_at[tag]
-        meta.in_flight.clear()
+        self._forget_requests(meta)
         return Loss(meta, reason, [])
+
+    def _leave_contact(self, now: float) -> None:
+        """The one asked for metadata is of no use: the next at once, unless all were tried."""
+        meta, contacts = self.meta, self._cluster.contacts
+        over = contacts.failed((meta.host, meta.port))
+        meta.retry_at = now + self._backoff.delay(contacts.rounds) if over else now
+
+    def _forget_requests(self, node: Node) -> None:
+        for tag in node.in_flight:
+            del self._sent_at[tag]
+        node.in_flight.clear()
 
     def _let_go(self, node: Node, reason: str) -> None:
         node.connected = False
