@@ -249,24 +249,35 @@ class Appender:
             if self.used and self.used + step + beside > self.limit:
                 self._starve()
                 return None
+        opens = batch is None
         if batch is None:
-            batch = self._open(state, timestamp)
-        self.used += step + beside
-        batch.charged += step + beside
-        batch.beside += beside
+            batch = Batch(state, self._serial + 1)
+            batch.base_timestamp = timestamp
         index = batch.count
-        batch._chunks.append(record)
-        batch.count = index + 1
-        batch.size = size
-        batch.max_timestamp = max(batch.max_timestamp, timestamp)
         delivery = made.delivery
         if delivery is None:
             delivery = Delivery(batch, index, timestamp)
-        else:
-            delivery._batch = batch
-            delivery._index = index
-        if made.on_delivery is not None:
-            batch.watchers.append((index, delivery, made.on_delivery))
+        watching = [(index, delivery, made.on_delivery)] if made.on_delivery is not None else []
+        latest = max(batch.max_timestamp, timestamp)
+        # From here to the end of the paragraph there is no call, and so no place where Ctrl-C
+        # could strike: the record is in the batch with its callback, or it is not there at all.
+        delivery._batch = batch
+        delivery._index = index
+        if opens:
+            self._serial += 1
+            state.open = batch
+            self._opened += [batch]
+        self.used += step + beside
+        batch.charged += step + beside
+        batch.beside += beside
+        batch._chunks += [record]
+        batch.count = index + 1
+        batch.size = size
+        batch.watchers += watching
+        batch.max_timestamp = latest
+
+        if opens:
+            self._wake()
         self.since_turn += len(record)
         self.records += 1
         if made.urgent and not batch.urgent:
@@ -332,15 +343,6 @@ class Appender:
         return topic.function(key, count)
 
     # Opening and closing.
-
-    def _open(self, state: PartitionState, timestamp: int) -> Batch:
-        self._serial += 1
-        batch = Batch(state, self._serial)
-        batch.base_timestamp = timestamp
-        state.open = batch
-        self._opened.append(batch)
-        self._wake()
-        return batch
 
     def _close(self, state: PartitionState, batch: Batch) -> None:
         self._retire(state, batch)
