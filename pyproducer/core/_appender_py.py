@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from pyproducer.core._handle_py import (
     ACKED,
@@ -21,7 +21,7 @@ from pyproducer.core._handle_py import (
     Delivery,
     run_watchers,
 )
-from pyproducer.core._packing_py import pack_record, varint
+from pyproducer.core._packing_py import VARINTS, pack_record
 from pyproducer.core._topic_py import PartitionState, Prepared, TopicAppender, TopicState
 from pyproducer.core.appender_rules import (
     BATCH_HELD,
@@ -55,6 +55,8 @@ __all__ = [
     "TopicState",
     "run_watchers",
 ]
+
+_NO_LOCK: Final = nullcontext()
 
 
 class Appender:
@@ -102,8 +104,10 @@ class Appender:
         self.thread_ident = thread_ident
         self.make_entry = make_entry
         self.host = host
-        self.lock: AbstractContextManager[Any] = nullcontext() if lock is None else lock
+        self.lock: AbstractContextManager[Any] = _NO_LOCK if lock is None else lock
         self.partitioner = partitioner
+        self.custom = partitioner.custom
+        self._sticky_null = partitioner.sticky_null
         self.topics: dict[str, TopicState] = {}
         self._choose = choose
         self._opened: list[Batch] = []
@@ -125,14 +129,12 @@ class Appender:
         on_delivery: Callable[[Delivery], object] | None = None,
     ) -> Delivery:
         """Queue a record at once, or raise :class:`~pyproducer.errors.BufferFull`."""
-        return self.entry(topic).enqueue_nowait(
-            value,
-            key=key,
-            headers=headers,
-            partition=partition,
-            timestamp_ms=timestamp_ms,
-            on_delivery=on_delivery,
+        made = self.entry(topic).accept(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
         )
+        if isinstance(made, Prepared):
+            raise self.full(made)
+        return made
 
     def entry(self, name: str) -> TopicAppender:
         """The topic with the producer's own serializers."""
@@ -169,16 +171,43 @@ class Appender:
         if topic.partitions is None:
             return self._admit_to_shelf(topic, made, in_line)
         number = made.partition
-        if number < 0 and self.partitioner.custom:
+        if number < 0 and self.custom:
             # The user's function runs outside the lock.
             number = self._route(topic, made.key)
         with self.lock:
             if self.refusal is not None:
-                # Closed by another thread while this one was serializing.
                 raise self.refusal()
             if self.waiting and not in_line:
                 return None
-            return self._append(topic, number, made, True)
+            return self._append_prepared(topic, number, made, True)
+
+    def append_now(
+        self,
+        topic: TopicState,
+        number: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: bytes,
+        timestamp: int,
+        on_delivery: Callable[[Delivery], object] | None,
+        urgent: bool,
+    ) -> Delivery | None:
+        """Append a record to a topic that is known, or return None where there is no room."""
+        if self.lock is _NO_LOCK:
+            if self.waiting:
+                return None
+            return self._append(
+                topic, number, number < 0, key, value, headers, timestamp, on_delivery, urgent
+            )
+        with self.lock:
+            if self.refusal is not None:
+                # Closed by another thread while this one was serializing.
+                raise self.refusal()
+            if self.waiting:
+                return None
+            return self._append(
+                topic, number, number < 0, key, value, headers, timestamp, on_delivery, urgent
+            )
 
     def reject(self, topic: TopicState, error: BaseException) -> Delivery:
         """The handle of a record that was refused, for a caller that must not be stopped by it."""
@@ -207,39 +236,77 @@ class Appender:
             needed += SHELVED_HELD
         return buffer_full(topic.name, needed, self.used, self.limit)
 
-    def _append(
+    def _append_prepared(
         self, topic: TopicState, number: int, made: Prepared, charge: bool
+    ) -> Delivery | None:
+        return self._append(
+            topic,
+            number,
+            made.partition < 0,
+            made.key,
+            made.value,
+            made.headers,
+            made.timestamp_ms,
+            made.on_delivery,
+            made.urgent,
+            made.delivery,
+            charge,
+        )
+
+    def _append(
+        self,
+        topic: TopicState,
+        number: int,
+        free: bool,
+        key: bytes | None,
+        value: bytes | None,
+        headers: bytes,
+        timestamp: int,
+        on_delivery: Callable[[Delivery], object] | None,
+        urgent: bool,
+        delivery: Delivery | None = None,
+        charge: bool = True,
     ) -> Delivery | None:
         partitions = topic.partitions
         assert partitions is not None
         if number < 0:
-            number = self._route(topic, made.key)
+            # A null key is the rule, and is placed here without another call.
+            number = topic.sticky if key is None and self._sticky_null else -1
+            if number < 0:
+                number = self._route(topic, key)
         if number >= len(partitions):
             raise wrong_partition(topic.name, number, len(partitions))
         state = partitions[number]
         batch = state.open
-        timestamp = made.timestamp_ms
         if batch is not None:
-            record = pack_record(
-                made.key,
-                made.value,
-                made.headers,
-                timestamp - batch.base_timestamp,
-                batch.count,
-            )
-            if BATCH_OVERHEAD + batch.size + len(record) > self.batch_size:
+            record = pack_record(key, value, headers, timestamp - batch.base_timestamp, batch.count)
+            size = batch.size + len(record)
+            if BATCH_OVERHEAD + size > self.batch_size:
                 self._close(state, batch)
                 batch = None
-                if made.partition < 0 and self.partitioner.keeps_together(made.key):
+                if free and self.partitioner.keeps_together(key):
                     # What has nothing to hash moves on with the sticky partition.
-                    return self._append(topic, self._route(topic, made.key), made, charge)
+                    return self._append(
+                        topic,
+                        self._route(topic, key),
+                        free,
+                        key,
+                        value,
+                        headers,
+                        timestamp,
+                        on_delivery,
+                        urgent,
+                        delivery,
+                        charge,
+                    )
+        beside = RECORD_HELD if on_delivery is None else RECORD_HELD + CALLBACK_HELD
         if batch is None:
-            record = pack_record(made.key, made.value, made.headers, 0, 0)
-        beside = _held_for(made.on_delivery)
-        if batch is None:
+            record = pack_record(key, value, headers, 0, 0)
+            size = len(record)
+            held = 0
             beside += BATCH_HELD
-        held = 0 if batch is None else batch.charged - batch.beside
-        size = len(record) + (0 if batch is None else batch.size)
+        else:
+            held = batch.charged - batch.beside
         step = 0
         if size > held:
             step = max(size - held, FIRST_SEGMENT if held == 0 else min(held, LARGEST_STEP))
@@ -254,11 +321,8 @@ class Appender:
             batch = Batch(state, self._serial + 1)
             batch.base_timestamp = timestamp
         index = batch.count
-        delivery = made.delivery
         if delivery is None:
             delivery = Delivery(batch, index, timestamp)
-        watching = [(index, delivery, made.on_delivery)] if made.on_delivery is not None else []
-        latest = max(batch.max_timestamp, timestamp)
         # From here to the end of the paragraph there is no call, and so no place where Ctrl-C
         # could strike: the record is in the batch with its callback, or it is not there at all.
         delivery._batch = batch
@@ -273,18 +337,20 @@ class Appender:
         batch._chunks += [record]
         batch.count = index + 1
         batch.size = size
-        batch.watchers += watching
-        batch.max_timestamp = latest
+        if on_delivery is not None:
+            batch.watchers += [(index, delivery, on_delivery)]
+        if timestamp > batch.max_timestamp:  # noqa: PLR1730 - max() would be a call
+            batch.max_timestamp = timestamp
 
         if opens:
             self._wake()
         self.since_turn += len(record)
         self.records += 1
-        if made.urgent and not batch.urgent:
+        if urgent and not batch.urgent:
             batch.urgent = True
             self._hurried.append(batch)
             self._wake()
-        if batch.count >= self.batch_max_records or size + BATCH_OVERHEAD >= self.batch_size:
+        if index + 1 >= self.batch_max_records or size + BATCH_OVERHEAD >= self.batch_size:
             self._close(state, batch)
         return delivery
 
@@ -440,7 +506,7 @@ class Appender:
             delivery = made.delivery
             assert delivery is not None
             try:
-                self._append(topic, made.partition, made, False)
+                self._append_prepared(topic, made.partition, made, False)
             except Exception as error:  # a record alone may fail here
                 delivery._batch = self._failed_alone(topic, made.partition, error)
                 delivery._index = 0
@@ -481,8 +547,9 @@ class Appender:
             batch = Batch(state, self._serial)
         batch.base_timestamp = records[0][0]
         for index, (timestamp, rest) in enumerate(records):
-            packed = b"\0" + varint(timestamp - batch.base_timestamp) + varint(index) + rest
-            record = varint(len(packed)) + packed
+            delta = timestamp - batch.base_timestamp
+            packed = b"\0" + VARINTS[delta] + VARINTS[index] + rest
+            record = VARINTS[len(packed)] + packed
             batch._chunks.append(record)
             batch.size += len(record)
             batch.max_timestamp = max(batch.max_timestamp, timestamp)

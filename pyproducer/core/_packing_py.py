@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pyproducer.core.appender_rules import header_error
 
-__all__ = ["pack_headers", "pack_record", "varint"]
+__all__ = ["NO_HEADERS", "VARINTS", "pack_headers", "pack_record"]
+
+#: What stands for no headers at all: their count.
+NO_HEADERS: Final = b"\0"
 
 
-def varint(value: int) -> bytes:
-    """Zigzag-encode a signed number (protocol guide, VARINT and VARLONG)."""
-    number = (value << 1) ^ (value >> 63)
-    if number < 0x80:
-        return bytes((number,))
-    out = bytearray()
-    while number >= 0x80:
-        out.append((number & 0x7F) | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+class _Varints(dict[int, bytes]):
+    """Signed numbers, zigzag-encoded (protocol guide, VARINT and VARLONG).
+
+    Those of one and two bytes stay once they were asked for: lengths and offsets in a batch are
+    the same few, over and over.
+    """
+
+    def __missing__(self, value: int) -> bytes:
+        number = (value << 1) ^ (value >> 63)
+        out = bytearray()
+        while number >= 0x80:
+            out.append((number & 0x7F) | 0x80)
+            number >>= 7
+        out.append(number)
+        encoded = bytes(out)
+        if len(encoded) <= 2:
+            self[value] = encoded
+        return encoded
+
+
+#: The encoded form of a number, by subscript.
+VARINTS: Final = _Varints()
 
 
 def pack_headers(topic: str, headers: Any) -> bytes:
@@ -45,16 +59,16 @@ def pack_headers(topic: str, headers: Any) -> bytes:
                 value = value.encode()
         except UnicodeEncodeError as cause:
             raise header_error(topic, pair) from cause
-        out += (varint(len(encoded)), encoded)
+        out += (VARINTS[len(encoded)], encoded)
         if value is None:
             out.append(b"\x01")
         elif isinstance(value, (bytes, bytearray, memoryview)):
             value = bytes(value)
-            out += (varint(len(value)), value)
+            out += (VARINTS[len(value)], value)
         else:
             raise header_error(topic, pair)
         count += 1
-    return varint(count) + b"".join(out)
+    return VARINTS[count] + b"".join(out)
 
 
 def pack_record(
@@ -68,11 +82,12 @@ def pack_record(
     packed = b"".join(
         (
             b"\0",
-            varint(timestamp_delta),
-            varint(offset_delta),
-            b"\x01" if key is None else varint(len(key)) + key,
-            b"\x01" if value is None else varint(len(value)) + value,
+            VARINTS[timestamp_delta],
+            VARINTS[offset_delta],
+            b"\x01" if key is None else VARINTS[len(key)] + key,
+            b"\x01" if value is None else VARINTS[len(value)],
+            b"" if value is None else value,
             headers,
         )
     )
-    return varint(len(packed)) + packed
+    return VARINTS[len(packed)] + packed

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pyproducer.core._packing_py import pack_headers
+from pyproducer.core._packing_py import NO_HEADERS, pack_headers
 from pyproducer.core.appender_rules import (
     BATCH_OVERHEAD,
     RECORD_OVERHEAD,
@@ -112,9 +112,7 @@ class Prepared:
     @property
     def size_bound(self) -> int:
         """At most this many bytes in a batch."""
-        key = 0 if self.key is None else len(self.key)
-        value = 0 if self.value is None else len(self.value)
-        return key + value + len(self.headers) + RECORD_OVERHEAD
+        return _bound(self.key, self.value, self.headers)
 
 
 class TopicAppender:
@@ -168,11 +166,10 @@ class TopicAppender:
         on_delivery: Callable[[Delivery], object] | None = None,
     ) -> Delivery:
         """Queue a record at once, or raise :class:`~pyproducer.errors.BufferFull`."""
-        made = self.prepare(value, key, headers, partition, timestamp_ms, on_delivery, False)
-        result = self._appender.admit(made, False)
-        if result is None:
+        made = self.accept(value, key, headers, partition, timestamp_ms, on_delivery, False)
+        if isinstance(made, Prepared):
             raise self._appender.full(made)
-        return result
+        return made
 
     def accept(
         self,
@@ -185,21 +182,8 @@ class TopicAppender:
         urgent: bool,
     ) -> Delivery | Prepared:
         """Queue a record, or return it prepared where it has to wait for room."""
-        made = self.prepare(value, key, headers, partition, timestamp_ms, on_delivery, urgent)
-        return self._appender.admit(made, False) or made
-
-    def prepare(
-        self,
-        value: Any,
-        key: Any,
-        headers: Any,
-        partition: int | None,
-        timestamp_ms: int | None,
-        on_delivery: Callable[[Delivery], object] | None,
-        urgent: bool,
-    ) -> Prepared:
-        """Check and serialize one record."""
         appender = self._appender
+        topic = self._topic
         if appender.refusal is not None:
             raise appender.refusal()
         if appender.owner and appender.owner != appender.thread_ident():
@@ -207,30 +191,29 @@ class TopicAppender:
         if self._bind is not None:
             self._bind()
             self._bind = None
-        topic = self._topic.name
         if on_delivery is not None and (
             not callable(on_delivery) or appender.is_coroutine_function(on_delivery)
         ):
-            raise callback_error(topic, on_delivery)
+            raise callback_error(topic.name, on_delivery)
         if timestamp_ms is None:
             timestamp_ms = appender.last_ms = appender.wall_ns() // 1_000_000
             if not appender.turn_ms:
                 appender.turn_ms = timestamp_ms
         elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < 1 << 63:
-            raise timestamp_error(topic, timestamp_ms)
+            raise timestamp_error(topic.name, timestamp_ms)
         if partition is None:
             number = -1
         elif type(partition) is not int or not 0 <= partition < 1 << 31:
-            raise partition_error(topic, partition)
+            raise partition_error(topic.name, partition)
         else:
             number = partition
-        key_bytes = value_bytes = None
-        if key is not None:
-            key_bytes = self._serialize(
+        # Bytes that no serializer has to see are the rule, and cost no call.
+        if key is not None and (type(key) is not bytes or self._key_serializer is not None):
+            key = self._serialize(
                 "key", key, headers, self._key_serializer, self._key_arity, self._key_context
             )
-        if value is not None:
-            value_bytes = self._serialize(
+        if value is not None and (type(value) is not bytes or self._value_serializer is not None):
+            value = self._serialize(
                 "value",
                 value,
                 headers,
@@ -238,16 +221,20 @@ class TopicAppender:
                 self._value_arity,
                 self._value_context,
             )
-        packed = b"\0" if headers is None else pack_headers(topic, headers)
-        made = Prepared(
-            self, key_bytes, value_bytes, packed, number, timestamp_ms, on_delivery, urgent
-        )
-        bound = made.size_bound + BATCH_OVERHEAD
+        packed = NO_HEADERS if headers is None else pack_headers(topic.name, headers)
+        bound = _bound(key, value, packed) + BATCH_OVERHEAD
         if bound > appender.largest_record:
             raise record_too_large(
-                topic, bound, appender.largest_record, appender.largest_record_name
+                topic.name, bound, appender.largest_record, appender.largest_record_name
             )
-        return made
+        if topic.partitions is not None and (number >= 0 or not appender.custom):
+            delivery = appender.append_now(
+                topic, number, key, value, packed, timestamp_ms, on_delivery, urgent
+            )
+            if delivery is not None:
+                return delivery
+        made = Prepared(self, key, value, packed, number, timestamp_ms, on_delivery, urgent)
+        return appender.admit(made, False) or made
 
     def _serialize(
         self,
@@ -281,3 +268,7 @@ class TopicAppender:
         if isinstance(made, (bytes, bytearray, memoryview)):
             return bytes(made)
         raise not_bytes(topic, field, value, made, serializer is not None)
+
+
+def _bound(key: bytes | None, value: bytes | None, headers: bytes) -> int:
+    return len(key or b"") + len(value or b"") + len(headers) + RECORD_OVERHEAD
