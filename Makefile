@@ -10,7 +10,7 @@ ARGS ?=
 COMPILER := $(shell command -v cc >/dev/null 2>&1 && echo cc || { command -v gcc >/dev/null 2>&1 && echo gcc; } || echo none)
 DEPS := $(VENV)/.stamp-deps
 READY := $(VENV)/.stamp-built-with-$(COMPILER)
-EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxd')
+EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 
 .PHONY: help setup demo test test-pure lint format types docs docs-serve bench conformance lock clean
 

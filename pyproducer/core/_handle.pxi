@@ -1,0 +1,305 @@
+"""A batch, and the handle of one of its records; part of ``_appender.pyx``."""
+
+@cython.final
+cdef class Batch:
+    """Records of one partition on their way, and later their outcome.
+
+    The outcome is kept here once for all records; a :class:`Delivery` works out its own share
+    when it is asked.
+    """
+
+    cdef public PartitionState home
+    cdef public object error
+    cdef public object record_errors
+    cdef public bytearray seen
+    cdef public list parts
+    cdef public list watchers
+    cdef public list shelved
+    cdef public object sealed
+    cdef RecordBuffer buffer
+    cdef public long long serial
+    cdef public int state
+    cdef public int count
+    cdef public Py_ssize_t size
+    cdef public Py_ssize_t charged
+    #: What of that is for the batch itself, handles and callbacks.
+    cdef public Py_ssize_t beside
+    cdef public double created
+    cdef public bint urgent
+    cdef public bint expected
+    cdef public int64_t base_timestamp
+    cdef public int64_t max_timestamp
+    cdef public int64_t base_offset
+    cdef public int64_t log_append_time
+
+    def __cinit__(self, PartitionState home not None, long long serial):
+        self.home = home
+        self.serial = serial
+        self.max_timestamp = -1
+        self.base_offset = -1
+        self.log_append_time = -1
+        self.watchers = []
+
+    @property
+    def topic(self):
+        """The topic's name."""
+        return self.home.topic.name
+
+    @property
+    def partition(self):
+        """The partition's number; -1 while it waits for one on the shelf."""
+        return self.home.number
+
+    def body(self):
+        """The records' bytes as they go on the wire, without the batch header."""
+        return b"" if self.buffer is None else self.buffer
+
+    def drop_body(self):
+        """Let go of the records' bytes; the outcome stays."""
+        self.buffer = None
+
+    def acknowledge(self, int64_t base_offset, int64_t log_append_time):
+        """Every record of the batch is in the log."""
+        cdef Appender appender = self.home.topic.appender
+        appender.acquire()
+        try:
+            if self.state > _CLOSED:
+                return
+            self.base_offset = base_offset
+            self.log_append_time = log_append_time
+            self.state = _ACKED
+            self.buffer = None
+        finally:
+            appender.unlock()
+
+    def fail(self, error, record_errors=None):
+        """No record of the batch is acknowledged; the number that nobody watches is returned."""
+        cdef Appender appender = self.home.topic.appender
+        cdef bytearray seen
+        appender.acquire()
+        try:
+            if self.state > _CLOSED:
+                return 0
+            self.error = error
+            self.record_errors = record_errors
+            self.state = _FAILED
+            self.buffer = None
+            seen = bytearray(self.count)
+            for index, _, watcher in self.watchers:
+                if not (hasattr(watcher, "cancelled") and watcher.cancelled()):
+                    seen[index] = 1
+            self.seen = seen
+            return self.count - sum(seen)
+        finally:
+            appender.unlock()
+
+    def split(self, list parts not None):
+        """Hand the records over to smaller batches: (first index, batch), ascending."""
+        cdef Appender appender = self.home.topic.appender
+        cdef Batch part
+        # Under the lock: another thread may be adding a callback.
+        appender.acquire()
+        try:
+            self.parts = parts
+            self.state = _SPLIT
+            self.buffer = None
+            for index, delivery, watcher in self.watchers:
+                first, part = self._part(index)
+                part.watchers.append((index - first, delivery, watcher))
+                part.beside += _CALLBACK_HELD
+            for _, part in parts:
+                part.expected = self.expected
+            self.watchers = []
+        finally:
+            appender.unlock()
+
+    def _part(self, index):
+        found = self.parts[0]
+        for pair in self.parts:
+            if pair[0] > index:
+                break
+            found = pair
+        return found
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(512)
+cdef class Delivery:
+    """The handle of one accepted record: await it, ask it, or give it a callback.
+
+    Cancelling the task that awaits it never cancels the delivery itself.
+    """
+
+    cdef Batch _b
+    cdef int64_t _timestamp
+    cdef int _i
+
+    def __repr__(self):
+        cdef Batch batch = self.resolve()
+        state = "pending"
+        if batch.state == _ACKED:
+            state = "delivered"
+        elif batch.state == _FAILED:
+            state = "failed"
+        return f"<Delivery {batch.topic}-{batch.partition} {state}>"
+
+    cdef Batch resolve(self):
+        cdef Batch batch = self._b
+        while batch.state == _SPLIT:
+            first, batch = batch._part(self._i)
+            self._b = batch
+            self._i -= <int>first
+        return batch
+
+    @property
+    def _batch(self):
+        return self._b
+
+    @property
+    def _index(self):
+        return self._i
+
+    @property
+    def topic(self):
+        """The topic's name."""
+        return self._b.home.topic.name
+
+    @property
+    def partition(self):
+        """The partition's number, or None while none is chosen because no metadata came yet."""
+        cdef int number = self._b.home.number
+        return None if number < 0 else number
+
+    def done(self):
+        """True once the outcome is known."""
+        return self.resolve().state > _CLOSED
+
+    def expect(self):
+        """Somebody waits for the batch as a whole: its failure is no news to anybody else."""
+        self.resolve().expected = True
+
+    def result(self, timeout=None):
+        """Where the record is.
+
+        On an event loop's thread this never blocks; elsewhere it waits for the outcome.
+
+        Args:
+            timeout: seconds to wait, None for as long as the delivery timeout allows.
+
+        Raises:
+            NotDone: the outcome is not known and this thread must not wait for it.
+            TimeoutError: ``timeout`` passed first.
+            DeliveryError: or whatever else the record ended in.
+        """
+        cdef Batch batch = self.resolve()
+        if batch.state <= _CLOSED:
+            batch.home.topic.appender.host.block(self, timeout)
+        return self.outcome()
+
+    def exception(self, timeout=None):
+        """What the record failed with, or None if it was delivered; waits as result() does."""
+        cdef Batch batch = self.resolve()
+        if batch.state <= _CLOSED:
+            batch.home.topic.appender.host.block(self, timeout)
+        return self.failure()
+
+    def add_done_callback(self, callback):
+        """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
+        cdef Batch batch = self.resolve()
+        cdef Appender appender = batch.home.topic.appender
+        if not callable(callback) or appender.is_coroutine_function(callback):
+            raise rules.callback_error(batch.topic, callback)
+        appender.acquire()
+        try:
+            batch = self.resolve()
+            if batch.state <= _CLOSED:
+                batch.watchers.append((self._i, self, callback))
+                return
+        finally:
+            appender.unlock()
+        self.mark_seen(batch)
+        appender.host.soon(callback, self)
+
+    def __await__(self):
+        cdef Batch batch = self.resolve()
+        if batch.state <= _CLOSED:
+            future = batch.home.topic.appender.host.future()
+            batch.watchers.append((self._i, self, future))
+            yield from future
+        return self.outcome()
+
+    cdef object outcome(self):
+        cdef Batch batch
+        cdef int64_t offset
+        error = self.failure()
+        if error is not None:
+            # One exception object serves all records of the batch: without this each raise
+            # would lengthen the traceback that the last one left.
+            raise error.with_traceback(None)
+        batch = self._b
+        offset = batch.base_offset
+        if offset >= 0:
+            offset += self._i
+        if batch.log_append_time >= 0:
+            return RecordMetadata(
+                batch.home.topic.name, batch.home.number, offset, batch.log_append_time,
+                _LOG_APPEND_TIME,
+            )
+        return RecordMetadata(
+            batch.home.topic.name, batch.home.number, offset, self._timestamp, _CREATE_TIME
+        )
+
+    cdef object failure(self):
+        cdef Batch batch = self.resolve()
+        if batch.state != _FAILED:
+            return None
+        self.mark_seen(batch)
+        error = batch.error
+        if batch.record_errors is not None:
+            error = batch.record_errors.get(self._i, error)
+        return error
+
+    cdef int mark_seen(self, Batch batch) except -1:
+        cdef bytearray seen = batch.seen
+        if seen is not None and not seen[self._i]:
+            seen[self._i] = 1
+            batch.home.topic.appender.host.saw(batch)
+        return 0
+
+
+cdef inline Delivery _delivery(Batch batch, int index, int64_t timestamp):
+    cdef Delivery made = Delivery.__new__(Delivery)
+    made._b = batch
+    made._i = index
+    made._timestamp = timestamp
+    return made
+
+
+def run_watchers(Batch batch not None, Py_ssize_t start, Py_ssize_t stop):
+    """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
+    cdef list watchers = batch.watchers
+    cdef Py_ssize_t position
+    stop = min(stop, len(watchers))
+    for position in range(start, stop):
+        _, delivery, watcher = watchers[position]
+        if hasattr(watcher, "set_result"):
+            if not watcher.done():
+                watcher.set_result(None)
+            continue
+        try:
+            watcher(delivery)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:
+            # Also what is no Exception: a callback that looks at a cancelled future raises that
+            # future's CancelledError, which is nobody else's.
+            logger.exception(
+                "on_delivery callback %r failed for a record of %s-%s",
+                watcher,
+                batch.topic,
+                batch.partition,
+            )
+    if stop == len(watchers):
+        batch.watchers = []
+    return stop

@@ -1,0 +1,194 @@
+"""How a record becomes bytes, and the memory that they are put into; part of ``_appender.pyx``."""
+
+cdef inline uint64_t _zigzag(int64_t value) noexcept nogil:
+    return (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
+
+
+cdef inline Py_ssize_t _varint_size(int64_t value) noexcept nogil:
+    cdef uint64_t number = _zigzag(value)
+    cdef Py_ssize_t size = 1
+    while number >= 0x80:
+        number >>= 7
+        size += 1
+    return size
+
+
+cdef inline char *_put_varint(char *at, int64_t value) noexcept nogil:
+    cdef uint64_t number = _zigzag(value)
+    while number >= 0x80:
+        at[0] = <char>((number & 0x7F) | 0x80)
+        at += 1
+        number >>= 7
+    at[0] = <char>number
+    return at + 1
+
+
+cdef inline uint32_t _murmur2(const uint8_t *data, Py_ssize_t length) noexcept nogil:
+    # Bytes are put together by hand, so that the hash is the same on big-endian machines.
+    cdef uint32_t m = 0x5BD1E995
+    cdef uint32_t h = <uint32_t>0x9747B28C ^ <uint32_t>length
+    cdef uint32_t k
+    cdef Py_ssize_t i = 0
+    while length - i >= 4:
+        k = (
+            <uint32_t>data[i]
+            | (<uint32_t>data[i + 1] << 8)
+            | (<uint32_t>data[i + 2] << 16)
+            | (<uint32_t>data[i + 3] << 24)
+        )
+        k *= m
+        k ^= k >> 24
+        k *= m
+        h *= m
+        h ^= k
+        i += 4
+    if length - i == 3:
+        h ^= <uint32_t>data[i + 2] << 16
+    if length - i >= 2:
+        h ^= <uint32_t>data[i + 1] << 8
+    if length - i >= 1:
+        h ^= <uint32_t>data[i]
+        h *= m
+    h ^= h >> 13
+    h *= m
+    h ^= h >> 15
+    return h
+
+
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define PYPRODUCER_MOST_KEPT 0
+    #else
+    #define PYPRODUCER_MOST_KEPT 16
+    #endif
+    """
+    const int _MOST_KEPT "PYPRODUCER_MOST_KEPT"
+
+# Memory that full batches gave back, for the next ones that grow large: fresh pages from the
+# system cost a quarter of all that an append costs. Guarded by the GIL, and unused without one.
+# At most 16 blocks of 2 MiB stay behind.
+cdef char *_kept[16]
+cdef Py_ssize_t _kept_size[16]
+cdef int _kept_count = 0
+
+
+@cython.final
+cdef class RecordBuffer:
+    """The memory of one batch's records, readable as a buffer and freed with its last reader."""
+
+    cdef char *data
+    cdef Py_ssize_t size
+    cdef Py_ssize_t capacity
+
+    def __dealloc__(self):
+        global _kept_count
+        if _KEPT_FROM <= self.capacity <= _KEPT_TO and _kept_count < _MOST_KEPT:
+            _kept[_kept_count] = self.data
+            _kept_size[_kept_count] = self.capacity
+            _kept_count += 1
+        else:
+            PyMem_RawFree(self.data)
+
+    def __len__(self):
+        return self.size
+
+    # No __releasebuffer__, on purpose: functions that take read-only bytes accept only objects
+    # without one. The memory lives as long as this object, which every reader holds.
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.size, 1, flags)
+
+    cdef int reserve(self, Py_ssize_t capacity) except -1:
+        global _kept_count
+        cdef char *grown
+        if capacity > self.capacity:
+            if (
+                self.capacity <= _LARGEST_STEP < capacity
+                and _kept_count > 0
+                and _kept_size[_kept_count - 1] >= capacity
+            ):
+                # Not from the beginning: most batches of a busy producer grow this far, and
+                # those of a quiet one never hold more than they need.
+                _kept_count -= 1
+                grown = _kept[_kept_count]
+                if self.size:
+                    memcpy(grown, self.data, self.size)
+                PyMem_RawFree(self.data)
+                self.data = grown
+                self.capacity = _kept_size[_kept_count]
+                return 0
+            grown = <char *>PyMem_RawRealloc(self.data, capacity)
+            if grown == NULL:
+                raise MemoryError
+            self.data = grown
+            self.capacity = capacity
+        return 0
+
+
+cdef struct _Slice:
+    const char *data
+    Py_ssize_t size
+    bint null
+
+
+cdef inline int _look(object field, _Slice *part) except -1:
+    """See the bytes of a field that is bytes, str or None."""
+    part.null = 0
+    if field is None:
+        part.data = NULL
+        part.size = 0
+        part.null = 1
+    elif type(field) is bytes:
+        part.data = PyBytes_AS_STRING(field)
+        part.size = PyBytes_GET_SIZE(field)
+    else:
+        # A str keeps its UTF-8 form for as long as it lives.
+        part.data = PyUnicode_AsUTF8AndSize(field, &part.size)
+    return 0
+
+
+cdef inline Py_ssize_t _held_for(object on_delivery):
+    """Bytes that a record's handle takes, and its callback."""
+    return _RECORD_HELD if on_delivery is None else _RECORD_HELD + _CALLBACK_HELD
+
+
+cdef bytes _packed_varint(int64_t value):
+    cdef char room[10]
+    cdef char *end = _put_varint(room, value)
+    return PyBytes_FromStringAndSize(room, end - room)
+
+
+cdef bytes _pack_headers(str topic, object headers):
+    """Encode a record's headers: their count, then name and value of each."""
+    cdef list out = []
+    cdef long count = 0
+    if isinstance(headers, Mapping):
+        pairs = headers.items()
+    elif isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
+        raise rules.header_error(topic, headers)
+    else:
+        pairs = headers
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise rules.header_error(topic, pair)
+        name, value = pair
+        if type(name) is not str:
+            raise rules.header_error(topic, pair)
+        try:
+            encoded = name.encode()
+            if isinstance(value, str):
+                value = value.encode()
+        except UnicodeEncodeError as cause:
+            raise rules.header_error(topic, pair) from cause
+        out.append(_packed_varint(len(encoded)))
+        out.append(encoded)
+        if value is None:
+            out.append(b"\x01")
+        elif isinstance(value, (bytes, bytearray, memoryview)):
+            value = bytes(value)
+            out.append(_packed_varint(len(value)))
+            out.append(value)
+        else:
+            raise rules.header_error(topic, pair)
+        count += 1
+    return _packed_varint(count) + b"".join(out)
