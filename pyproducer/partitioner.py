@@ -36,20 +36,21 @@ PartitionFunction: TypeAlias = Callable[[bytes | None, int], int]
 _SEED = 0x9747B28C
 _M = 0x5BD1E995
 _MASK = 0xFFFFFFFF
+_words = struct.Struct("<I").iter_unpack
 
 
 def murmur2(key: bytes) -> int:
     """Return the 32-bit hash of ``key`` that Kafka's Java client computes, as an unsigned int."""
     length = len(key)
-    whole = length & ~3
+    left_over = key[length & ~3 :]
     h = _SEED ^ length
-    for (word,) in struct.iter_unpack("<I", memoryview(key)[:whole]):
+    for (word,) in _words(key[: -len(left_over)] if left_over else key):
         k = (word * _M) & _MASK
-        k = ((k ^ (k >> 24)) * _M) & _MASK
-        h = ((h * _M) & _MASK) ^ k
-    if length != whole:
-        # The bytes left over, little-endian, are mixed in without the multiplication above.
-        h = ((h ^ int.from_bytes(key[whole:], "little")) * _M) & _MASK
+        # Bits above the 32nd have no way down through * and ^: one mask is enough for both.
+        h = ((h * _M) ^ ((k ^ (k >> 24)) * _M)) & _MASK
+    if left_over:
+        # These bytes, little-endian, are mixed in without the multiplication above.
+        h = ((h ^ int.from_bytes(left_over, "little")) * _M) & _MASK
     h = ((h ^ (h >> 13)) * _M) & _MASK
     return h ^ (h >> 15)
 
