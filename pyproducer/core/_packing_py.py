@@ -39,7 +39,7 @@ VARINTS: Final = _Varints()
 
 def pack_headers(topic: str, headers: Any) -> bytes:
     """Encode a record's headers: their count, then name and value of each."""
-    if isinstance(headers, Mapping):
+    if type(headers) is dict or isinstance(headers, Mapping):
         pairs: Iterable[Any] = headers.items()
     elif isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):
         raise header_error(topic, headers)
