@@ -14,12 +14,17 @@ from typing import Any
 
 from pyproducer.clock import Clock, SystemClock
 from pyproducer.config import ProducerConfig, parse_bootstrap
-from pyproducer.core.appender import Appender, TopicAppender, TopicState
+from pyproducer.core.appender import Appender, Delivery, Prepared, TopicAppender, TopicState
 from pyproducer.core.delivery import Ledger
 from pyproducer.core.engine import Engine, EngineOptions
 from pyproducer.errors import ConfigError, NotStarted, ProducerError
 from pyproducer.formats import Formats, SerializerContext, arity
-from pyproducer.interceptors import InterceptedAppender, Interceptor, check_interceptors
+from pyproducer.interceptors import (
+    InterceptedAppender,
+    Interceptor,
+    check_interceptors,
+    refused,
+)
 from pyproducer.model import DeliveryFailure
 from pyproducer.net.runner import Runner, forked
 from pyproducer.partitioner import resolve
@@ -104,6 +109,7 @@ class Assembly:
             partitioner=resolve(config.partitioner),
             choose=chance.randrange,
             wall_ns=_wall_ns(clock),
+            machine_clock=type(clock) is SystemClock,
             is_coroutine_function=inspect.iscoroutinefunction,
             thread_ident=threading.get_ident,
             make_entry=self._make_default,
@@ -116,6 +122,7 @@ class Assembly:
             Ledger(on_delivery_failure),
             chance.random,
         )
+        self.appender.room = self.room
         self.refuse(_not_started)
         self.runner.bind(self.engine, self.refuse)
         self.transactor = Transactor(self)
@@ -163,6 +170,18 @@ class Assembly:
         if allow_formats:
             self.formats.allow(state.name, allow_formats)
         return InterceptedAppender(inner, self._interceptors) if self._interceptors else inner
+
+    async def room(self, made: Prepared) -> Delivery:
+        """Wait for room for a record, and then it is queued.
+
+        Raises:
+            BufferFull: there was none for ``max_block_ms``.
+        """
+        try:
+            return await self.runner.wait_for_room(made, self.config.max_block_ms / 1000)
+        except BaseException as error:
+            refused(made, error)
+            raise
 
     @property
     def direct(self) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 __all__ = [
     "Buffer",
@@ -61,6 +62,24 @@ class RecordMetadata:
     offset: int
     timestamp_ms: int
     timestamp_type: TimestampType = TimestampType.CREATE_TIME
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = (self.topic, self.partition, self.offset, self.timestamp_ms, self.timestamp_type)
+        return _restored, fields
+
+
+def _restored(*fields: Any) -> RecordMetadata:
+    """Unpickle: the same bytes are read with the accelerator and without it."""
+    return RecordMetadata(*fields)
+
+
+if not TYPE_CHECKING and os.environ.get("PYPRODUCER_PURE", "") in {"", "0"}:
+    try:
+        from pyproducer._metadata import RecordMetadata, bind
+    except ImportError:
+        pass
+    else:
+        bind(TimestampType, _restored)
 
 
 @dataclass(frozen=True, slots=True)

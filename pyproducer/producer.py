@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import warnings
-from collections.abc import Callable, Collection, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
@@ -98,7 +98,9 @@ class AsyncProducer(Transactional, Generic[K, V]):
         self._lifecycle = Lifecycle(parts, owned=owned)
         if parts.direct:
             # Straight into the appender: nothing stands between the caller and the batch.
-            self.enqueue_nowait = parts.appender.enqueue_nowait  # type: ignore[method-assign]
+            for name in ("enqueue", "enqueue_nowait"):
+                if getattr(type(self), name) is getattr(AsyncProducer, name):
+                    setattr(self, name, getattr(parts.appender, name))
 
     def __repr__(self) -> str:
         servers = ",".join(f"{host}:{port}" for host, port in self._parts.bootstrap)
@@ -506,13 +508,9 @@ class AsyncProducer(Transactional, Generic[K, V]):
         """Let the event loop do everything else once."""
         await asyncio.sleep(0)
 
-    async def _room(self, made: Prepared) -> Delivery:
+    def _room(self, made: Prepared) -> Coroutine[Any, Any, Delivery]:
         """Wait for room for a record."""
-        try:
-            return await self._runner.wait_for_room(made, self.config.max_block_ms / 1000)
-        except BaseException as error:
-            refused(made, error)
-            raise
+        return self._parts.room(made)
 
     def _full(self, made: Prepared) -> BaseException:
         """The error for a record that finds no room and does not wait."""

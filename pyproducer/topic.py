@@ -29,6 +29,7 @@ class Topic(Generic[K, V]):
         if isinstance(entry, TopicAppender):
             # Straight into the appender: nothing stands between the caller and the batch.
             self.enqueue_nowait = entry.enqueue_nowait  # type: ignore[method-assign]
+            self.enqueue = entry.enqueue  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         return f"<Topic {self.name}>"

@@ -14,7 +14,7 @@ from tests.helpers.source_tree import ROOT, all_imports, files, imports, is_with
 
 # Imports go from a later row to an earlier one, or stay in their row.
 LAYERS = [
-    {"errors", "model", "clock", "loop_thread", "generics", "writing", "_version"},
+    {"errors", "model", "clock", "loop_thread", "generics", "writing", "_metadata", "_version"},
     {"protocol", "records", "config", "config_rules", "bootstrap", "dialects"},
     {"partitioner"},
     {"core"},
@@ -57,13 +57,18 @@ IMPURE_MODULES = ("asyncio", "socket", "ssl", "threading", "time", "random")
 
 HEAVY = ("aiohttp", "fastavro", "kazoo", "typer", "rich")
 
-CODE = ("pyproducer/**/*.py", "pyproducer/**/*.pyx", "pyproducer/**/*.pxi", "pyproducer/**/*.pyi", "serializers/**/*.py")
+CODE = (
+    "pyproducer/**/*.py",
+    "pyproducer/**/*.py[xi]",
+    "pyproducer/**/*.px[id]",
+    "serializers/**/*.py",
+)
 AROUND = ("tests/**/*.py", "examples/**/*.py", "docs/*.py")
 TEXTS = ("*.md", "*.toml", "Makefile", ".ci/*", "docs/**/*.md", "docs/*.yml")
 
 MAX_LINES = 600
 # One class, whose methods read and write each other's fields millions of times a second.
-LONGER = {"pyproducer/core/_appender.pyx": 700}
+LONGER = {"pyproducer/core/_appender.pyx": 800, "pyproducer/core/_appender_py.py": 650}
 UNFINISHED = re.compile(
     r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b"
 )

@@ -10,18 +10,62 @@ into the batch's own memory, and nothing is made for a record but its handle.
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.exc cimport PyErr_WarnEx
+from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from pyproducer._metadata cimport RecordMetadata
+
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
+from functools import partial as _partial
 from zlib import crc32 as _crc32
 
 from pyproducer.core import appender_rules as rules
-from pyproducer.model import RecordMetadata, TimestampType
+from pyproducer.model import TimestampType
 from pyproducer.partitioner import PARTITIONERS, ask_partitioner
+
+cdef extern from *:
+    """
+    #include <time.h>
+
+    /* The machine's clock, in milliseconds since the epoch. */
+    static int64_t pyproducer_now_ms(void) {
+        struct timespec now;
+        timespec_get(&now, TIME_UTC);
+        return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    }
+
+    /* True for what is certainly a plain function: no coroutine function, no future. */
+    static int pyproducer_is_function(PyObject *callback) {
+        PyObject *function = callback;
+        if (PyMethod_Check(function)) {
+            function = PyMethod_GET_FUNCTION(function);
+        }
+        return PyFunction_Check(function) || PyCFunction_Check(function);
+    }
+
+    static int pyproducer_is_plain_function(PyObject *callback) {
+        PyObject *function = callback;
+        if (PyMethod_Check(function)) {
+            function = PyMethod_GET_FUNCTION(function);
+        }
+        if (PyCFunction_Check(function)) {
+            return 1;
+        }
+        /* A function with attributes may carry the mark of inspect.markcoroutinefunction. */
+        return PyFunction_Check(function)
+            && ((PyFunctionObject *)function)->func_dict == NULL
+            && !(((PyCodeObject *)PyFunction_GET_CODE(function))->co_flags & CO_COROUTINE);
+    }
+    """
+    int64_t _now_ms "pyproducer_now_ms"() noexcept nogil
+    bint _is_function "pyproducer_is_function"(PyObject *callback) noexcept
+    bint _is_plain_function "pyproducer_is_plain_function"(PyObject *callback) noexcept
 
 cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident()
@@ -62,14 +106,14 @@ assert (
     rules.BATCH_HELD, rules.RECORD_HELD, rules.CALLBACK_HELD, rules.SHELVED_HELD,
 )
 
-cdef object _CREATE_TIME = TimestampType.CREATE_TIME
-cdef object _LOG_APPEND_TIME = TimestampType.LOG_APPEND_TIME
+cdef int _LOG_APPEND_TIME = TimestampType.LOG_APPEND_TIME
 cdef bytes _NO_HEADERS = b"\0"
 
 # One module, so that no call between these goes through a pointer.
 include "_packing.pxi"
 include "_handle.pxi"
 include "_topic.pxi"
+include "_call.pxi"
 
 
 @cython.final
@@ -97,9 +141,13 @@ cdef class Appender:
     #: A callable that makes the error every call gets, once the producer takes no more.
     cdef public object refusal
     cdef public object wall_ns
+    #: ``wall_ns`` is the machine's clock, which C reads without a call of Python.
+    cdef bint machine_clock
     cdef public object is_coroutine_function
     cdef public object make_entry
     cdef public object host
+    #: Makes the coroutine that waits for room for a prepared record.
+    cdef public object room
     cdef public object lock
     cdef public object partitioner
     cdef public dict topics
@@ -129,6 +177,7 @@ cdef class Appender:
         make_entry,
         host,
         lock=None,
+        machine_clock=False,
     ):
         self.batch_size = batch_size
         self.batch_max_records = batch_max_records
@@ -137,6 +186,7 @@ cdef class Appender:
         self.limit = buffer_memory
         self.asleep = True
         self.wall_ns = wall_ns
+        self.machine_clock = machine_clock
         self.is_coroutine_function = is_coroutine_function
         self.make_entry = make_entry
         self.host = host
@@ -167,6 +217,19 @@ cdef class Appender:
         return 0
 
     # Called for every record.
+
+    cdef inline int64_t now_ms(self) except? -1:
+        return _now_ms() if self.machine_clock else <int64_t>self.wall_ns() // 1_000_000
+
+    cdef int check_callback(self, TopicState topic, object callback) except -1:
+        cdef object function = callback
+        while type(function) is _partial:
+            function = function.func
+        if _is_plain_function(<PyObject *>function):
+            return 0
+        if not callable(callback) or self.is_coroutine_function(callback):
+            raise rules.callback_error(topic.name, callback)
+        return 0
 
     def enqueue_nowait(
         self,
@@ -200,9 +263,28 @@ cdef class Appender:
             state.default = self.make_entry(state)
         return state.default
 
+    def enqueue(
+        self,
+        topic,
+        value,
+        *,
+        key=None,
+        headers=None,
+        partition=None,
+        timestamp_ms=None,
+        on_delivery=None,
+    ):
+        """Queue a record, waiting only for room; a coroutine of the :class:`Delivery`."""
+        return _enqueue_call(
+            self, None, topic, value, key, headers, partition, timestamp_ms, on_delivery
+        )
+
     @property
     def turn_due(self):
         """True where a caller that never sleeps should let the event loop run."""
+        return self.is_turn_due()
+
+    cdef inline bint is_turn_due(self) noexcept:
         if self.since_turn < _TURN_BYTES and (
             not self.turn_ms or self.last_ms - self.turn_ms < _TURN_MS
         ):
@@ -382,7 +464,8 @@ cdef class Appender:
             delivery._b = batch
             delivery._i = index
         if on_delivery is not None:
-            batch.watchers.append((index, delivery, on_delivery))
+            batch.watchers.append(delivery)
+            batch.watchers.append(on_delivery)
         if urgent and not batch.urgent:
             batch.urgent = True
             self.hurried.append(batch)
@@ -424,7 +507,8 @@ cdef class Appender:
             self.wake()
         made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
         if made.on_delivery is not None:
-            shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
+            shelf.watchers.append(made.delivery)
+            shelf.watchers.append(made.on_delivery)
             made.on_delivery = None
         shelf.count += 1
         shelf.charged += charge
@@ -587,6 +671,7 @@ cdef class Appender:
         cdef Prepared made
         cdef Delivery delivery
         cdef Batch batch
+        cdef Py_ssize_t position
         self.used -= shelf.charged
         shelf.charged = 0
         for made in shelf.shelved:
@@ -598,14 +683,16 @@ cdef class Appender:
                 delivery._i = 0
             else:
                 self.records -= 1
-            moved.append((delivery._b, delivery._i))
-        for index, waiting, watcher in shelf.watchers:
-            batch, at = moved[index]
-            batch.watchers.append((at, waiting, watcher))
+            moved.append(delivery._b)
+        for position in range(0, len(shelf.watchers), 2):
+            delivery = shelf.watchers[position]
+            batch = delivery._b
+            batch.watchers.append(delivery)
+            batch.watchers.append(shelf.watchers[position + 1])
             batch.beside += _CALLBACK_HELD
             batch.charged += _CALLBACK_HELD
             self.used += _CALLBACK_HELD
-        homes = list(dict.fromkeys([pair[0] for pair in moved]))
+        homes = list(dict.fromkeys(moved))
         for batch in homes:
             batch.expected |= shelf.expected
         shelf.watchers = []

@@ -7,7 +7,7 @@ test against both. See ``appender.py`` for what is promised to the rest of the e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ from pyproducer.core._handle_py import (
     SPLIT,
     Batch,
     Delivery,
+    pairs,
     run_watchers,
 )
 from pyproducer.core._packing_py import VARINTS, pack_record
-from pyproducer.core._topic_py import PartitionState, Prepared, TopicAppender, TopicState
+from pyproducer.core._topic_py import PartitionState, Prepared, TopicAppender, TopicState, one_turn
 from pyproducer.core.appender_rules import (
     BATCH_HELD,
     BATCH_OVERHEAD,
@@ -62,6 +63,40 @@ _NO_LOCK: Final = nullcontext()
 class Appender:
     """All topics of one producer, and the bytes they hold."""
 
+    __slots__ = (
+        "_choose",
+        "_closed",
+        "_hurried",
+        "_opened",
+        "_serial",
+        "_sticky_null",
+        "asleep",
+        "batch_max_records",
+        "batch_size",
+        "custom",
+        "host",
+        "is_coroutine_function",
+        "largest_record",
+        "largest_record_name",
+        "last_ms",
+        "limit",
+        "lock",
+        "make_entry",
+        "owner",
+        "partitioner",
+        "records",
+        "refusal",
+        "room",
+        "since_turn",
+        "starved",
+        "thread_ident",
+        "topics",
+        "turn_ms",
+        "used",
+        "waiting",
+        "wall_ns",
+    )
+
     def __init__(
         self,
         *,
@@ -78,6 +113,7 @@ class Appender:
         make_entry: Callable[[TopicState], TopicAppender],
         host: Any,
         lock: AbstractContextManager[Any] | None = None,
+        machine_clock: bool = False,
     ) -> None:
         self.batch_size = batch_size
         self.batch_max_records = batch_max_records
@@ -104,6 +140,8 @@ class Appender:
         self.thread_ident = thread_ident
         self.make_entry = make_entry
         self.host = host
+        #: Waits for room for a prepared record.
+        self.room: Callable[[Prepared], Awaitable[Delivery]]
         self.lock: AbstractContextManager[Any] = _NO_LOCK if lock is None else lock
         self.partitioner = partitioner
         self.custom = partitioner.custom
@@ -134,6 +172,27 @@ class Appender:
         )
         if isinstance(made, Prepared):
             raise self.full(made)
+        return made
+
+    async def enqueue(
+        self,
+        topic: str,
+        value: Any,
+        *,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record, waiting only for room."""
+        made = self.entry(topic).accept(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
+        )
+        if isinstance(made, Prepared):
+            return await self.room(made)
+        if self.turn_due:
+            await one_turn()
         return made
 
     def entry(self, name: str) -> TopicAppender:
@@ -338,7 +397,7 @@ class Appender:
         batch.count = index + 1
         batch.size = size
         if on_delivery is not None:
-            batch.watchers += [(index, delivery, on_delivery)]
+            batch.watchers += [delivery, on_delivery]
         if timestamp > batch.max_timestamp:  # noqa: PLR1730 - max() would be a call
             batch.max_timestamp = timestamp
 
@@ -382,7 +441,7 @@ class Appender:
             self._wake()
         made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
         if made.on_delivery is not None:
-            shelf.watchers.append((shelf.count, made.delivery, made.on_delivery))
+            shelf.watchers += [made.delivery, made.on_delivery]
             made.on_delivery = None
         shelf.count += 1
         shelf.charged += charge
@@ -499,7 +558,7 @@ class Appender:
 
     def _unshelve(self, topic: TopicState, shelf: Batch) -> list[Batch]:
         assert shelf.shelved is not None
-        moved: list[tuple[Batch, int]] = []
+        moved: list[Batch] = []
         self.used -= shelf.charged
         shelf.charged = 0
         for made in shelf.shelved:
@@ -512,14 +571,14 @@ class Appender:
                 delivery._index = 0
             else:
                 self.records -= 1
-            moved.append((delivery._batch, delivery._index))
-        for index, delivery, watcher in shelf.watchers:
-            batch, at = moved[index]
-            batch.watchers.append((at, delivery, watcher))
+            moved.append(delivery._batch)
+        for delivery, watcher in pairs(shelf.watchers):
+            batch = delivery._batch
+            batch.watchers += [delivery, watcher]
             batch.beside += CALLBACK_HELD
             batch.charged += CALLBACK_HELD
             self.used += CALLBACK_HELD
-        homes = list(dict.fromkeys(batch for batch, _ in moved))
+        homes = list(dict.fromkeys(moved))
         for batch in homes:
             batch.expected |= shelf.expected
         shelf.watchers = []

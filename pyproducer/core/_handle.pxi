@@ -13,6 +13,7 @@ cdef class Batch:
     cdef public object record_errors
     cdef public bytearray seen
     cdef public list parts
+    #: Deliveries and their callbacks or futures in turns, told in order.
     cdef public list watchers
     cdef public list shelved
     cdef public object sealed
@@ -76,6 +77,8 @@ cdef class Batch:
         """No record of the batch is acknowledged; the number that nobody watches is returned."""
         cdef Appender appender = self.home.topic.appender
         cdef bytearray seen
+        cdef Delivery watched
+        cdef Py_ssize_t position
         appender.acquire()
         try:
             if self.state > _CLOSED:
@@ -85,9 +88,11 @@ cdef class Batch:
             self.state = _FAILED
             self.buffer = None
             seen = bytearray(self.count)
-            for index, _, watcher in self.watchers:
+            for position in range(0, len(self.watchers), 2):
+                watcher = self.watchers[position + 1]
                 if not (hasattr(watcher, "cancelled") and watcher.cancelled()):
-                    seen[index] = 1
+                    watched = <Delivery>self.watchers[position]
+                    seen[watched._i] = 1
             self.seen = seen
             return self.count - sum(seen)
         finally:
@@ -97,15 +102,19 @@ cdef class Batch:
         """Hand the records over to smaller batches: (first index, batch), ascending."""
         cdef Appender appender = self.home.topic.appender
         cdef Batch part
+        cdef Delivery watched
+        cdef Py_ssize_t position
         # Under the lock: another thread may be adding a callback.
         appender.acquire()
         try:
             self.parts = parts
             self.state = _SPLIT
             self.buffer = None
-            for index, delivery, watcher in self.watchers:
-                first, part = self._part(index)
-                part.watchers.append((index - first, delivery, watcher))
+            for position in range(0, len(self.watchers), 2):
+                watched = <Delivery>self.watchers[position]
+                part = watched.resolve()
+                part.watchers.append(watched)
+                part.watchers.append(self.watchers[position + 1])
                 part.beside += _CALLBACK_HELD
             for _, part in parts:
                 part.expected = self.expected
@@ -208,13 +217,13 @@ cdef class Delivery:
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
         cdef Batch batch = self.resolve()
         cdef Appender appender = batch.home.topic.appender
-        if not callable(callback) or appender.is_coroutine_function(callback):
-            raise rules.callback_error(batch.topic, callback)
+        appender.check_callback(batch.home.topic, callback)
         appender.acquire()
         try:
             batch = self.resolve()
             if batch.state <= _CLOSED:
-                batch.watchers.append((self._i, self, callback))
+                batch.watchers.append(self)
+                batch.watchers.append(callback)
                 return
         finally:
             appender.unlock()
@@ -225,30 +234,19 @@ cdef class Delivery:
         cdef Batch batch = self.resolve()
         if batch.state <= _CLOSED:
             future = batch.home.topic.appender.host.future()
-            batch.watchers.append((self._i, self, future))
+            batch.watchers.append(self)
+            batch.watchers.append(future)
             yield from future
         return self.outcome()
 
     cdef object outcome(self):
-        cdef Batch batch
-        cdef int64_t offset
-        error = self.failure()
-        if error is not None:
+        cdef Batch batch = self.resolve()
+        if batch.state == _FAILED:
+            error = self.failure()
             # One exception object serves all records of the batch: without this each raise
             # would lengthen the traceback that the last one left.
             raise error.with_traceback(None)
-        batch = self._b
-        offset = batch.base_offset
-        if offset >= 0:
-            offset += self._i
-        if batch.log_append_time >= 0:
-            return RecordMetadata(
-                batch.home.topic.name, batch.home.number, offset, batch.log_append_time,
-                _LOG_APPEND_TIME,
-            )
-        return RecordMetadata(
-            batch.home.topic.name, batch.home.number, offset, self._timestamp, _CREATE_TIME
-        )
+        return _metadata(batch, self._i, self._timestamp)
 
     cdef object failure(self):
         cdef Batch batch = self.resolve()
@@ -268,6 +266,20 @@ cdef class Delivery:
         return 0
 
 
+cdef inline RecordMetadata _metadata(Batch batch, int index, int64_t timestamp):
+    cdef RecordMetadata made = RecordMetadata.__new__(RecordMetadata)
+    made.topic = batch.home.topic.name
+    made.partition = batch.home.number
+    made.offset = batch.base_offset
+    if made.offset >= 0:
+        made.offset += index
+    made.timestamp_ms = timestamp
+    if batch.log_append_time >= 0:
+        made.timestamp_ms = batch.log_append_time
+        made._type = _LOG_APPEND_TIME
+    return made
+
+
 cdef inline Delivery _delivery(Batch batch, int index, int64_t timestamp):
     cdef Delivery made = Delivery.__new__(Delivery)
     made._b = batch
@@ -280,10 +292,11 @@ def run_watchers(Batch batch not None, Py_ssize_t start, Py_ssize_t stop):
     """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
     cdef list watchers = batch.watchers
     cdef Py_ssize_t position
-    stop = min(stop, len(watchers))
-    for position in range(start, stop):
-        _, delivery, watcher = watchers[position]
-        if hasattr(watcher, "set_result"):
+    stop = min(stop, len(watchers) // 2)
+    for position in range(2 * start, 2 * stop, 2):
+        delivery = watchers[position]
+        watcher = watchers[position + 1]
+        if not _is_function(<PyObject *>watcher) and hasattr(watcher, "set_result"):
             if not watcher.done():
                 watcher.set_result(None)
             continue
@@ -300,6 +313,6 @@ def run_watchers(Batch batch not None, Py_ssize_t start, Py_ssize_t stop):
                 batch.topic,
                 batch.partition,
             )
-    if stop == len(watchers):
+    if 2 * stop == len(watchers):
         batch.watchers = []
     return stop

@@ -6,7 +6,7 @@ The twin of the classes of the same names in ``_appender.pyx``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from pyproducer.core.appender_rules import CALLBACK_HELD, callback_error
@@ -77,8 +77,8 @@ class Batch:
         self.record_errors: dict[int, BaseException] | None = None
         self.seen: bytearray | None = None
         self.parts: list[tuple[int, Batch]] | None = None
-        #: (index, delivery, callback or future), told in order once the outcome is known.
-        self.watchers: list[tuple[int, Delivery, Any]] = []
+        #: Deliveries and their callbacks or futures in turns, told in order.
+        self.watchers: list[Any] = []
         #: A group waits for the batch as a whole, so that its failure is no news to anybody.
         self.expected = False
         self.shelved: list[Prepared] | None = None
@@ -129,9 +129,9 @@ class Batch:
             self.state = FAILED
             self._chunks = []
             seen = bytearray(self.count)
-            for index, _, watcher in self.watchers:
+            for delivery, watcher in pairs(self.watchers):
                 if not (hasattr(watcher, "cancelled") and watcher.cancelled()):
-                    seen[index] = 1
+                    seen[delivery._index] = 1
             self.seen = seen
             return self.count - sum(seen)
 
@@ -142,9 +142,9 @@ class Batch:
             self.parts = parts
             self.state = SPLIT
             self._chunks = []
-            for index, delivery, watcher in self.watchers:
-                first, part = self._part(index)
-                part.watchers.append((index - first, delivery, watcher))
+            for delivery, watcher in pairs(self.watchers):
+                part = delivery._resolve()
+                part.watchers += [delivery, watcher]
                 part.beside += CALLBACK_HELD
             for _, part in parts:
                 part.expected = self.expected
@@ -247,7 +247,7 @@ class Delivery:
         with appender.lock:
             batch = self._resolve()
             if batch.state <= CLOSED:
-                batch.watchers.append((self._index, self, callback))
+                batch.watchers += [self, callback]
                 return
         self._mark_seen(batch)
         host.soon(callback, self)
@@ -256,7 +256,7 @@ class Delivery:
         batch = self._resolve()
         if batch.state <= CLOSED:
             future = batch.home.topic.appender.host.future()
-            batch.watchers.append((self._index, self, future))
+            batch.watchers += [self, future]
             yield from future
         return self._outcome()
 
@@ -298,12 +298,17 @@ class Delivery:
             batch.home.topic.appender.host.saw(batch)
 
 
+def pairs(watchers: list[Any]) -> Iterable[tuple[Delivery, Any]]:
+    """Each delivery with its callback or future."""
+    flat = iter(watchers)
+    return zip(flat, flat, strict=True)
+
+
 def run_watchers(batch: Batch, start: int, stop: int) -> int:
     """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
     watchers = batch.watchers
-    stop = min(stop, len(watchers))
-    for position in range(start, stop):
-        _, delivery, watcher = watchers[position]
+    stop = min(stop, len(watchers) // 2)
+    for delivery, watcher in pairs(watchers[2 * start : 2 * stop]):
         if hasattr(watcher, "set_result"):
             if not watcher.done():
                 watcher.set_result(None)
@@ -321,6 +326,6 @@ def run_watchers(batch: Batch, start: int, stop: int) -> int:
                 batch.topic,
                 batch.partition,
             )
-    if stop == len(watchers):
+    if 2 * stop == len(watchers):
         batch.watchers = []
     return stop

@@ -128,6 +128,21 @@ cdef class TopicAppender:
             raise self._appender.full(made)
         return made
 
+    def enqueue(
+        self,
+        value,
+        *,
+        key=None,
+        headers=None,
+        partition=None,
+        timestamp_ms=None,
+        on_delivery=None,
+    ):
+        """Queue a record, waiting only for room; a coroutine of the :class:`Delivery`."""
+        return _enqueue_call(
+            self._appender, self, None, value, key, headers, partition, timestamp_ms, on_delivery
+        )
+
     def accept(
         self, value, key, headers, partition, timestamp_ms, on_delivery, bint urgent
     ):
@@ -155,12 +170,10 @@ cdef class TopicAppender:
         if self._bind is not None:
             self._bind()
             self._bind = None
-        if on_delivery is not None and (
-            not callable(on_delivery) or appender.is_coroutine_function(on_delivery)
-        ):
-            raise rules.callback_error(topic.name, on_delivery)
+        if on_delivery is not None:
+            appender.check_callback(topic, on_delivery)
         if timestamp_ms is None:
-            timestamp = <int64_t>appender.wall_ns() // 1_000_000
+            timestamp = appender.now_ms()
             appender.last_ms = timestamp
             if not appender.turn_ms:
                 appender.turn_ms = timestamp

@@ -5,7 +5,8 @@ The twin of the classes of the same names in ``_appender.pyx``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from pyproducer.core._packing_py import NO_HEADERS, pack_headers
@@ -26,7 +27,13 @@ if TYPE_CHECKING:
     from pyproducer.core._appender_py import Appender
     from pyproducer.core._handle_py import Batch, Delivery
 
-__all__ = ["PartitionState", "Prepared", "TopicAppender", "TopicState"]
+__all__ = ["PartitionState", "Prepared", "TopicAppender", "TopicState", "one_turn"]
+
+
+@types.coroutine
+def one_turn() -> Generator[None, None, None]:
+    """Let the event loop run everything else that is ready, once."""
+    yield
 
 
 class PartitionState:
@@ -112,7 +119,9 @@ class Prepared:
     @property
     def size_bound(self) -> int:
         """At most this many bytes in a batch."""
-        return _bound(self.key, self.value, self.headers)
+        key = 0 if self.key is None else len(self.key)
+        value = 0 if self.value is None else len(self.value)
+        return key + value + len(self.headers) + RECORD_OVERHEAD
 
 
 class TopicAppender:
@@ -171,6 +180,25 @@ class TopicAppender:
             raise self._appender.full(made)
         return made
 
+    async def enqueue(
+        self,
+        value: Any,
+        *,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record, waiting only for room."""
+        made = self.accept(value, key, headers, partition, timestamp_ms, on_delivery, False)
+        appender = self._appender
+        if isinstance(made, Prepared):
+            return await appender.room(made)
+        if appender.turn_due:
+            await one_turn()
+        return made
+
     def accept(
         self,
         value: Any,
@@ -222,7 +250,11 @@ class TopicAppender:
                 self._value_context,
             )
         packed = NO_HEADERS if headers is None else pack_headers(topic.name, headers)
-        bound = _bound(key, value, packed) + BATCH_OVERHEAD
+        bound = RECORD_OVERHEAD + BATCH_OVERHEAD + len(packed)
+        if key is not None:
+            bound += len(key)
+        if value is not None:
+            bound += len(value)
         if bound > appender.largest_record:
             raise record_too_large(
                 topic.name, bound, appender.largest_record, appender.largest_record_name
@@ -268,7 +300,3 @@ class TopicAppender:
         if isinstance(made, (bytes, bytearray, memoryview)):
             return bytes(made)
         raise not_bytes(topic, field, value, made, serializer is not None)
-
-
-def _bound(key: bytes | None, value: bytes | None, headers: bytes) -> int:
-    return len(key or b"") + len(value or b"") + len(headers) + RECORD_OVERHEAD

@@ -117,9 +117,10 @@ class Settler:
 def _wake(batch: Batch) -> None:
     """Wake those who await a record of the batch; its callbacks stay."""
     callbacks = []
-    for index, delivery, watcher in batch.watchers:
+    waiting = iter(batch.watchers)
+    for delivery, watcher in zip(waiting, waiting, strict=True):
         if not hasattr(watcher, "set_result"):
-            callbacks.append((index, delivery, watcher))
+            callbacks += [delivery, watcher]
         elif not watcher.done():
             watcher.set_result(None)
     batch.watchers = callbacks

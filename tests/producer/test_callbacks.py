@@ -198,14 +198,14 @@ async def test_slow_callbacks_leave_turns(producer):
             await asyncio.sleep(0)
 
     told = []
-    for _ in range(20_000):
+    for _ in range(100_000):
         producer.enqueue_nowait("one", b"x", on_delivery=lambda d: told.append(d.result()))
     ticking = asyncio.create_task(ticker())
     await producer.flush()
     ticking.cancel()
 
-    assert len(told) == 20_000
-    assert len({count for count in turns if 0 < count < 20_000}) > 3
+    assert len(told) == 100_000
+    assert len({count for count in turns if 0 < count < 100_000}) > 3
 
 
 async def test_awaiters_and_callbacks_mixed(producer):
