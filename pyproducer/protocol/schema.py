@@ -1,8 +1,7 @@
-"""Messages as data: a slotted dataclass per struct, a field table per class, all versions in one.
+"""Messages as data: a slotted class per struct, a field table per class, all versions in one.
 
 ::
 
-    @dataclass(slots=True, kw_only=True)
     class PartitionProduceData(Struct):
         index: int = wire(INT32)
         records: Records | None = wire(RECORDS, nullable=0)
@@ -10,15 +9,14 @@
 A field says in which versions it is on the wire (``since``, ``until``), from which on it may be
 null, and its tag if it travels in the tagged section. The order of fields is the order on the
 wire. Encoder and decoder are compiled on first use, once per class and version, into
-straight-line code (:mod:`pyproducer.protocol.compiler`).
+straight-line code (:mod:`pyproducer.protocol.compiler`); so is the constructor, once per class.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, dataclass_transform
 
 from pyproducer.errors import ProtocolError, UnsupportedVersion
 from pyproducer.model import Buffer
@@ -33,12 +31,10 @@ LATEST = 0x7FFF
 #: buffer or several in a row and passes them on uncopied.
 Records: TypeAlias = Buffer | Sequence[Buffer]
 
-_METADATA_KEY = "wire"
 _UNSET: Any = object()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Wire:
+class Wire(NamedTuple):
     """What the field table knows of one field.
 
     Attributes:
@@ -79,20 +75,14 @@ def wire(
     ignorable: bool = False,
     default: Any = _UNSET,
 ) -> Any:
-    """A dataclass field with its place on the wire; see :class:`Wire` for the arguments.
+    """A field with its place on the wire; see :class:`Wire` for the arguments.
 
     Without ``default`` a field starts as the type's zero: 0, False, "", b"", an empty list, a
     struct of defaults; None for records, and for a tagged struct, which is then not sent.
     """
     if default is _UNSET:
         default = _zero(kind, tagged=tag is not None)
-    spec = Wire(kind, since, until, nullable, tag, ignorable, default)
-    metadata = {_METADATA_KEY: spec}
-    if isinstance(default, (list, Struct)):
-        # Both have to be fresh in every instance.
-        factory: Callable[[], Any] = type(default)
-        return dataclasses.field(default_factory=factory, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return Wire(kind, since, until, nullable, tag, ignorable, default)
 
 
 def _zero(kind: WireType, *, tagged: bool) -> Any:
@@ -103,18 +93,77 @@ def _zero(kind: WireType, *, tagged: bool) -> Any:
     return kind.zero
 
 
-class Struct:
-    """Base of everything that has fields on the wire; subclasses are slotted dataclasses."""
+@dataclass_transform(kw_only_default=True)
+class _StructType(type):
+    """Gives a class a slot for each of its fields, and keeps their table."""
 
-    __slots__ = ()
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> _StructType:
+        fields = {key: value for key, value in body.items() if isinstance(value, Wire)}
+        for key in fields:
+            del body[key]
+        body["__slots__"] = tuple(fields)
+        body["_wire_fields"] = fields
+        return super().__new__(cls, name, bases, body)
+
+
+class Struct(metaclass=_StructType):
+    """Base of everything that has fields on the wire.
+
+    A struct is made from its fields by name; those left out take their defaults. Two are equal
+    if they are of one class and their fields are equal.
+    """
+
+    _wire_fields: ClassVar[dict[str, Wire]]
+
+    if not TYPE_CHECKING:  # type checkers work out the parameters from the fields
+
+        def __init__(self, **values: Any) -> None:
+            cls = type(self)
+            cls.__init__ = _compile_constructor(cls)
+            cls.__init__(self, **values)
+
+    def __repr__(self) -> str:
+        values = (f"{name}={getattr(self, name)!r}" for name in self._wire_fields)
+        return f"{type(self).__qualname__}({', '.join(values)})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._wire_fields)
+
+    __hash__ = None  # type: ignore[assignment] # the fields may change
 
     @classmethod
     def wire_fields(cls) -> dict[str, Wire]:
         """Field tables by attribute name, in wire order."""
-        return {
-            field.name: field.metadata[_METADATA_KEY]
-            for field in dataclasses.fields(cls)  # type: ignore[arg-type]
-        }
+        return cls._wire_fields
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed; it shares the values of the others."""
+        values = {name: getattr(self, name) for name in self._wire_fields}
+        return type(self)(**{**values, **changes})
+
+
+def _compile_constructor(cls: type[Struct]) -> Callable[..., None]:
+    parameters, lines = [], []
+    names: dict[str, Any] = {"unset": _UNSET}
+    for name, field in cls.wire_fields().items():
+        value = name
+        if isinstance(field.default, (list, Struct)):
+            # Both have to be fresh in every instance.
+            names[f"new_{name}"] = type(field.default)
+            parameters.append(f"{name}=unset")
+            value = f"new_{name}() if {name} is unset else {name}"
+        else:
+            names[f"default_{name}"] = field.default
+            parameters.append(f"{name}=default_{name}")
+        lines.append(f"    self.{name} = {value}")
+    star = ", *, " if parameters else ""
+    head = f"def __init__(self{star}{', '.join(parameters)}):"
+    exec("\n".join([head, *(lines or ["    pass"])]), names)  # noqa: S102 - our own field names
+    constructor: Callable[..., None] = names["__init__"]
+    constructor.__qualname__ = f"{cls.__qualname__}.__init__"
+    return constructor
 
 
 class Message(Struct):
@@ -126,8 +175,6 @@ class Message(Struct):
         max_version: newest version.
         flexible_since: first version with compact lengths and tagged fields.
     """
-
-    __slots__ = ()
 
     api_key: ClassVar[int] = -1
     min_version: ClassVar[int] = 0

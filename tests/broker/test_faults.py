@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from typing import Any
 
@@ -166,9 +165,9 @@ def requests() -> dict[int, Message]:
 def codes(answer: Any) -> list[int]:
     """All error codes of a message, from the outside in."""
     found = []
-    for field in dataclasses.fields(answer):
-        value = getattr(answer, field.name)
-        if field.name == "error_code":
+    for name in answer.wire_fields():
+        value = getattr(answer, name)
+        if name == "error_code":
             found.append(value)
         elif isinstance(value, list):
             for one in value:
@@ -357,7 +356,7 @@ def test_fetch_by_topic_id(broker: Broker, client: WireClient):
     topic_id = broker._node().topics["orders"].id
     broker.faults.fail("Fetch", "OFFSET_OUT_OF_RANGE", topic="orders")
     request = requests()[1]
-    request.topics[0] = dataclasses.replace(request.topics[0], topic="", topic_id=topic_id)
+    request.topics[0] = request.topics[0].replace(topic="", topic_id=topic_id)
     [answered] = client.ask(request, 16).responses
 
     assert topic_id == answered.topic_id

@@ -281,7 +281,7 @@ class Module:
         return key
 
     def text(self, name: str, base: str, body: str) -> str:
-        return f"@dataclass(slots=True, kw_only=True)\nclass {name}({base}):\n{body}\n"
+        return f"class {name}({base}):\n{body}\n"
 
     def write(self, name: str, base: str, body: str) -> None:
         assert name not in self.classes, name
@@ -354,7 +354,6 @@ class Module:
         body = "\n\n".join(self.classes.values())
         lines = [f'"""{title}. Written by tests/protocol/generate_messages.py."""', ""]
         lines += ["from __future__ import annotations", ""]
-        lines.append("from dataclasses import dataclass")
         lines.append("from typing import ClassVar")
         if "UUID" in re.findall(r"\w+", body):
             lines.append("from uuid import UUID")

@@ -6,7 +6,6 @@ an answer as a whole. Requests and responses are walked by the names of their fi
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -160,7 +159,7 @@ class Items(Place):
             ]
             for name in self.asked
         }
-        return _replace(request, **rest) if any(rest.values()) else None
+        return request.replace(**rest) if any(rest.values()) else None
 
     def add(
         self, response: Message, request: Message, codes: Codes, version: int, node: Node
@@ -229,8 +228,8 @@ class Partitions(Place):
                 part for part in getattr(topic, parts) if (known, _number(part, number)) not in gone
             ]
             if rest:
-                left.append(_replace(topic, **{parts: rest}))
-        return _replace(request, **{topics: left}) if left else None
+                left.append(topic.replace(**{parts: rest}))
+        return request.replace(**{topics: left}) if left else None
 
     def add(
         self, response: Message, request: Message, codes: Codes, version: int, node: Node
@@ -391,10 +390,6 @@ def _element(kind: type[Struct], name: str) -> Any:
     listed = kind.wire_fields()[name].type
     assert isinstance(listed, Array)
     return listed.element
-
-
-def _replace(struct: Any, **changes: Any) -> Any:
-    return dataclasses.replace(struct, **changes)
 
 
 def _number(part: Any, name: str) -> int:

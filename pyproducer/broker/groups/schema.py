@@ -6,7 +6,6 @@ version of a key also tells its kind: 0 and 1 are offsets, 2 is group metadata.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -22,7 +21,6 @@ from pyproducer.protocol.primitives import (
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitKey(Message):
     """Names one partition's offset of one group."""
 
@@ -33,7 +31,6 @@ class OffsetCommitKey(Message):
     partition: int = wire(INT32)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitValue(Message):
     """The committed offset. Version 1 alone has an expiry of its own."""
 
@@ -45,10 +42,9 @@ class OffsetCommitValue(Message):
     metadata: str = wire(STRING)
     commit_timestamp: int = wire(INT64)
     expire_timestamp: int = wire(INT64, since=1, until=1, ignorable=True, default=-1)
-    topic_id: UUID = wire(UUID128, since=4, tag=0, ignorable=True, default=ZERO_UUID)  # noqa: RUF009
+    topic_id: UUID = wire(UUID128, since=4, tag=0, ignorable=True, default=ZERO_UUID)
 
 
-@dataclass(slots=True, kw_only=True)
 class GroupMetadataKey(Message):
     """Names one group."""
 
@@ -58,7 +54,6 @@ class GroupMetadataKey(Message):
     group: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class MemberMetadata(Struct):
     """One member within GroupMetadataValue."""
 
@@ -72,7 +67,6 @@ class MemberMetadata(Struct):
     assignment: bytes = wire(BYTES)
 
 
-@dataclass(slots=True, kw_only=True)
 class GroupMetadataValue(Message):
     """The last generation that was stored."""
 
@@ -84,4 +78,4 @@ class GroupMetadataValue(Message):
     protocol: str | None = wire(STRING, nullable=0, default=None)
     leader: str | None = wire(STRING, nullable=0, default=None)
     current_state_timestamp: int = wire(INT64, since=2, ignorable=True, default=-1)
-    members: list[MemberMetadata] = wire(Array(MemberMetadata))  # noqa: RUF009
+    members: list[MemberMetadata] = wire(Array(MemberMetadata))

@@ -5,29 +5,25 @@ Each starts with an int16 version, then follows the struct in that version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT8, INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class TransactionLogKey(Message):
     """Names one transactional id."""
 
     transactional_id: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class PartitionsSchema(Struct):
     """The partitions of one topic within TransactionLogValue."""
 
     topic: str = wire(STRING)
-    partition_ids: list[int] = wire(Array(INT32))  # noqa: RUF009
+    partition_ids: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class TransactionLogValue(Message):
     """What is known of a transactional id. Version 1 is flexible and has KIP-890's fields."""
 
@@ -40,7 +36,7 @@ class TransactionLogValue(Message):
     producer_epoch: int = wire(INT16)
     transaction_timeout_ms: int = wire(INT32)
     transaction_status: int = wire(INT8)
-    transaction_partitions: list[PartitionsSchema] | None = wire(  # noqa: RUF009
+    transaction_partitions: list[PartitionsSchema] | None = wire(
         Array(PartitionsSchema), nullable=0
     )
     transaction_last_update_timestamp_ms: int = wire(INT64)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING
 from pyproducer.protocol.schema import Message, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class AddOffsetsToTxnRequest(Message):
     """AddOffsetsToTxnRequest, versions 0 to 4."""
 
@@ -24,7 +22,6 @@ class AddOffsetsToTxnRequest(Message):
     group_id: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class AddOffsetsToTxnResponse(Message):
     """AddOffsetsToTxnResponse, versions 0 to 4."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class AddPartitionsToTxnTopic(Struct):
     """Part of AddPartitionsToTxnRequest."""
 
@@ -17,7 +15,6 @@ class AddPartitionsToTxnTopic(Struct):
     partitions: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class AddPartitionsToTxnTransaction(Struct):
     """Part of AddPartitionsToTxnRequest."""
 
@@ -28,7 +25,6 @@ class AddPartitionsToTxnTransaction(Struct):
     topics: list[AddPartitionsToTxnTopic] = wire(Array(AddPartitionsToTxnTopic), since=4)
 
 
-@dataclass(slots=True, kw_only=True)
 class AddPartitionsToTxnRequest(Message):
     """AddPartitionsToTxnRequest, versions 0 to 5."""
 
@@ -48,7 +44,6 @@ class AddPartitionsToTxnRequest(Message):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class AddPartitionsToTxnPartitionResult(Struct):
     """Part of AddPartitionsToTxnResponse."""
 
@@ -56,7 +51,6 @@ class AddPartitionsToTxnPartitionResult(Struct):
     partition_error_code: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class AddPartitionsToTxnTopicResult(Struct):
     """Part of AddPartitionsToTxnResponse."""
 
@@ -66,7 +60,6 @@ class AddPartitionsToTxnTopicResult(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class AddPartitionsToTxnResult(Struct):
     """Part of AddPartitionsToTxnResponse."""
 
@@ -76,7 +69,6 @@ class AddPartitionsToTxnResult(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class AddPartitionsToTxnResponse(Message):
     """AddPartitionsToTxnResponse, versions 0 to 5."""
 

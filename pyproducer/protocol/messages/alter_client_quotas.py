@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, FLOAT64, INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class EntityData(Struct):
     """Part of AlterClientQuotasRequest."""
 
@@ -17,7 +15,6 @@ class EntityData(Struct):
     entity_name: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class OpData(Struct):
     """Part of AlterClientQuotasRequest."""
 
@@ -26,7 +23,6 @@ class OpData(Struct):
     remove: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class EntryData(Struct):
     """Part of AlterClientQuotasRequest."""
 
@@ -34,7 +30,6 @@ class EntryData(Struct):
     ops: list[OpData] = wire(Array(OpData))
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterClientQuotasRequest(Message):
     """AlterClientQuotasRequest, versions 0 to 1."""
 
@@ -47,7 +42,6 @@ class AlterClientQuotasRequest(Message):
     validate_only: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class ResponseEntryData(Struct):
     """Part of AlterClientQuotasResponse."""
 
@@ -56,7 +50,6 @@ class ResponseEntryData(Struct):
     entity: list[EntityData] = wire(Array(EntityData))
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterClientQuotasResponse(Message):
     """AlterClientQuotasResponse, versions 0 to 1."""
 

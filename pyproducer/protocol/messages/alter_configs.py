@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterableConfig(Struct):
     """Part of AlterConfigsRequest."""
 
@@ -17,7 +15,6 @@ class AlterableConfig(Struct):
     value: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterConfigsResource(Struct):
     """Part of AlterConfigsRequest."""
 
@@ -26,7 +23,6 @@ class AlterConfigsResource(Struct):
     configs: list[AlterableConfig] = wire(Array(AlterableConfig))
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterConfigsRequest(Message):
     """AlterConfigsRequest, versions 0 to 2."""
 
@@ -39,7 +35,6 @@ class AlterConfigsRequest(Message):
     validate_only: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterConfigsResourceResponse(Struct):
     """Part of AlterConfigsResponse."""
 
@@ -49,7 +44,6 @@ class AlterConfigsResourceResponse(Struct):
     resource_name: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterConfigsResponse(Message):
     """AlterConfigsResponse, versions 0 to 2."""
 

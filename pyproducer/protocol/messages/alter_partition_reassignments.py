@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ReassignablePartition(Struct):
     """Part of AlterPartitionReassignmentsRequest."""
 
@@ -17,7 +15,6 @@ class ReassignablePartition(Struct):
     replicas: list[int] | None = wire(Array(INT32), nullable=0, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class ReassignableTopic(Struct):
     """Part of AlterPartitionReassignmentsRequest."""
 
@@ -25,7 +22,6 @@ class ReassignableTopic(Struct):
     partitions: list[ReassignablePartition] = wire(Array(ReassignablePartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterPartitionReassignmentsRequest(Message):
     """AlterPartitionReassignmentsRequest, versions 0 to 1."""
 
@@ -39,7 +35,6 @@ class AlterPartitionReassignmentsRequest(Message):
     topics: list[ReassignableTopic] = wire(Array(ReassignableTopic))
 
 
-@dataclass(slots=True, kw_only=True)
 class ReassignablePartitionResponse(Struct):
     """Part of AlterPartitionReassignmentsResponse."""
 
@@ -48,7 +43,6 @@ class ReassignablePartitionResponse(Struct):
     error_message: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class ReassignableTopicResponse(Struct):
     """Part of AlterPartitionReassignmentsResponse."""
 
@@ -56,7 +50,6 @@ class ReassignableTopicResponse(Struct):
     partitions: list[ReassignablePartitionResponse] = wire(Array(ReassignablePartitionResponse))
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterPartitionReassignmentsResponse(Message):
     """AlterPartitionReassignmentsResponse, versions 0 to 1."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BYTES, INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ScramCredentialDeletion(Struct):
     """Part of AlterUserScramCredentialsRequest."""
 
@@ -17,7 +15,6 @@ class ScramCredentialDeletion(Struct):
     mechanism: int = wire(INT8)
 
 
-@dataclass(slots=True, kw_only=True)
 class ScramCredentialUpsertion(Struct):
     """Part of AlterUserScramCredentialsRequest."""
 
@@ -28,7 +25,6 @@ class ScramCredentialUpsertion(Struct):
     salted_password: bytes = wire(BYTES)
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterUserScramCredentialsRequest(Message):
     """AlterUserScramCredentialsRequest, versions 0 to 0."""
 
@@ -41,7 +37,6 @@ class AlterUserScramCredentialsRequest(Message):
     upsertions: list[ScramCredentialUpsertion] = wire(Array(ScramCredentialUpsertion))
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterUserScramCredentialsResult(Struct):
     """Part of AlterUserScramCredentialsResponse."""
 
@@ -50,7 +45,6 @@ class AlterUserScramCredentialsResult(Struct):
     error_message: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterUserScramCredentialsResponse(Message):
     """AlterUserScramCredentialsResponse, versions 0 to 0."""
 

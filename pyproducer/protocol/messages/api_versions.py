@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ApiVersionsRequest(Message):
     """ApiVersionsRequest, versions 0 to 4."""
 
@@ -22,7 +20,6 @@ class ApiVersionsRequest(Message):
     client_software_version: str = wire(STRING, since=3, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class ApiVersion(Struct):
     """Part of ApiVersionsResponse."""
 
@@ -31,7 +28,6 @@ class ApiVersion(Struct):
     max_version: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class SupportedFeatureKey(Struct):
     """Part of ApiVersionsResponse."""
 
@@ -40,7 +36,6 @@ class SupportedFeatureKey(Struct):
     max_version: int = wire(INT16, since=3)
 
 
-@dataclass(slots=True, kw_only=True)
 class FinalizedFeatureKey(Struct):
     """Part of ApiVersionsResponse."""
 
@@ -49,7 +44,6 @@ class FinalizedFeatureKey(Struct):
     min_version_level: int = wire(INT16, since=3)
 
 
-@dataclass(slots=True, kw_only=True)
 class ApiVersionsResponse(Message):
     """ApiVersionsResponse, versions 0 to 4."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT8, STRING, UUI
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ConsumerGroupDescribeRequest(Message):
     """ConsumerGroupDescribeRequest, versions 0 to 1."""
 
@@ -23,7 +21,6 @@ class ConsumerGroupDescribeRequest(Message):
     include_authorized_operations: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicPartitions(Struct):
     """Part of ConsumerGroupDescribeResponse."""
 
@@ -32,14 +29,12 @@ class TopicPartitions(Struct):
     partitions: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class Assignment(Struct):
     """Part of ConsumerGroupDescribeResponse."""
 
     topic_partitions: list[TopicPartitions] = wire(Array(TopicPartitions))
 
 
-@dataclass(slots=True, kw_only=True)
 class Member(Struct):
     """Part of ConsumerGroupDescribeResponse."""
 
@@ -56,7 +51,6 @@ class Member(Struct):
     member_type: int = wire(INT8, since=1, ignorable=True, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribedGroup(Struct):
     """Part of ConsumerGroupDescribeResponse."""
 
@@ -71,7 +65,6 @@ class DescribedGroup(Struct):
     authorized_operations: int = wire(INT32, default=-2147483648)
 
 
-@dataclass(slots=True, kw_only=True)
 class ConsumerGroupDescribeResponse(Message):
     """ConsumerGroupDescribeResponse, versions 0 to 1."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import INT16, INT32, STRING, UUID128, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicPartitions(Struct):
     """Part of ConsumerGroupHeartbeatRequest."""
 
@@ -18,7 +16,6 @@ class TopicPartitions(Struct):
     partitions: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class ConsumerGroupHeartbeatRequest(Message):
     """ConsumerGroupHeartbeatRequest, versions 0 to 1."""
 
@@ -41,14 +38,12 @@ class ConsumerGroupHeartbeatRequest(Message):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class Assignment(Struct):
     """Part of ConsumerGroupHeartbeatResponse."""
 
     topic_partitions: list[TopicPartitions] = wire(Array(TopicPartitions))
 
 
-@dataclass(slots=True, kw_only=True)
 class ConsumerGroupHeartbeatResponse(Message):
     """ConsumerGroupHeartbeatResponse, versions 0 to 1."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BYTES, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicPartition(Struct):
     """Part of ConsumerProtocolSubscription."""
 
@@ -17,7 +15,6 @@ class TopicPartition(Struct):
     partitions: list[int] = wire(Array(INT32), since=1)
 
 
-@dataclass(slots=True, kw_only=True)
 class ConsumerProtocolSubscription(Message):
     """ConsumerProtocolSubscription, versions 0 to 3."""
 
@@ -31,7 +28,6 @@ class ConsumerProtocolSubscription(Message):
     rack_id: str | None = wire(STRING, since=3, nullable=3, ignorable=True, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class ResponseTopicPartition(Struct):
     """Part of ConsumerProtocolAssignment."""
 
@@ -39,7 +35,6 @@ class ResponseTopicPartition(Struct):
     partitions: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class ConsumerProtocolAssignment(Message):
     """ConsumerProtocolAssignment, versions 0 to 3."""
 

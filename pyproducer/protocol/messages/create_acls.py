@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class AclCreation(Struct):
     """Part of CreateAclsRequest."""
 
@@ -22,7 +20,6 @@ class AclCreation(Struct):
     permission_type: int = wire(INT8)
 
 
-@dataclass(slots=True, kw_only=True)
 class CreateAclsRequest(Message):
     """CreateAclsRequest, versions 0 to 3."""
 
@@ -34,7 +31,6 @@ class CreateAclsRequest(Message):
     creations: list[AclCreation] = wire(Array(AclCreation))
 
 
-@dataclass(slots=True, kw_only=True)
 class AclCreationResult(Struct):
     """Part of CreateAclsResponse."""
 
@@ -42,7 +38,6 @@ class AclCreationResult(Struct):
     error_message: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class CreateAclsResponse(Message):
     """CreateAclsResponse, versions 0 to 3."""
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatePartitionsAssignment(Struct):
     """Part of CreatePartitionsRequest."""
 
     broker_ids: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatePartitionsTopic(Struct):
     """Part of CreatePartitionsRequest."""
 
@@ -27,7 +24,6 @@ class CreatePartitionsTopic(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatePartitionsRequest(Message):
     """CreatePartitionsRequest, versions 0 to 3."""
 
@@ -41,7 +37,6 @@ class CreatePartitionsRequest(Message):
     validate_only: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatePartitionsTopicResult(Struct):
     """Part of CreatePartitionsResponse."""
 
@@ -50,7 +45,6 @@ class CreatePartitionsTopicResult(Struct):
     error_message: str | None = wire(STRING, nullable=0, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatePartitionsResponse(Message):
     """CreatePartitionsResponse, versions 0 to 3."""
 

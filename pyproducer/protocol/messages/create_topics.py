@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT8, STRING, UUI
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatableReplicaAssignment(Struct):
     """Part of CreateTopicsRequest."""
 
@@ -18,7 +16,6 @@ class CreatableReplicaAssignment(Struct):
     broker_ids: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatableTopicConfig(Struct):
     """Part of CreateTopicsRequest."""
 
@@ -26,7 +23,6 @@ class CreatableTopicConfig(Struct):
     value: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatableTopic(Struct):
     """Part of CreateTopicsRequest."""
 
@@ -37,7 +33,6 @@ class CreatableTopic(Struct):
     configs: list[CreatableTopicConfig] = wire(Array(CreatableTopicConfig))
 
 
-@dataclass(slots=True, kw_only=True)
 class CreateTopicsRequest(Message):
     """CreateTopicsRequest, versions 0 to 7."""
 
@@ -51,7 +46,6 @@ class CreateTopicsRequest(Message):
     validate_only: bool = wire(BOOL, since=1)
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatableTopicConfigs(Struct):
     """Part of CreateTopicsResponse."""
 
@@ -62,7 +56,6 @@ class CreatableTopicConfigs(Struct):
     is_sensitive: bool = wire(BOOL, since=5)
 
 
-@dataclass(slots=True, kw_only=True)
 class CreatableTopicResult(Struct):
     """Part of CreateTopicsResponse."""
 
@@ -78,7 +71,6 @@ class CreatableTopicResult(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class CreateTopicsResponse(Message):
     """CreateTopicsResponse, versions 0 to 7."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteAclsFilter(Struct):
     """Part of DeleteAclsRequest."""
 
@@ -22,7 +20,6 @@ class DeleteAclsFilter(Struct):
     permission_type: int = wire(INT8)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteAclsRequest(Message):
     """DeleteAclsRequest, versions 0 to 3."""
 
@@ -34,7 +31,6 @@ class DeleteAclsRequest(Message):
     filters: list[DeleteAclsFilter] = wire(Array(DeleteAclsFilter))
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteAclsMatchingAcl(Struct):
     """Part of DeleteAclsResponse."""
 
@@ -49,7 +45,6 @@ class DeleteAclsMatchingAcl(Struct):
     permission_type: int = wire(INT8)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteAclsFilterResult(Struct):
     """Part of DeleteAclsResponse."""
 
@@ -58,7 +53,6 @@ class DeleteAclsFilterResult(Struct):
     matching_acls: list[DeleteAclsMatchingAcl] = wire(Array(DeleteAclsMatchingAcl))
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteAclsResponse(Message):
     """DeleteAclsResponse, versions 0 to 3."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteGroupsRequest(Message):
     """DeleteGroupsRequest, versions 0 to 2."""
 
@@ -21,7 +19,6 @@ class DeleteGroupsRequest(Message):
     groups_names: list[str] = wire(Array(STRING))
 
 
-@dataclass(slots=True, kw_only=True)
 class DeletableGroupResult(Struct):
     """Part of DeleteGroupsResponse."""
 
@@ -29,7 +26,6 @@ class DeletableGroupResult(Struct):
     error_code: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteGroupsResponse(Message):
     """DeleteGroupsResponse, versions 0 to 2."""
 

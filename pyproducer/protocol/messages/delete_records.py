@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteRecordsPartition(Struct):
     """Part of DeleteRecordsRequest."""
 
@@ -17,7 +15,6 @@ class DeleteRecordsPartition(Struct):
     offset: int = wire(INT64)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteRecordsTopic(Struct):
     """Part of DeleteRecordsRequest."""
 
@@ -25,7 +22,6 @@ class DeleteRecordsTopic(Struct):
     partitions: list[DeleteRecordsPartition] = wire(Array(DeleteRecordsPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteRecordsRequest(Message):
     """DeleteRecordsRequest, versions 0 to 2."""
 
@@ -38,7 +34,6 @@ class DeleteRecordsRequest(Message):
     timeout_ms: int = wire(INT32)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteRecordsPartitionResult(Struct):
     """Part of DeleteRecordsResponse."""
 
@@ -47,7 +42,6 @@ class DeleteRecordsPartitionResult(Struct):
     error_code: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteRecordsTopicResult(Struct):
     """Part of DeleteRecordsResponse."""
 
@@ -55,7 +49,6 @@ class DeleteRecordsTopicResult(Struct):
     partitions: list[DeleteRecordsPartitionResult] = wire(Array(DeleteRecordsPartitionResult))
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteRecordsResponse(Message):
     """DeleteRecordsResponse, versions 0 to 2."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import INT16, INT32, STRING, UUID128, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteTopicState(Struct):
     """Part of DeleteTopicsRequest."""
 
@@ -18,7 +16,6 @@ class DeleteTopicState(Struct):
     topic_id: UUID = wire(UUID128, since=6)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteTopicsRequest(Message):
     """DeleteTopicsRequest, versions 0 to 6."""
 
@@ -32,7 +29,6 @@ class DeleteTopicsRequest(Message):
     timeout_ms: int = wire(INT32)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeletableTopicResult(Struct):
     """Part of DeleteTopicsResponse."""
 
@@ -42,7 +38,6 @@ class DeletableTopicResult(Struct):
     error_message: str | None = wire(STRING, since=5, nullable=5, ignorable=True, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class DeleteTopicsResponse(Message):
     """DeleteTopicsResponse, versions 0 to 6."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeAclsRequest(Message):
     """DescribeAclsRequest, versions 0 to 3."""
 
@@ -27,7 +25,6 @@ class DescribeAclsRequest(Message):
     permission_type: int = wire(INT8)
 
 
-@dataclass(slots=True, kw_only=True)
 class AclDescription(Struct):
     """Part of DescribeAclsResponse."""
 
@@ -37,7 +34,6 @@ class AclDescription(Struct):
     permission_type: int = wire(INT8)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeAclsResource(Struct):
     """Part of DescribeAclsResponse."""
 
@@ -47,7 +43,6 @@ class DescribeAclsResource(Struct):
     acls: list[AclDescription] = wire(Array(AclDescription))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeAclsResponse(Message):
     """DescribeAclsResponse, versions 0 to 3."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, FLOAT64, INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ComponentData(Struct):
     """Part of DescribeClientQuotasRequest."""
 
@@ -18,7 +16,6 @@ class ComponentData(Struct):
     match: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeClientQuotasRequest(Message):
     """DescribeClientQuotasRequest, versions 0 to 1."""
 
@@ -31,7 +28,6 @@ class DescribeClientQuotasRequest(Message):
     strict: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class EntityData(Struct):
     """Part of DescribeClientQuotasResponse."""
 
@@ -39,7 +35,6 @@ class EntityData(Struct):
     entity_name: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class ValueData(Struct):
     """Part of DescribeClientQuotasResponse."""
 
@@ -47,7 +42,6 @@ class ValueData(Struct):
     value: float = wire(FLOAT64)
 
 
-@dataclass(slots=True, kw_only=True)
 class EntryData(Struct):
     """Part of DescribeClientQuotasResponse."""
 
@@ -55,7 +49,6 @@ class EntryData(Struct):
     values: list[ValueData] = wire(Array(ValueData))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeClientQuotasResponse(Message):
     """DescribeClientQuotasResponse, versions 0 to 1."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeClusterRequest(Message):
     """DescribeClusterRequest, versions 0 to 2."""
 
@@ -23,7 +21,6 @@ class DescribeClusterRequest(Message):
     include_fenced_brokers: bool = wire(BOOL, since=2)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeClusterBroker(Struct):
     """Part of DescribeClusterResponse."""
 
@@ -34,7 +31,6 @@ class DescribeClusterBroker(Struct):
     is_fenced: bool = wire(BOOL, since=2)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeClusterResponse(Message):
     """DescribeClusterResponse, versions 0 to 2."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeConfigsResource(Struct):
     """Part of DescribeConfigsRequest."""
 
@@ -18,7 +16,6 @@ class DescribeConfigsResource(Struct):
     configuration_keys: list[str] | None = wire(Array(STRING), nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeConfigsRequest(Message):
     """DescribeConfigsRequest, versions 0 to 4."""
 
@@ -32,7 +29,6 @@ class DescribeConfigsRequest(Message):
     include_documentation: bool = wire(BOOL, since=3)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeConfigsSynonym(Struct):
     """Part of DescribeConfigsResponse."""
 
@@ -41,7 +37,6 @@ class DescribeConfigsSynonym(Struct):
     source: int = wire(INT8, since=1)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeConfigsResourceResult(Struct):
     """Part of DescribeConfigsResponse."""
 
@@ -58,7 +53,6 @@ class DescribeConfigsResourceResult(Struct):
     documentation: str | None = wire(STRING, since=3, nullable=0, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeConfigsResult(Struct):
     """Part of DescribeConfigsResponse."""
 
@@ -69,7 +63,6 @@ class DescribeConfigsResult(Struct):
     configs: list[DescribeConfigsResourceResult] = wire(Array(DescribeConfigsResourceResult))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeConfigsResponse(Message):
     """DescribeConfigsResponse, versions 0 to 4."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, BYTES, INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeGroupsRequest(Message):
     """DescribeGroupsRequest, versions 0 to 6."""
 
@@ -22,7 +20,6 @@ class DescribeGroupsRequest(Message):
     include_authorized_operations: bool = wire(BOOL, since=3)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribedGroupMember(Struct):
     """Part of DescribeGroupsResponse."""
 
@@ -34,7 +31,6 @@ class DescribedGroupMember(Struct):
     member_assignment: bytes = wire(BYTES)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribedGroup(Struct):
     """Part of DescribeGroupsResponse."""
 
@@ -48,7 +44,6 @@ class DescribedGroup(Struct):
     authorized_operations: int = wire(INT32, since=3, default=-2147483648)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeGroupsResponse(Message):
     """DescribeGroupsResponse, versions 0 to 6."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribableLogDirTopic(Struct):
     """Part of DescribeLogDirsRequest."""
 
@@ -17,7 +15,6 @@ class DescribableLogDirTopic(Struct):
     partitions: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeLogDirsRequest(Message):
     """DescribeLogDirsRequest, versions 0 to 5."""
 
@@ -29,7 +26,6 @@ class DescribeLogDirsRequest(Message):
     topics: list[DescribableLogDirTopic] | None = wire(Array(DescribableLogDirTopic), nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeLogDirsPartition(Struct):
     """Part of DescribeLogDirsResponse."""
 
@@ -39,7 +35,6 @@ class DescribeLogDirsPartition(Struct):
     is_future_key: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeLogDirsTopic(Struct):
     """Part of DescribeLogDirsResponse."""
 
@@ -47,7 +42,6 @@ class DescribeLogDirsTopic(Struct):
     partitions: list[DescribeLogDirsPartition] = wire(Array(DescribeLogDirsPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeLogDirsResult(Struct):
     """Part of DescribeLogDirsResponse."""
 
@@ -59,7 +53,6 @@ class DescribeLogDirsResult(Struct):
     is_cordoned: bool = wire(BOOL, since=5, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeLogDirsResponse(Message):
     """DescribeLogDirsResponse, versions 0 to 5."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicRequest(Struct):
     """Part of DescribeProducersRequest."""
 
@@ -17,7 +15,6 @@ class TopicRequest(Struct):
     partition_indexes: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeProducersRequest(Message):
     """DescribeProducersRequest, versions 0 to 0."""
 
@@ -29,7 +26,6 @@ class DescribeProducersRequest(Message):
     topics: list[TopicRequest] = wire(Array(TopicRequest))
 
 
-@dataclass(slots=True, kw_only=True)
 class ProducerState(Struct):
     """Part of DescribeProducersResponse."""
 
@@ -41,7 +37,6 @@ class ProducerState(Struct):
     current_txn_start_offset: int = wire(INT64, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class PartitionResponse(Struct):
     """Part of DescribeProducersResponse."""
 
@@ -51,7 +46,6 @@ class PartitionResponse(Struct):
     active_producers: list[ProducerState] = wire(Array(ProducerState))
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicResponse(Struct):
     """Part of DescribeProducersResponse."""
 
@@ -59,7 +53,6 @@ class TopicResponse(Struct):
     partitions: list[PartitionResponse] = wire(Array(PartitionResponse))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeProducersResponse(Message):
     """DescribeProducersResponse, versions 0 to 0."""
 

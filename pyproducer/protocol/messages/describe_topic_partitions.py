@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,14 +9,12 @@ from pyproducer.protocol.primitives import BOOL, INT16, INT32, STRING, UUID128, 
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicRequest(Struct):
     """Part of DescribeTopicPartitionsRequest."""
 
     name: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class Cursor(Struct):
     """Part of DescribeTopicPartitionsRequest."""
 
@@ -25,7 +22,6 @@ class Cursor(Struct):
     partition_index: int = wire(INT32)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeTopicPartitionsRequest(Message):
     """DescribeTopicPartitionsRequest, versions 0 to 0."""
 
@@ -39,7 +35,6 @@ class DescribeTopicPartitionsRequest(Message):
     cursor: Cursor | None = wire(Cursor, nullable=0, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeTopicPartitionsResponsePartition(Struct):
     """Part of DescribeTopicPartitionsResponse."""
 
@@ -54,7 +49,6 @@ class DescribeTopicPartitionsResponsePartition(Struct):
     offline_replicas: list[int] = wire(Array(INT32), ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeTopicPartitionsResponseTopic(Struct):
     """Part of DescribeTopicPartitionsResponse."""
 
@@ -68,7 +62,6 @@ class DescribeTopicPartitionsResponseTopic(Struct):
     topic_authorized_operations: int = wire(INT32, default=-2147483648)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeTopicPartitionsResponse(Message):
     """DescribeTopicPartitionsResponse, versions 0 to 0."""
 

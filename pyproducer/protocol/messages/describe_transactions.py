@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeTransactionsRequest(Message):
     """DescribeTransactionsRequest, versions 0 to 0."""
 
@@ -21,7 +19,6 @@ class DescribeTransactionsRequest(Message):
     transactional_ids: list[str] = wire(Array(STRING))
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicData(Struct):
     """Part of DescribeTransactionsResponse."""
 
@@ -29,7 +26,6 @@ class TopicData(Struct):
     partitions: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class TransactionState(Struct):
     """Part of DescribeTransactionsResponse."""
 
@@ -43,7 +39,6 @@ class TransactionState(Struct):
     topics: list[TopicData] = wire(Array(TopicData))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeTransactionsResponse(Message):
     """DescribeTransactionsResponse, versions 0 to 0."""
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class UserName(Struct):
     """Part of DescribeUserScramCredentialsRequest."""
 
     name: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeUserScramCredentialsRequest(Message):
     """DescribeUserScramCredentialsRequest, versions 0 to 0."""
 
@@ -28,7 +25,6 @@ class DescribeUserScramCredentialsRequest(Message):
     users: list[UserName] | None = wire(Array(UserName), nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class CredentialInfo(Struct):
     """Part of DescribeUserScramCredentialsResponse."""
 
@@ -36,7 +32,6 @@ class CredentialInfo(Struct):
     iterations: int = wire(INT32)
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeUserScramCredentialsResult(Struct):
     """Part of DescribeUserScramCredentialsResponse."""
 
@@ -46,7 +41,6 @@ class DescribeUserScramCredentialsResult(Struct):
     credential_infos: list[CredentialInfo] = wire(Array(CredentialInfo))
 
 
-@dataclass(slots=True, kw_only=True)
 class DescribeUserScramCredentialsResponse(Message):
     """DescribeUserScramCredentialsResponse, versions 0 to 0."""
 

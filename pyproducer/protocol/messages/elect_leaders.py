@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicPartitions(Struct):
     """Part of ElectLeadersRequest."""
 
@@ -17,7 +15,6 @@ class TopicPartitions(Struct):
     partitions: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class ElectLeadersRequest(Message):
     """ElectLeadersRequest, versions 0 to 2."""
 
@@ -31,7 +28,6 @@ class ElectLeadersRequest(Message):
     timeout_ms: int = wire(INT32, default=60000)
 
 
-@dataclass(slots=True, kw_only=True)
 class PartitionResult(Struct):
     """Part of ElectLeadersResponse."""
 
@@ -40,7 +36,6 @@ class PartitionResult(Struct):
     error_message: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class ReplicaElectionResult(Struct):
     """Part of ElectLeadersResponse."""
 
@@ -48,7 +43,6 @@ class ReplicaElectionResult(Struct):
     partition_result: list[PartitionResult] = wire(Array(PartitionResult))
 
 
-@dataclass(slots=True, kw_only=True)
 class ElectLeadersResponse(Message):
     """ElectLeadersResponse, versions 0 to 2."""
 

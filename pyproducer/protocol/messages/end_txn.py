@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT64, STRING
 from pyproducer.protocol.schema import Message, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class EndTxnRequest(Message):
     """EndTxnRequest, versions 0 to 5."""
 
@@ -24,7 +22,6 @@ class EndTxnRequest(Message):
     committed: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class EndTxnResponse(Message):
     """EndTxnResponse, versions 0 to 5."""
 

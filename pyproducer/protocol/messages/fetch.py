@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -19,7 +18,6 @@ from pyproducer.protocol.primitives import (
 from pyproducer.protocol.schema import Message, Records, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ReplicaState(Struct):
     """Part of FetchRequest."""
 
@@ -27,7 +25,6 @@ class ReplicaState(Struct):
     replica_epoch: int = wire(INT64, since=15, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class FetchPartition(Struct):
     """Part of FetchRequest."""
 
@@ -41,7 +38,6 @@ class FetchPartition(Struct):
     high_watermark: int = wire(INT64, since=18, tag=1, ignorable=True, default=9223372036854775807)
 
 
-@dataclass(slots=True, kw_only=True)
 class FetchTopic(Struct):
     """Part of FetchRequest."""
 
@@ -50,7 +46,6 @@ class FetchTopic(Struct):
     partitions: list[FetchPartition] = wire(Array(FetchPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class ForgottenTopic(Struct):
     """Part of FetchRequest."""
 
@@ -59,7 +54,6 @@ class ForgottenTopic(Struct):
     partitions: list[int] = wire(Array(INT32), since=7)
 
 
-@dataclass(slots=True, kw_only=True)
 class FetchRequest(Message):
     """FetchRequest, versions 4 to 18."""
 
@@ -84,7 +78,6 @@ class FetchRequest(Message):
     rack_id: str = wire(STRING, since=11, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class EpochEndOffset(Struct):
     """Part of FetchResponse."""
 
@@ -92,7 +85,6 @@ class EpochEndOffset(Struct):
     end_offset: int = wire(INT64, since=12, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class LeaderIdAndEpoch(Struct):
     """Part of FetchResponse."""
 
@@ -100,7 +92,6 @@ class LeaderIdAndEpoch(Struct):
     leader_epoch: int = wire(INT32, since=12, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class SnapshotId(Struct):
     """Part of FetchResponse."""
 
@@ -108,7 +99,6 @@ class SnapshotId(Struct):
     epoch: int = wire(INT32, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class AbortedTransaction(Struct):
     """Part of FetchResponse."""
 
@@ -116,7 +106,6 @@ class AbortedTransaction(Struct):
     first_offset: int = wire(INT64, since=4)
 
 
-@dataclass(slots=True, kw_only=True)
 class PartitionData(Struct):
     """Part of FetchResponse."""
 
@@ -135,7 +124,6 @@ class PartitionData(Struct):
     records: Records | None = wire(RECORDS, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class FetchableTopicResponse(Struct):
     """Part of FetchResponse."""
 
@@ -144,7 +132,6 @@ class FetchableTopicResponse(Struct):
     partitions: list[PartitionData] = wire(Array(PartitionData))
 
 
-@dataclass(slots=True, kw_only=True)
 class NodeEndpoint(Struct):
     """Part of FetchResponse."""
 
@@ -154,7 +141,6 @@ class NodeEndpoint(Struct):
     rack: str | None = wire(STRING, since=16, nullable=16, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class FetchResponse(Message):
     """FetchResponse, versions 4 to 18."""
 

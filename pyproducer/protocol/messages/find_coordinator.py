@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class FindCoordinatorRequest(Message):
     """FindCoordinatorRequest, versions 0 to 6."""
 
@@ -23,7 +21,6 @@ class FindCoordinatorRequest(Message):
     coordinator_keys: list[str] = wire(Array(STRING), since=4)
 
 
-@dataclass(slots=True, kw_only=True)
 class Coordinator(Struct):
     """Part of FindCoordinatorResponse."""
 
@@ -35,7 +32,6 @@ class Coordinator(Struct):
     error_message: str | None = wire(STRING, since=4, nullable=4, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class FindCoordinatorResponse(Message):
     """FindCoordinatorResponse, versions 0 to 6."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, STRING
 from pyproducer.protocol.schema import Message, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class HeartbeatRequest(Message):
     """HeartbeatRequest, versions 0 to 4."""
 
@@ -24,7 +22,6 @@ class HeartbeatRequest(Message):
     group_instance_id: str | None = wire(STRING, since=3, nullable=3, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class HeartbeatResponse(Message):
     """HeartbeatResponse, versions 0 to 4."""
 

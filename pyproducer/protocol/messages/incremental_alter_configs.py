@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterableConfig(Struct):
     """Part of IncrementalAlterConfigsRequest."""
 
@@ -18,7 +16,6 @@ class AlterableConfig(Struct):
     value: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterConfigsResource(Struct):
     """Part of IncrementalAlterConfigsRequest."""
 
@@ -27,7 +24,6 @@ class AlterConfigsResource(Struct):
     configs: list[AlterableConfig] = wire(Array(AlterableConfig))
 
 
-@dataclass(slots=True, kw_only=True)
 class IncrementalAlterConfigsRequest(Message):
     """IncrementalAlterConfigsRequest, versions 0 to 1."""
 
@@ -40,7 +36,6 @@ class IncrementalAlterConfigsRequest(Message):
     validate_only: bool = wire(BOOL)
 
 
-@dataclass(slots=True, kw_only=True)
 class AlterConfigsResourceResponse(Struct):
     """Part of IncrementalAlterConfigsResponse."""
 
@@ -50,7 +45,6 @@ class AlterConfigsResourceResponse(Struct):
     resource_name: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class IncrementalAlterConfigsResponse(Message):
     """IncrementalAlterConfigsResponse, versions 0 to 1."""
 

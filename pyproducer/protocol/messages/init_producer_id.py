@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT64, STRING
 from pyproducer.protocol.schema import Message, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class InitProducerIdRequest(Message):
     """InitProducerIdRequest, versions 0 to 6."""
 
@@ -26,7 +24,6 @@ class InitProducerIdRequest(Message):
     keep_prepared_txn: bool = wire(BOOL, since=6)
 
 
-@dataclass(slots=True, kw_only=True)
 class InitProducerIdResponse(Message):
     """InitProducerIdResponse, versions 0 to 6."""
 

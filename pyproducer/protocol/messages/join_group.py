@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, BYTES, INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class JoinGroupRequestProtocol(Struct):
     """Part of JoinGroupRequest."""
 
@@ -17,7 +15,6 @@ class JoinGroupRequestProtocol(Struct):
     metadata: bytes = wire(BYTES)
 
 
-@dataclass(slots=True, kw_only=True)
 class JoinGroupRequest(Message):
     """JoinGroupRequest, versions 0 to 9."""
 
@@ -36,7 +33,6 @@ class JoinGroupRequest(Message):
     reason: str | None = wire(STRING, since=8, nullable=8, ignorable=True, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class JoinGroupResponseMember(Struct):
     """Part of JoinGroupResponse."""
 
@@ -45,7 +41,6 @@ class JoinGroupResponseMember(Struct):
     metadata: bytes = wire(BYTES)
 
 
-@dataclass(slots=True, kw_only=True)
 class JoinGroupResponse(Message):
     """JoinGroupResponse, versions 0 to 9."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class MemberIdentity(Struct):
     """Part of LeaveGroupRequest."""
 
@@ -18,7 +16,6 @@ class MemberIdentity(Struct):
     reason: str | None = wire(STRING, since=5, nullable=5, ignorable=True, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class LeaveGroupRequest(Message):
     """LeaveGroupRequest, versions 0 to 5."""
 
@@ -32,7 +29,6 @@ class LeaveGroupRequest(Message):
     members: list[MemberIdentity] = wire(Array(MemberIdentity), since=3)
 
 
-@dataclass(slots=True, kw_only=True)
 class MemberResponse(Struct):
     """Part of LeaveGroupResponse."""
 
@@ -41,7 +37,6 @@ class MemberResponse(Struct):
     error_code: int = wire(INT16, since=3)
 
 
-@dataclass(slots=True, kw_only=True)
 class LeaveGroupResponse(Message):
     """LeaveGroupResponse, versions 0 to 5."""
 

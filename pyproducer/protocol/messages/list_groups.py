@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ListGroupsRequest(Message):
     """ListGroupsRequest, versions 0 to 5."""
 
@@ -22,7 +20,6 @@ class ListGroupsRequest(Message):
     types_filter: list[str] = wire(Array(STRING), since=5)
 
 
-@dataclass(slots=True, kw_only=True)
 class ListedGroup(Struct):
     """Part of ListGroupsResponse."""
 
@@ -32,7 +29,6 @@ class ListedGroup(Struct):
     group_type: str = wire(STRING, since=5, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class ListGroupsResponse(Message):
     """ListGroupsResponse, versions 0 to 5."""
 

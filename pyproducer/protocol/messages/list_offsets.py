@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ListOffsetsPartition(Struct):
     """Part of ListOffsetsRequest."""
 
@@ -19,7 +17,6 @@ class ListOffsetsPartition(Struct):
     max_num_offsets: int = wire(INT32, until=0, default=1)
 
 
-@dataclass(slots=True, kw_only=True)
 class ListOffsetsTopic(Struct):
     """Part of ListOffsetsRequest."""
 
@@ -27,7 +24,6 @@ class ListOffsetsTopic(Struct):
     partitions: list[ListOffsetsPartition] = wire(Array(ListOffsetsPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class ListOffsetsRequest(Message):
     """ListOffsetsRequest, versions 0 to 11."""
 
@@ -42,7 +38,6 @@ class ListOffsetsRequest(Message):
     timeout_ms: int = wire(INT32, since=10, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class ListOffsetsPartitionResponse(Struct):
     """Part of ListOffsetsResponse."""
 
@@ -54,7 +49,6 @@ class ListOffsetsPartitionResponse(Struct):
     leader_epoch: int = wire(INT32, since=4, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class ListOffsetsTopicResponse(Struct):
     """Part of ListOffsetsResponse."""
 
@@ -62,7 +56,6 @@ class ListOffsetsTopicResponse(Struct):
     partitions: list[ListOffsetsPartitionResponse] = wire(Array(ListOffsetsPartitionResponse))
 
 
-@dataclass(slots=True, kw_only=True)
 class ListOffsetsResponse(Message):
     """ListOffsetsResponse, versions 0 to 11."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ListPartitionReassignmentsTopics(Struct):
     """Part of ListPartitionReassignmentsRequest."""
 
@@ -17,7 +15,6 @@ class ListPartitionReassignmentsTopics(Struct):
     partition_indexes: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class ListPartitionReassignmentsRequest(Message):
     """ListPartitionReassignmentsRequest, versions 0 to 0."""
 
@@ -32,7 +29,6 @@ class ListPartitionReassignmentsRequest(Message):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class OngoingPartitionReassignment(Struct):
     """Part of ListPartitionReassignmentsResponse."""
 
@@ -42,7 +38,6 @@ class OngoingPartitionReassignment(Struct):
     removing_replicas: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class OngoingTopicReassignment(Struct):
     """Part of ListPartitionReassignmentsResponse."""
 
@@ -50,7 +45,6 @@ class OngoingTopicReassignment(Struct):
     partitions: list[OngoingPartitionReassignment] = wire(Array(OngoingPartitionReassignment))
 
 
-@dataclass(slots=True, kw_only=True)
 class ListPartitionReassignmentsResponse(Message):
     """ListPartitionReassignmentsResponse, versions 0 to 0."""
 

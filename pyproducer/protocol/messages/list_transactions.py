@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class ListTransactionsRequest(Message):
     """ListTransactionsRequest, versions 0 to 2."""
 
@@ -24,7 +22,6 @@ class ListTransactionsRequest(Message):
     transactional_id_pattern: str | None = wire(STRING, since=2, nullable=2, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class TransactionState(Struct):
     """Part of ListTransactionsResponse."""
 
@@ -33,7 +30,6 @@ class TransactionState(Struct):
     transaction_state: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class ListTransactionsResponse(Message):
     """ListTransactionsResponse, versions 0 to 2."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import BOOL, INT16, INT32, STRING, UUID128, 
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class MetadataRequestTopic(Struct):
     """Part of MetadataRequest."""
 
@@ -18,7 +16,6 @@ class MetadataRequestTopic(Struct):
     name: str | None = wire(STRING, nullable=10)
 
 
-@dataclass(slots=True, kw_only=True)
 class MetadataRequest(Message):
     """MetadataRequest, versions 0 to 13."""
 
@@ -33,7 +30,6 @@ class MetadataRequest(Message):
     include_topic_authorized_operations: bool = wire(BOOL, since=8)
 
 
-@dataclass(slots=True, kw_only=True)
 class MetadataResponseBroker(Struct):
     """Part of MetadataResponse."""
 
@@ -43,7 +39,6 @@ class MetadataResponseBroker(Struct):
     rack: str | None = wire(STRING, since=1, nullable=1, ignorable=True, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class MetadataResponsePartition(Struct):
     """Part of MetadataResponse."""
 
@@ -56,7 +51,6 @@ class MetadataResponsePartition(Struct):
     offline_replicas: list[int] = wire(Array(INT32), since=5, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class MetadataResponseTopic(Struct):
     """Part of MetadataResponse."""
 
@@ -68,7 +62,6 @@ class MetadataResponseTopic(Struct):
     topic_authorized_operations: int = wire(INT32, since=8, default=-2147483648)
 
 
-@dataclass(slots=True, kw_only=True)
 class MetadataResponse(Message):
     """MetadataResponse, versions 0 to 13."""
 

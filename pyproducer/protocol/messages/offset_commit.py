@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING, UUID128,
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitRequestPartition(Struct):
     """Part of OffsetCommitRequest."""
 
@@ -21,7 +19,6 @@ class OffsetCommitRequestPartition(Struct):
     committed_metadata: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitRequestTopic(Struct):
     """Part of OffsetCommitRequest."""
 
@@ -30,7 +27,6 @@ class OffsetCommitRequestTopic(Struct):
     partitions: list[OffsetCommitRequestPartition] = wire(Array(OffsetCommitRequestPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitRequest(Message):
     """OffsetCommitRequest, versions 0 to 10."""
 
@@ -47,7 +43,6 @@ class OffsetCommitRequest(Message):
     topics: list[OffsetCommitRequestTopic] = wire(Array(OffsetCommitRequestTopic))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitResponsePartition(Struct):
     """Part of OffsetCommitResponse."""
 
@@ -55,7 +50,6 @@ class OffsetCommitResponsePartition(Struct):
     error_code: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitResponseTopic(Struct):
     """Part of OffsetCommitResponse."""
 
@@ -64,7 +58,6 @@ class OffsetCommitResponseTopic(Struct):
     partitions: list[OffsetCommitResponsePartition] = wire(Array(OffsetCommitResponsePartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetCommitResponse(Message):
     """OffsetCommitResponse, versions 0 to 10."""
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetDeleteRequestPartition(Struct):
     """Part of OffsetDeleteRequest."""
 
     partition_index: int = wire(INT32)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetDeleteRequestTopic(Struct):
     """Part of OffsetDeleteRequest."""
 
@@ -24,7 +21,6 @@ class OffsetDeleteRequestTopic(Struct):
     partitions: list[OffsetDeleteRequestPartition] = wire(Array(OffsetDeleteRequestPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetDeleteRequest(Message):
     """OffsetDeleteRequest, versions 0 to 0."""
 
@@ -36,7 +32,6 @@ class OffsetDeleteRequest(Message):
     topics: list[OffsetDeleteRequestTopic] = wire(Array(OffsetDeleteRequestTopic))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetDeleteResponsePartition(Struct):
     """Part of OffsetDeleteResponse."""
 
@@ -44,7 +39,6 @@ class OffsetDeleteResponsePartition(Struct):
     error_code: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetDeleteResponseTopic(Struct):
     """Part of OffsetDeleteResponse."""
 
@@ -52,7 +46,6 @@ class OffsetDeleteResponseTopic(Struct):
     partitions: list[OffsetDeleteResponsePartition] = wire(Array(OffsetDeleteResponsePartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetDeleteResponse(Message):
     """OffsetDeleteResponse, versions 0 to 0."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT64, STRING, UU
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchRequestTopic(Struct):
     """Part of OffsetFetchRequest."""
 
@@ -18,7 +16,6 @@ class OffsetFetchRequestTopic(Struct):
     partition_indexes: list[int] = wire(Array(INT32), until=7)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchRequestTopics(Struct):
     """Part of OffsetFetchRequest."""
 
@@ -27,7 +24,6 @@ class OffsetFetchRequestTopics(Struct):
     partition_indexes: list[int] = wire(Array(INT32), since=8)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchRequestGroup(Struct):
     """Part of OffsetFetchRequest."""
 
@@ -39,7 +35,6 @@ class OffsetFetchRequestGroup(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchRequest(Message):
     """OffsetFetchRequest, versions 0 to 10."""
 
@@ -56,7 +51,6 @@ class OffsetFetchRequest(Message):
     require_stable: bool = wire(BOOL, since=7)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchResponsePartition(Struct):
     """Part of OffsetFetchResponse."""
 
@@ -67,7 +61,6 @@ class OffsetFetchResponsePartition(Struct):
     error_code: int = wire(INT16, until=7)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchResponseTopic(Struct):
     """Part of OffsetFetchResponse."""
 
@@ -77,7 +70,6 @@ class OffsetFetchResponseTopic(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchResponsePartitions(Struct):
     """Part of OffsetFetchResponse."""
 
@@ -88,7 +80,6 @@ class OffsetFetchResponsePartitions(Struct):
     error_code: int = wire(INT16, since=8)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchResponseTopics(Struct):
     """Part of OffsetFetchResponse."""
 
@@ -99,7 +90,6 @@ class OffsetFetchResponseTopics(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchResponseGroup(Struct):
     """Part of OffsetFetchResponse."""
 
@@ -108,7 +98,6 @@ class OffsetFetchResponseGroup(Struct):
     error_code: int = wire(INT16, since=8)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetFetchResponse(Message):
     """OffsetFetchResponse, versions 0 to 10."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetForLeaderPartition(Struct):
     """Part of OffsetForLeaderEpochRequest."""
 
@@ -18,7 +16,6 @@ class OffsetForLeaderPartition(Struct):
     leader_epoch: int = wire(INT32)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetForLeaderTopic(Struct):
     """Part of OffsetForLeaderEpochRequest."""
 
@@ -26,7 +23,6 @@ class OffsetForLeaderTopic(Struct):
     partitions: list[OffsetForLeaderPartition] = wire(Array(OffsetForLeaderPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetForLeaderEpochRequest(Message):
     """OffsetForLeaderEpochRequest, versions 0 to 4."""
 
@@ -39,7 +35,6 @@ class OffsetForLeaderEpochRequest(Message):
     topics: list[OffsetForLeaderTopic] = wire(Array(OffsetForLeaderTopic))
 
 
-@dataclass(slots=True, kw_only=True)
 class EpochEndOffset(Struct):
     """Part of OffsetForLeaderEpochResponse."""
 
@@ -49,7 +44,6 @@ class EpochEndOffset(Struct):
     end_offset: int = wire(INT64, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetForLeaderTopicResult(Struct):
     """Part of OffsetForLeaderEpochResponse."""
 
@@ -57,7 +51,6 @@ class OffsetForLeaderTopicResult(Struct):
     partitions: list[EpochEndOffset] = wire(Array(EpochEndOffset))
 
 
-@dataclass(slots=True, kw_only=True)
 class OffsetForLeaderEpochResponse(Message):
     """OffsetForLeaderEpochResponse, versions 0 to 4."""
 

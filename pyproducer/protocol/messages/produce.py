@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
@@ -10,7 +9,6 @@ from pyproducer.protocol.primitives import INT16, INT32, INT64, RECORDS, STRING,
 from pyproducer.protocol.schema import Message, Records, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class PartitionProduceData(Struct):
     """Part of ProduceRequest."""
 
@@ -18,7 +16,6 @@ class PartitionProduceData(Struct):
     records: Records | None = wire(RECORDS, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicProduceData(Struct):
     """Part of ProduceRequest."""
 
@@ -27,7 +24,6 @@ class TopicProduceData(Struct):
     partition_data: list[PartitionProduceData] = wire(Array(PartitionProduceData))
 
 
-@dataclass(slots=True, kw_only=True)
 class ProduceRequest(Message):
     """ProduceRequest, versions 3 to 13."""
 
@@ -42,7 +38,6 @@ class ProduceRequest(Message):
     topic_data: list[TopicProduceData] = wire(Array(TopicProduceData))
 
 
-@dataclass(slots=True, kw_only=True)
 class BatchIndexAndErrorMessage(Struct):
     """Part of ProduceResponse."""
 
@@ -50,7 +45,6 @@ class BatchIndexAndErrorMessage(Struct):
     batch_index_error_message: str | None = wire(STRING, since=8, nullable=8, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class LeaderIdAndEpoch(Struct):
     """Part of ProduceResponse."""
 
@@ -58,7 +52,6 @@ class LeaderIdAndEpoch(Struct):
     leader_epoch: int = wire(INT32, since=10, default=-1)
 
 
-@dataclass(slots=True, kw_only=True)
 class PartitionProduceResponse(Struct):
     """Part of ProduceResponse."""
 
@@ -74,7 +67,6 @@ class PartitionProduceResponse(Struct):
     current_leader: LeaderIdAndEpoch | None = wire(LeaderIdAndEpoch, since=10, tag=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class TopicProduceResponse(Struct):
     """Part of ProduceResponse."""
 
@@ -83,7 +75,6 @@ class TopicProduceResponse(Struct):
     partition_responses: list[PartitionProduceResponse] = wire(Array(PartitionProduceResponse))
 
 
-@dataclass(slots=True, kw_only=True)
 class NodeEndpoint(Struct):
     """Part of ProduceResponse."""
 
@@ -93,7 +84,6 @@ class NodeEndpoint(Struct):
     rack: str | None = wire(STRING, since=10, nullable=10, default=None)
 
 
-@dataclass(slots=True, kw_only=True)
 class ProduceResponse(Message):
     """ProduceResponse, versions 3 to 13."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BYTES, INT16, INT64, STRING
 from pyproducer.protocol.schema import Message, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class SaslAuthenticateRequest(Message):
     """SaslAuthenticateRequest, versions 0 to 2."""
 
@@ -21,7 +19,6 @@ class SaslAuthenticateRequest(Message):
     auth_bytes: bytes = wire(BYTES)
 
 
-@dataclass(slots=True, kw_only=True)
 class SaslAuthenticateResponse(Message):
     """SaslAuthenticateResponse, versions 0 to 2."""
 

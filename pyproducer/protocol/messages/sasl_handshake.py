@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, STRING, Array
 from pyproducer.protocol.schema import Message, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class SaslHandshakeRequest(Message):
     """SaslHandshakeRequest, versions 0 to 1."""
 
@@ -20,7 +18,6 @@ class SaslHandshakeRequest(Message):
     mechanism: str = wire(STRING)
 
 
-@dataclass(slots=True, kw_only=True)
 class SaslHandshakeResponse(Message):
     """SaslHandshakeResponse, versions 0 to 1."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BYTES, INT16, INT32, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class SyncGroupRequestAssignment(Struct):
     """Part of SyncGroupRequest."""
 
@@ -17,7 +15,6 @@ class SyncGroupRequestAssignment(Struct):
     assignment: bytes = wire(BYTES)
 
 
-@dataclass(slots=True, kw_only=True)
 class SyncGroupRequest(Message):
     """SyncGroupRequest, versions 0 to 5."""
 
@@ -35,7 +32,6 @@ class SyncGroupRequest(Message):
     assignments: list[SyncGroupRequestAssignment] = wire(Array(SyncGroupRequestAssignment))
 
 
-@dataclass(slots=True, kw_only=True)
 class SyncGroupResponse(Message):
     """SyncGroupResponse, versions 0 to 5."""
 

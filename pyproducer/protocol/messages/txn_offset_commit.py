@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import INT16, INT32, INT64, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class TxnOffsetCommitRequestPartition(Struct):
     """Part of TxnOffsetCommitRequest."""
 
@@ -19,7 +17,6 @@ class TxnOffsetCommitRequestPartition(Struct):
     committed_metadata: str | None = wire(STRING, nullable=0)
 
 
-@dataclass(slots=True, kw_only=True)
 class TxnOffsetCommitRequestTopic(Struct):
     """Part of TxnOffsetCommitRequest."""
 
@@ -27,7 +24,6 @@ class TxnOffsetCommitRequestTopic(Struct):
     partitions: list[TxnOffsetCommitRequestPartition] = wire(Array(TxnOffsetCommitRequestPartition))
 
 
-@dataclass(slots=True, kw_only=True)
 class TxnOffsetCommitRequest(Message):
     """TxnOffsetCommitRequest, versions 0 to 5."""
 
@@ -46,7 +42,6 @@ class TxnOffsetCommitRequest(Message):
     topics: list[TxnOffsetCommitRequestTopic] = wire(Array(TxnOffsetCommitRequestTopic))
 
 
-@dataclass(slots=True, kw_only=True)
 class TxnOffsetCommitResponsePartition(Struct):
     """Part of TxnOffsetCommitResponse."""
 
@@ -54,7 +49,6 @@ class TxnOffsetCommitResponsePartition(Struct):
     error_code: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class TxnOffsetCommitResponseTopic(Struct):
     """Part of TxnOffsetCommitResponse."""
 
@@ -64,7 +58,6 @@ class TxnOffsetCommitResponseTopic(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class TxnOffsetCommitResponse(Message):
     """TxnOffsetCommitResponse, versions 0 to 5."""
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from pyproducer.protocol.primitives import BOOL, INT16, INT32, INT64, INT8, STRING, Array
 from pyproducer.protocol.schema import Message, Struct, wire
 
 
-@dataclass(slots=True, kw_only=True)
 class WritableTxnMarkerTopic(Struct):
     """Part of WriteTxnMarkersRequest."""
 
@@ -17,7 +15,6 @@ class WritableTxnMarkerTopic(Struct):
     partition_indexes: list[int] = wire(Array(INT32))
 
 
-@dataclass(slots=True, kw_only=True)
 class WritableTxnMarker(Struct):
     """Part of WriteTxnMarkersRequest."""
 
@@ -29,7 +26,6 @@ class WritableTxnMarker(Struct):
     transaction_version: int = wire(INT8, since=2, ignorable=True)
 
 
-@dataclass(slots=True, kw_only=True)
 class WriteTxnMarkersRequest(Message):
     """WriteTxnMarkersRequest, versions 0 to 2."""
 
@@ -41,7 +37,6 @@ class WriteTxnMarkersRequest(Message):
     markers: list[WritableTxnMarker] = wire(Array(WritableTxnMarker))
 
 
-@dataclass(slots=True, kw_only=True)
 class WritableTxnMarkerPartitionResult(Struct):
     """Part of WriteTxnMarkersResponse."""
 
@@ -49,7 +44,6 @@ class WritableTxnMarkerPartitionResult(Struct):
     error_code: int = wire(INT16)
 
 
-@dataclass(slots=True, kw_only=True)
 class WritableTxnMarkerTopicResult(Struct):
     """Part of WriteTxnMarkersResponse."""
 
@@ -59,7 +53,6 @@ class WritableTxnMarkerTopicResult(Struct):
     )
 
 
-@dataclass(slots=True, kw_only=True)
 class WritableTxnMarkerResult(Struct):
     """Part of WriteTxnMarkersResponse."""
 
@@ -67,7 +60,6 @@ class WritableTxnMarkerResult(Struct):
     topics: list[WritableTxnMarkerTopicResult] = wire(Array(WritableTxnMarkerTopicResult))
 
 
-@dataclass(slots=True, kw_only=True)
 class WriteTxnMarkersResponse(Message):
     """WriteTxnMarkersResponse, versions 0 to 2."""
 
