@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pyproducer.broker.context import CloseConnection, ConnectionInfo, Mishap
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
+from pyproducer.protocol.frame_pool import FramePool
 from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Server:
     def __init__(self, node: Node, router: Router) -> None:
         self.node = node
         self.router = router
+        self.pool = FramePool()
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._numbers = 0
@@ -136,7 +138,9 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._clock = server.node.clock
-        self._reader = FrameReader(server.node.config.int("socket.request.max.bytes"))
+        self._reader = FrameReader(
+            server.node.config.int("socket.request.max.bytes"), pool=server.pool
+        )
         self._frames: deque[memoryview] = deque()
         self._queued = 0
         self._paused = False
@@ -251,7 +255,7 @@ class Connection(asyncio.BufferedProtocol):
                 log.exception("request of %s:%d failed", info.peer_host, info.peer_port)
                 transport.abort()
                 return
-            del frame
+            self._server.pool.give(frame)
             if faults.pauses:
                 await faults.gate()
             if info.mishap is not None:

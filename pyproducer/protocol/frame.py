@@ -16,6 +16,7 @@ from typing import NamedTuple
 from pyproducer.errors import ProtocolError, UnsupportedVersion
 from pyproducer.model import Buffer
 from pyproducer.protocol.api import API, ApiKey
+from pyproducer.protocol.frame_pool import LARGE, FramePool
 from pyproducer.protocol.primitives import Malformed, skip_tags
 from pyproducer.protocol.schema import Message
 
@@ -235,15 +236,21 @@ class FrameReader:
     A frame's memory grows with the bytes received, at most to twice as many, and never with the
     size that the peer announced.
 
-    Attributes:
+    Args:
         max_size: bytes; a larger announcement is a ProtocolError.
+        pool: where large frames find memory that is there already, which may be longer than
+            they are. Whoever takes the frames gives them back to it.
+
+    Attributes:
+        max_size: as given.
     """
 
     # Where small frames and sizes arrive; a larger frame's rest goes straight into its own memory.
-    _STAGE = 32 * 1024
+    _STAGE = LARGE
 
-    def __init__(self, max_size: int = DEFAULT_MAX_FRAME) -> None:
+    def __init__(self, max_size: int = DEFAULT_MAX_FRAME, *, pool: FramePool | None = None) -> None:
         self.max_size = max_size
+        self._pool = pool
         self._frames: deque[memoryview] = deque()
         self._stage: bytearray | None = None
         self._staged = 0
@@ -256,10 +263,10 @@ class FrameReader:
         """Room for the next bytes from the peer, never empty; valid until buffer_updated."""
         if self._body is not None:
             if self._filled == len(self._body):
-                grown = bytearray(min(self._size, 2 * self._filled))
+                grown = self._memory(2 * self._filled)
                 grown[: self._filled] = self._body
                 self._body = grown
-            return memoryview(self._body)[self._filled :]
+            return memoryview(self._body)[self._filled : self._size]
         if self._stage is None:
             self._stage = bytearray(self._STAGE)
         return memoryview(self._stage)[self._staged :]
@@ -276,7 +283,7 @@ class FrameReader:
         if self._body is not None:
             self._filled += count
             if self._filled == self._size:
-                self._frames.append(memoryview(self._body))
+                self._frames.append(memoryview(self._body)[: self._size])
                 self._body = None
             return
         if self._stage is not None:
@@ -325,9 +332,9 @@ class FrameReader:
                 if position > len(stage):
                     # It will not fit into the stage, so the rest is received in place.
                     received = staged - start
-                    self._body = bytearray(min(size, max(2 * received, self._STAGE)))
-                    self._body[:received] = view[start:staged]
                     self._filled, self._size = received, size
+                    self._body = self._memory(max(2 * received, self._STAGE))
+                    self._body[:received] = view[start:staged]
                     position = staged
                 else:
                     position = start - _SIZE.size
@@ -335,6 +342,11 @@ class FrameReader:
             self._staged = staged - position
             if position and self._staged:
                 stage[: self._staged] = bytes(view[position:staged])
+
+    def _memory(self, size: int) -> bytearray:
+        """Memory for the frame under way: all it needs if that is at hand, else ``size`` bytes."""
+        kept = self._pool.take(self._size) if self._pool is not None else None
+        return bytearray(min(self._size, size)) if kept is None else kept
 
     def _refuse(self, size: int, data: bytes) -> ProtocolError:
         problem = "negative" if size < 0 else f"beyond the limit of {self.max_size} bytes"

@@ -9,7 +9,12 @@ into a local, so that a buffer which another thread changes meanwhile gives wron
 never a read outside of it.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport (
+    PyBUF_SIMPLE,
+    PyBuffer_FillInfo,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t
 
@@ -18,7 +23,7 @@ from pyproducer.model import TimestampType
 from pyproducer.records.faults import fault
 from pyproducer.records.record import Record, ScanSummary
 
-__all__ = ["read_records", "scan_records"]
+__all__ = ["Pinned", "read_records", "scan_records"]
 
 cdef enum Fault:
     SOUND = 0
@@ -354,3 +359,22 @@ def read_records(
     finally:
         PyBuffer_Release(&buffer)
     return records
+
+
+cdef class Pinned:
+    """The bytes of another object, which cannot move while this one lives.
+
+    Functions that take nothing but read-only bytes take this, and so need no copy of a view.
+    """
+
+    cdef Py_buffer buffer
+
+    def __cinit__(self, source):
+        PyObject_GetBuffer(source, &self.buffer, PyBUF_SIMPLE)
+
+    def __dealloc__(self):
+        PyBuffer_Release(&self.buffer)
+
+    # No __releasebuffer__, on purpose: it is what makes such functions refuse an object.
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.buffer.buf, self.buffer.len, 1, flags)

@@ -8,7 +8,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-__all__ = ["COMPILED", "read_records", "scan_records"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyproducer.model import Buffer
+
+__all__ = ["COMPILED", "pinned", "read_records", "scan_records"]
+
+#: Makes of any buffer an object that functions of C take for bytes, without a copy; None where
+#: there is no such thing.
+pinned: Callable[[Buffer], bytes] | None = None
 
 if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}:
     from pyproducer.records._scan_py import read_records, scan_records
@@ -16,13 +25,14 @@ if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}:
     _compiled = False
 else:
     try:
-        from pyproducer.records._scan import read_records, scan_records
+        from pyproducer.records._scan import Pinned, read_records, scan_records
     except ImportError:
         from pyproducer.records._scan_py import read_records, scan_records
 
         _compiled = False
     else:
         _compiled = True
+        pinned = Pinned
 
 #: True where the compiled twin is in use.
 COMPILED: Final = _compiled

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from types import ModuleType
 
 import pytest
 
-from tests.helpers.accelerator import is_built
-
-COMPILED = "pyproducer.records._scan"
-
-needs_extension = pytest.mark.skipif(
-    os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"} or not is_built(COMPILED),
-    reason="the compiled scan is not built, or switched off",
-)
+from tests.helpers.compiled_scan import COMPILED_SCAN, needs_compiled_scan
 
 
 @pytest.fixture(
     params=[
         pytest.param("pyproducer.records._scan_py", id="pure"),
-        pytest.param(COMPILED, id="compiled", marks=needs_extension),
+        pytest.param(COMPILED_SCAN, id="compiled", marks=needs_compiled_scan),
     ],
     scope="session",
 )
@@ -32,9 +24,9 @@ def twin(request: pytest.FixtureRequest) -> ModuleType:
     return import_module(request.param)
 
 
-@pytest.fixture(params=[pytest.param(None, marks=needs_extension, id="both")], scope="session")
+@pytest.fixture(params=[pytest.param(None, marks=needs_compiled_scan, id="both")], scope="session")
 def twins() -> tuple[ModuleType, ModuleType]:
     """
     Both scans, for the tests that compare them.
     """
-    return import_module("pyproducer.records._scan_py"), import_module(COMPILED)
+    return import_module("pyproducer.records._scan_py"), import_module(COMPILED_SCAN)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import random
+from importlib import import_module
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyproducer.records import crc
 from pyproducer.records.crc import crc32c
+from tests.helpers.compiled_scan import COMPILED_SCAN, needs_compiled_scan
 
 # RFC 3720, appendix B.4.
 VECTORS = [
@@ -73,3 +78,50 @@ def test_extension_types():
     array = (ctypes.c_char * 9).from_buffer_copy(b"123456789")
 
     assert crc32c(array) == 0xE3069283
+
+
+@pytest.mark.parametrize("size", [16 * 1024, 16 * 1024 + 1, 64 * 1024 + 1, 300_000])
+def test_large_views_with_and_without_the_compiled_pin(size, monkeypatch):
+    """
+    A large view has the sum of its bytes, pinned as well as copied piece by piece.
+    """
+    data = random.Random(size).randbytes(size)
+    view = memoryview(bytearray(b"before" + data + b"behind"))[6:-6]
+
+    sums = {crc32c(view)}
+    monkeypatch.setattr(crc, "pinned", None)
+    sums.add(crc32c(view))
+
+    assert {crc32c(data)} == sums
+
+
+@needs_compiled_scan
+def test_what_is_pinned_stays_where_it_is():
+    """
+    Memory cannot be moved while a pin or a view of one lives, and can once they are gone.
+    """
+    memory = bytearray(b"0123456789")
+    pin = import_module(COMPILED_SCAN).Pinned(memoryview(memory)[2:5])
+    view = memoryview(pin)
+    del pin
+
+    assert view.readonly
+    assert view == b"234"
+    with pytest.raises(BufferError):
+        memory.extend(bytes(1000))
+    del view
+    gc.collect()
+    memory.extend(bytes(1000))
+
+
+@needs_compiled_scan
+def test_what_has_no_bytes_cannot_be_pinned():
+    """
+    A pin of something without a buffer, or of a view in steps, is refused.
+    """
+    pinned = import_module(COMPILED_SCAN).Pinned
+
+    with pytest.raises(TypeError, match="bytes-like"):
+        pinned("text")
+    with pytest.raises(BufferError):
+        pinned(memoryview(b"0123456789")[::2])
