@@ -13,7 +13,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStri
 from cpython.exc cimport PyErr_WarnEx
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF, Py_XDECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -113,6 +113,7 @@ cdef bytes _NO_HEADERS = b"\0"
 include "_packing.pxi"
 include "_handle.pxi"
 include "_topic.pxi"
+include "_quick.pxi"
 include "_call.pxi"
 
 
@@ -148,9 +149,14 @@ cdef class Appender:
     cdef public object host
     #: Makes the coroutine that waits for room for a prepared record.
     cdef public object room
-    cdef public object lock
+    cdef object _lock
+    #: How many times over a thread holds the lock.
+    cdef int held
     cdef public object partitioner
     cdef public dict topics
+    #: The topic of the last call, by the identity of its name.
+    cdef object last_name
+    cdef TopicAppender last_entry
     cdef object choose
     cdef bint custom
     cdef int hash
@@ -206,14 +212,27 @@ cdef class Appender:
         self.closed = []
         self.hurried = []
 
+    @property
+    def lock(self):
+        """Makes every method safe in any thread; None where one thread alone may call."""
+        return self._lock
+
+    @lock.setter
+    def lock(self, lock):
+        # A new one after a fork: who held the old one does not live here.
+        self._lock = lock
+        self.held = 0
+
     cdef int acquire(self) except -1:
-        if self.lock is not None:
-            self.lock.acquire()
+        if self._lock is not None:
+            self._lock.acquire()
+            self.held += 1
         return 0
 
     cdef int unlock(self) except -1:
-        if self.lock is not None:
-            self.lock.release()
+        if self._lock is not None:
+            self.held -= 1
+            self._lock.release()
         return 0
 
     # Called for every record.
@@ -243,16 +262,15 @@ cdef class Appender:
         on_delivery=None,
     ):
         """Queue a record at once, or raise :class:`~pyproducer.errors.BufferFull`."""
-        made = self.entry(topic).take(
-            value, key, headers, partition, timestamp_ms, on_delivery, False
+        return _now(
+            self.entry(topic), value, key, headers, partition, timestamp_ms, on_delivery
         )
-        if type(made) is not Delivery:
-            raise self.full(made)
-        return made
 
     cpdef TopicAppender entry(self, name):
         """The topic with the producer's own serializers."""
         cdef TopicState state
+        if name is self.last_name and name is not None:
+            return self.last_entry
         try:
             state = self.topics.get(name)
         except TypeError:
@@ -261,6 +279,9 @@ cdef class Appender:
             state = self.topic(name)
         if state.default is None:
             state.default = self.make_entry(state)
+        # The very same str is the rule: a literal, or an attribute.
+        self.last_name = name
+        self.last_entry = state.default
         return state.default
 
     def enqueue(

@@ -81,6 +81,8 @@ cdef class TopicAppender:
     cdef object _key_context
     cdef object _value_context
     cdef object _bind
+    #: There is a serializer to call, or the topic's format to bind.
+    cdef bint _serializes
     cdef int _key_arity
     cdef int _value_arity
 
@@ -104,6 +106,7 @@ cdef class TopicAppender:
         self._key_context = context(topic.name, "key", None)
         self._value_context = context(topic.name, "value", None)
         self._bind = bind
+        self._serializes = True
 
     @property
     def topic(self):
@@ -121,12 +124,9 @@ cdef class TopicAppender:
         on_delivery=None,
     ):
         """Queue a record at once, or raise :class:`~pyproducer.errors.BufferFull`."""
-        made = self.take(
-            value, key, headers, partition, timestamp_ms, on_delivery, False
+        return _now(
+            self, value, key, headers, partition, timestamp_ms, on_delivery
         )
-        if type(made) is not Delivery:
-            raise self._appender.full(made)
-        return made
 
     def enqueue(
         self,
@@ -170,6 +170,7 @@ cdef class TopicAppender:
         if self._bind is not None:
             self._bind()
             self._bind = None
+        self._serializes = self._key_serializer is not None or self._value_serializer is not None
         if on_delivery is not None:
             appender.check_callback(topic, on_delivery)
         if timestamp_ms is None:
@@ -205,7 +206,7 @@ cdef class TopicAppender:
                 appender.largest_record_name,
             )
         if topic.partitions is not None and (number >= 0 or not appender.custom):
-            if appender.lock is None:
+            if appender._lock is None:
                 if not appender.waiting:
                     delivery = appender.append(
                         topic, number, number < 0, &key_part, &value_part, packed, timestamp,
@@ -214,7 +215,7 @@ cdef class TopicAppender:
                     if delivery is not None:
                         return delivery
             else:
-                appender.lock.acquire()
+                appender.acquire()
                 try:
                     if appender.refusal is not None:
                         # Closed by another thread while this one was serializing.
@@ -227,7 +228,7 @@ cdef class TopicAppender:
                         if delivery is not None:
                             return delivery
                 finally:
-                    appender.lock.release()
+                    appender.unlock()
         made = Prepared.__new__(Prepared)
         made.source = self
         made.key = key

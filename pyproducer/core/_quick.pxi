@@ -1,0 +1,227 @@
+"""The common record's way into a batch, with nothing on it but copying; part of ``_appender.pyx``.
+
+Most records are bytes or ASCII text, go to a batch that is open, and find room in it. For these,
+and only these, ``_quick`` does all that ``TopicAppender.take`` would do, without touching a
+reference count but the one that the record's handle adds. Whatever needs more than that is
+taken to ``take``, which alone knows the errors.
+"""
+
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    #define PYPRODUCER_HAS_GIL 0
+    #else
+    #define PYPRODUCER_HAS_GIL 1
+    #endif
+
+    /* The bytes of a field that has them at hand; 0 for what has to be looked at more closely. */
+    static inline int pyproducer_at_hand(PyObject *field, const char **data, Py_ssize_t *size) {
+        if (PyBytes_CheckExact(field)) {
+            *data = PyBytes_AS_STRING(field);
+            *size = PyBytes_GET_SIZE(field);
+            return 1;
+        }
+        if (PyUnicode_CheckExact(field) && PyUnicode_IS_COMPACT_ASCII(field)) {
+            *data = (const char *)PyUnicode_1BYTE_DATA(field);
+            *size = PyUnicode_GET_LENGTH(field);
+            return 1;
+        }
+        return 0;
+    }
+
+    #define pyproducer_owned(reference) (reference)
+    """
+    # A new reference as the object that it is.
+    object _owned "pyproducer_owned"(PyObject *reference)
+    const bint _HAS_GIL "PYPRODUCER_HAS_GIL"
+    bint _at_hand "pyproducer_at_hand"(
+        PyObject *field, const char **data, Py_ssize_t *size
+    ) noexcept
+
+cdef extern from "Python.h":
+    PyObject *_item "PyList_GET_ITEM"(PyObject *sequence, Py_ssize_t index) noexcept
+    Py_ssize_t _length "PyList_GET_SIZE"(PyObject *sequence) noexcept
+    bint _is_int "PyLong_CheckExact"(PyObject *number) noexcept
+    long long PyLong_AsLongLongAndOverflow(PyObject *number, int *overflow) noexcept
+
+
+cdef inline PyObject *_optional(object argument) noexcept:
+    """An argument of a call, NULL for None."""
+    return NULL if argument is None else <PyObject *>argument
+
+
+cdef PyObject *_quick(
+    PyObject *entry, PyObject *value, PyObject *key, PyObject *partition,
+    PyObject *timestamp_ms, PyObject *on_delivery
+) noexcept:
+    """Queue a record and return its handle, a new reference; NULL where there is more to it."""
+    # Borrowed throughout: no code of Python runs in here, and so nothing goes away.
+    cdef PyObject *appender = <PyObject *>(<TopicAppender>entry)._appender
+    cdef PyObject *topic = <PyObject *>(<TopicAppender>entry)._topic
+    cdef PyObject *partitions = <PyObject *>(<TopicState>topic).partitions
+    cdef PyObject *batch
+    cdef Delivery made
+    cdef _Slice key_part
+    cdef _Slice value_part
+    cdef int64_t timestamp
+    cdef long long number = -1
+    cdef int overflow, index
+    cdef Py_ssize_t held
+    if (
+        (<TopicAppender>entry)._serializes
+        or (<Appender>appender).refusal is not None
+        or (
+            (<Appender>appender).owner
+            and (<Appender>appender).owner != PyThread_get_thread_ident()
+        )
+        or (<Appender>appender).waiting
+        # Another thread is in the middle of something; without a GIL it always may be.
+        or (<Appender>appender).held
+        or (not _HAS_GIL and (<Appender>appender)._lock is not None)
+        or partitions == <PyObject *>None
+    ):
+        return NULL
+    value_part.data = key_part.data = NULL
+    value_part.size = key_part.size = 0
+    value_part.null = value == NULL
+    key_part.null = key == NULL
+    if value != NULL and not _at_hand(value, &value_part.data, &value_part.size):
+        return NULL
+    if key != NULL and not _at_hand(key, &key_part.data, &key_part.size):
+        return NULL
+    if on_delivery != NULL and not _is_plain_function(on_delivery):
+        return NULL
+    if partition != NULL:
+        if not _is_int(partition):
+            return NULL
+        number = PyLong_AsLongLongAndOverflow(partition, &overflow)
+        if overflow or number < 0:
+            return NULL
+    elif (<Appender>appender).custom:
+        return NULL
+    elif (
+        (<Appender>appender).sticky_null if key_part.null
+        else key_part.size == 0 and (<Appender>appender).sticky_empty
+    ):
+        number = (<TopicState>topic).sticky
+        if number < 0:
+            return NULL
+    elif (<Appender>appender).hash == _HASH_MURMUR2 and not key_part.null:
+        number = (
+            _murmur2(<const uint8_t *>key_part.data, key_part.size) & 0x7FFFFFFF
+        ) % _length(partitions)
+    else:
+        return NULL
+    if number >= _length(partitions):
+        return NULL
+    batch = <PyObject *>(<PartitionState>_item(partitions, number)).open
+    if batch == <PyObject *>None:
+        return NULL
+    if timestamp_ms != NULL:
+        if not _is_int(timestamp_ms):
+            return NULL
+        timestamp = PyLong_AsLongLongAndOverflow(timestamp_ms, &overflow)
+        if overflow or timestamp < 0:
+            return NULL
+    elif not (<Appender>appender).machine_clock:
+        return NULL
+    else:
+        timestamp = _now_ms()
+    made = Delivery.__new__(Delivery)
+    held = _RECORD_HELD if on_delivery == NULL else _RECORD_HELD + _CALLBACK_HELD
+    index = _write(appender, batch, &key_part, &value_part, timestamp, held)
+    if index < 0:
+        return NULL
+    made._b = <Batch>batch
+    made._i = index
+    made._timestamp = timestamp
+    if on_delivery != NULL:
+        (<Batch>batch).watchers.append(made)
+        (<Batch>batch).watchers.append(<object>on_delivery)
+    if timestamp_ms == NULL:
+        (<Appender>appender).last_ms = timestamp
+        if not (<Appender>appender).turn_ms:
+            (<Appender>appender).turn_ms = timestamp
+    (<Appender>appender).records += 1
+    Py_INCREF(made)
+    return <PyObject *>made
+
+
+cdef inline int _write(
+    PyObject *appender, PyObject *batch, _Slice *key, _Slice *value, int64_t timestamp,
+    Py_ssize_t beside
+) noexcept:
+    """Put a record without headers at the end of an open batch; its index, or -1.
+
+    -1 where the record is too large for the batch, makes it full or has it grow, and where the
+    buffer has no room for what is held beside the record.
+    """
+    cdef int index = (<Batch>batch).count
+    cdef int64_t delta = timestamp - (<Batch>batch).base_timestamp
+    cdef Py_ssize_t record = 2 + _varint_size(delta) + _varint_size(index)
+    cdef Py_ssize_t size
+    cdef char *at
+    record += 1 if key.null else _varint_size(key.size) + key.size
+    record += 1 if value.null else _varint_size(value.size) + value.size
+    size = (<Batch>batch).size + record + _varint_size(record)
+    if (
+        size > (<Batch>batch).charged - (<Batch>batch).beside
+        or _OVERHEAD + size >= (<Appender>appender).batch_size
+        or index + 1 >= (<Appender>appender).batch_max_records
+        or (<Appender>appender).used + beside > (<Appender>appender).limit
+        or (
+            key.size + value.size + 1 + _RECORD_OVERHEAD + _OVERHEAD
+            > (<Appender>appender).largest_record
+        )
+    ):
+        return -1
+    at = (<Batch>batch).buffer.data + (<Batch>batch).size
+    at = _put_varint(at, record)
+    at[0] = 0
+    at = _put_varint(at + 1, delta)
+    at = _put_varint(at, index)
+    if key.null:
+        at[0] = 1
+        at += 1
+    else:
+        at = _put_varint(at, key.size)
+        memcpy(at, key.data, key.size)
+        at += key.size
+    if value.null:
+        at[0] = 1
+        at += 1
+    else:
+        at = _put_varint(at, value.size)
+        memcpy(at, value.data, value.size)
+        at += value.size
+    # No headers.
+    at[0] = 0
+    (<Appender>appender).used += beside
+    (<Appender>appender).since_turn += size - (<Batch>batch).size
+    (<Batch>batch).charged += beside
+    (<Batch>batch).beside += beside
+    (<Batch>batch).count = index + 1
+    (<Batch>batch).size = size
+    (<Batch>batch).buffer.size = size
+    if timestamp > (<Batch>batch).max_timestamp:
+        (<Batch>batch).max_timestamp = timestamp
+    return index
+
+
+cdef object _now(
+    TopicAppender entry, object value, object key, object headers, object partition,
+    object timestamp_ms, object on_delivery
+):
+    """Queue a record at once, or raise."""
+    cdef PyObject *quick = NULL
+    if headers is None:
+        quick = _quick(
+            <PyObject *>entry, _optional(value), _optional(key), _optional(partition),
+            _optional(timestamp_ms), _optional(on_delivery),
+        )
+    if quick != NULL:
+        return _owned(quick)
+    made = entry.take(value, key, headers, partition, timestamp_ms, on_delivery, False)
+    if type(made) is not Delivery:
+        raise entry._appender.full(made)
+    return made
