@@ -93,6 +93,11 @@ class PartitionQueue:
         return self.state.number
 
     @property
+    def has_work(self) -> bool:
+        """True where a batch waits to be sent, or should be closed for it."""
+        return bool(self.waiting) or self.open_is_due
+
+    @property
     def open_is_due(self) -> bool:
         """True where the open batch should be closed as soon as it can be sent."""
         batch = self.state.open
@@ -194,6 +199,12 @@ class Node:
         self.in_flight: dict[int, tuple[float, list[SealedBatch]]] = {}
         self.throttled_until = 0.0
         self.used_at = self.idle_at = 0.0
+
+    @property
+    def oldest_deadline(self) -> float:
+        """Monotonic seconds by which the oldest request has to be answered; there must be one."""
+        # They are in the order of writing.
+        return next(iter(self.in_flight.values()))[0]
 
     @property
     def address(self) -> str:

@@ -195,23 +195,28 @@ class Engine:
 
     def poll(self, now: float) -> list[Effect]:
         """Do all that is due, and return what the world has to do."""
-        self._intake.absorb(now)
-        self._intake.expire(now)
-        self._intake.linger(now)
+        intake, brokers = self._intake, self._links.brokers
+        intake.absorb(now)
+        if intake.expiring.stirs(now):
+            intake.expire(now)
+        if intake.lingering.stirs(now):
+            intake.linger(now)
         while self._again and self._again[0][0] <= now:
             self.ready(heapq.heappop(self._again)[2])
-        for node in self._links:
+        for node in brokers:
             self._time_out(node, now)
         if self.transactions is not None:
             self.transactions.drop(now)
-        for node in self._links:
-            self._serve(node, now)
+        for node in brokers:
+            if node.line:
+                self._serve(node, now)
         self._ask(now)
         if self.transactions is not None:
             self._time_out(self._links.coordinator, now)
             self._time_out(self._links.group, now)
             self.transactions.poll(now)
-        self.waiters.serve()
+        if self.waiters:
+            self.waiters.serve()
         effects = self._effects.copy()
         self._effects.clear()
         return effects
@@ -224,16 +229,18 @@ class Engine:
     def deadline(self) -> float | None:
         """When to poll again though nothing happened, in monotonic seconds; None for never."""
         links = self._links
-        at = min(
-            self._intake.deadline(),
-            self._again[0][0] if self._again else NEVER,
-            self._asking_at(),
-            min(map(links.deadline, links), default=NEVER),
-            links.deadline(links.meta),
-            NEVER if self.transactions is None else self.transactions.deadline(),
-            links.deadline(links.coordinator),
-            links.deadline(links.group),
-        )
+        at = min(self._intake.deadline(), self._asking_at(), links.deadline(links.meta))
+        if self._again:
+            at = min(at, self._again[0][0])
+        for node in links.brokers:
+            at = min(at, links.deadline(node))
+        if self.transactions is not None:
+            at = min(
+                at,
+                self.transactions.deadline(),
+                links.deadline(links.coordinator),
+                links.deadline(links.group),
+            )
         return None if at == NEVER else at
 
     def on_connected(
@@ -405,7 +412,7 @@ class Engine:
 
     def ready(self, queue: PartitionQueue) -> None:
         """The partition may have something to send."""
-        if queue.leader != NO_LEADER and (queue.waiting or queue.open_is_due):
+        if not queue.line and queue.leader != NO_LEADER and queue.has_work:
             self._links.node(queue.leader).join(queue)
 
     def stale(self, now: float) -> None:
@@ -466,9 +473,10 @@ class Engine:
         """Metadata and the producer id, on their own connection."""
         meta = self._links.meta
         self._time_out(meta, now)
-        complaint, self.cluster.complaint = self.cluster.complaint, ""
-        if complaint and meta.connected:
-            self._lose(self._links.move_on(complaint, now), now)
+        if self.cluster.complaint:
+            complaint, self.cluster.complaint = self.cluster.complaint, ""
+            if meta.connected:
+                self._lose(self._links.move_on(complaint, now), now)
         want_identity = self._lacks_identity and self._identity_at <= now
         want_metadata = not self.cluster.asked and self.cluster.due_at <= now
         if not (want_identity or want_metadata):
@@ -521,8 +529,9 @@ class Engine:
                 self.fatal(identity_refused(code), now)
 
     def _serve(self, node: Node, now: float) -> None:
-        if node.line and not node.connected:
+        if not node.connected:
             self._links.connect(node, now)
+            return
         while node.line and self._links.may_send(node, now):
             made = self._sender.fill(node, now)
             if made is None:

@@ -60,6 +60,7 @@ class Links:
         coordinator: the connection to the transactions' coordinator; its host is empty while
             nobody has said where that is.
         group: likewise for the coordinator of the group whose offsets are committed.
+        brokers: those that take records; new ones are added at the end.
         features: finalized level of each of the cluster's features, by name.
         newest_produce: newest Produce version to be used.
         contacted: True once a broker answered.
@@ -99,17 +100,18 @@ class Links:
         self._request_timeout = request_timeout
         self._max_in_flight = max_in_flight
         self._expect_acks = expect_acks
+        self.brokers: list[Node] = []
         self._nodes: dict[int, Node] = {}
         self._tags = 0
         self._sent_at: dict[int, float] = {}
 
     def __iter__(self) -> Iterator[Node]:
-        return iter(list(self._nodes.values()))
+        return iter(self.brokers)
 
     @property
     def in_flight(self) -> int:
         """Produce requests without an answer."""
-        return sum(len(node.in_flight) for node in self._nodes.values())
+        return sum(len(node.in_flight) for node in self.brokers)
 
     def node(self, node_id: int) -> Node:
         """The broker of this id; it must be known to the cluster."""
@@ -119,6 +121,7 @@ class Links:
         if node is None:
             host, port = self._cluster.brokers[node_id]
             node = self._nodes[node_id] = Node(node_id, host, port)
+            self.brokers.append(node)
         return node
 
     def connect(self, node: Node, now: float) -> None:
@@ -126,7 +129,7 @@ class Links:
         if node.connecting or node.retry_at > now:
             return
         if node is self.meta:
-            inhabited = [(one.host, one.port) for one in self._nodes.values() if one.connected]
+            inhabited = [(one.host, one.port) for one in self.brokers if one.connected]
             node.host, node.port = self._cluster.contacts.choose(inhabited)
         else:
             # An address may have changed since the node was first seen.
@@ -237,13 +240,12 @@ class Links:
         That is: its oldest request has waited for too long (that alone is a loss); or nothing is
         under way on it, and nothing was for long, or the broker has moved to another address.
         """
-        # Requests are in the order of writing: the first is the oldest.
-        for at, _ in node.in_flight.values():
-            if at <= now:
-                reason = f"a request stayed unanswered for {self._request_timeout:g} s"
-                self._effects.append(Disconnect(node.node_id, reason))
-                return self.lost(node.node_id, reason, now)
-            return None
+        if node.in_flight:
+            if node.oldest_deadline > now:
+                return None
+            reason = f"a request stayed unanswered for {self._request_timeout:g} s"
+            self._effects.append(Disconnect(node.node_id, reason))
+            return self.lost(node.node_id, reason, now)
         if node.connecting and self._has_moved(node):
             # The old address may well take all the time there is, and not answer.
             node.connecting = False
@@ -299,12 +301,10 @@ class Links:
 
     def deadline(self, node: Node) -> float:
         """When the connection needs a look though nothing happened; NEVER for not at all."""
-        at = NEVER
-        for timeout, _ in node.in_flight.values():
-            at = timeout
-            break
-        if node.connected and at == NEVER:
-            at = node.idle_at
+        if node.in_flight:
+            at = node.oldest_deadline
+        else:
+            at = node.idle_at if node.connected else NEVER
         if node.line:
             if not node.connected:
                 at = at if node.connecting else min(at, node.retry_at)

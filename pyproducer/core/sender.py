@@ -139,8 +139,11 @@ class Sender:
             queue.waiting.remove(sealed)
             queue.in_flight.append(sealed)
             chosen.append(sealed)
-            taken.add(queue)
-            node.line.append(queue)
+            if queue.has_work:
+                taken.add(queue)
+                node.line.append(queue)
+            else:
+                queue.line = False
         node.line.extendleft(reversed(passed))
         if not chosen:
             return None

@@ -53,6 +53,13 @@ class BatchTimers:
             self._heap = kept
             self._most = max(_FEW, 2 * len(kept))
 
+    def stirs(self, now: float) -> bool:
+        """True where :meth:`due` has something to do: return a batch, or forget one."""
+        if not self._heap:
+            return False
+        at, _, batch = self._heap[0]
+        return at <= now or batch.state > self._until
+
     def due(self, now: float) -> Batch | None:
         """A batch whose time has come, once; None where there is none."""
         while self._heap:

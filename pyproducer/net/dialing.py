@@ -196,9 +196,9 @@ class Dialing:
             # Its task may be cancelled before it looks.
             done.exception()
 
-    def answered(self, transport: BrokerTransport, answer: Answer) -> None:
+    def answered(self, transport: BrokerTransport, answers: list[Answer]) -> None:
         """Nothing is asked before the broker has told its versions."""
-        raise AssertionError(answer)
+        raise AssertionError(answers)
 
     def written(self, transport: BrokerTransport, tag: int) -> None:
         """Nothing is written before the broker has told its versions."""

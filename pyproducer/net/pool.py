@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from pyproducer.errors import ConnectionFailed
 from pyproducer.net.dialing import Dialing
 from pyproducer.net.resolver import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pyproducer.core.effects import Connect, Send
     from pyproducer.net.transport import BrokerTransport
@@ -32,8 +32,8 @@ class PoolOwner(Protocol):
     def node_disconnected(self, node: int, reason: str) -> None:
         """A connection is gone, or could not be made."""
 
-    def node_answered(self, node: int, tag: int, message: Message | None) -> None:
-        """A response came; None where the request was written and wants none."""
+    def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
+        """Responses came, each with its request's tag; None for one that wants no response."""
 
 
 class Pool:
@@ -158,15 +158,16 @@ class Pool:
         """The broker told its versions before this pool was its owner."""
         raise AssertionError(transport)
 
-    def answered(self, transport: BrokerTransport, answer: Answer) -> None:
-        """A response came."""
-        assert isinstance(answer.tag, int)
+    def answered(self, transport: BrokerTransport, answers: list[Answer]) -> None:
+        """Responses came."""
         self._resolver.trust(transport.address)
-        self._owner.node_answered(transport.node, answer.tag, answer.message)
+        self._owner.node_answered(
+            transport.node, [(cast("int", answer.tag), answer.message) for answer in answers]
+        )
 
     def written(self, transport: BrokerTransport, tag: int) -> None:
         """A request that wants no response was written."""
-        self._owner.node_answered(transport.node, tag, None)
+        self._owner.node_answered(transport.node, [(tag, None)])
 
     def disconnected(self, transport: BrokerTransport, reason: str) -> None:
         """The connection is gone."""

@@ -27,7 +27,7 @@ from pyproducer.net.pool import Pool
 from pyproducer.records.compression import compress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from pyproducer.clock import Clock
     from pyproducer.core.batch import SealedBatch
@@ -88,6 +88,7 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._asked = False
+        self._stepping = False
         self._executor: ThreadPoolExecutor | None = None
         self._watchers: list[Callable[[], bool]] = []
         self._forked = False
@@ -241,7 +242,8 @@ class Runner:
             return
         loop = self._loop
         if loop is not None:
-            loop.call_soon_threadsafe(self.ask)
+            # This thread goes on by itself: there is no turn of its own to wait for the end of.
+            loop.call_soon_threadsafe(self._come)
 
     def future(self) -> asyncio.Future[None]:
         """A future for one who awaits a delivery."""
@@ -344,11 +346,14 @@ class Runner:
             return
         engine = self.engine
         engine.begin_turn()
+        self._stepping = True
         try:
-            for effect in engine.poll(self.now):
+            for effect in engine.poll(self._clock.monotonic()):
                 self._perform(effect)
         except Exception as error:
             self._break_down(error)
+        finally:
+            self._stepping = False
         deliveries = engine.settler.deliveries
         if deliveries:
             deliveries.run(self._clock.monotonic, _SLICE)
@@ -390,19 +395,24 @@ class Runner:
 
     def _arm(self) -> None:
         at = self.engine.deadline()
+        if at is None:
+            return
         if self._timer is not None:
-            if at == self._timer_at:
+            if at >= self._timer_at:
+                # Most deadlines are put off long before they come. One step in vain, when the old
+                # time comes, costs less than a new timer for each of them.
                 return
             self._timer.cancel()
-            self._timer = None
-        if at is not None:
-            assert self._loop is not None
-            self._timer_at = at
-            delay = max(0.0, at - self._clock.monotonic())
-            self._timer = self._loop.call_later(delay, self._ring)
+        assert self._loop is not None
+        self._timer_at = at
+        self._timer = self._loop.call_later(max(0.0, at - self._clock.monotonic()), self._ring)
 
     def _ring(self) -> None:
         self._timer = None
+        self._come()
+
+    def _come(self) -> None:
+        """Make a step now, unless one is made in this turn anyhow."""
         if not self._asked:
             self._step()
 
@@ -473,10 +483,16 @@ class Runner:
         self.engine.on_disconnected(node, reason, self.now)
         self.ask()
 
-    def node_answered(self, node: int, tag: int, message: Message | None) -> None:
-        """A response came; None where the request was written and wants none."""
-        self.engine.on_answer(node, tag, message, self.now)
-        self.ask()
+    def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
+        """Responses came, each with its request's tag; None for one that wants no response."""
+        engine, now = self.engine, self._clock.monotonic()
+        for tag, message in answers:
+            engine.on_answer(node, tag, message, now)
+        if self._stepping:
+            self.ask()
+        elif not self._asked:
+            # Not at the end of the turn: whoever waits for this has waited for long enough.
+            self._step()
 
 
 class _Waiter:

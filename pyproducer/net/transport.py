@@ -37,8 +37,8 @@ class TransportOwner(Protocol):
     def connected(self, transport: BrokerTransport) -> None:
         """The broker has told its versions."""
 
-    def answered(self, transport: BrokerTransport, answer: Answer) -> None:
-        """A response came."""
+    def answered(self, transport: BrokerTransport, answers: list[Answer]) -> None:
+        """Responses came: all that one reading of the socket brought, in order."""
 
     def written(self, transport: BrokerTransport, tag: int) -> None:
         """A request that wants no response has left our memory, or soon will."""
@@ -133,16 +133,16 @@ class BrokerTransport(asyncio.BufferedProtocol):
         return self._wire.get_buffer(sizehint)
 
     def buffer_updated(self, nbytes: int) -> None:
-        ready = self._wire.ready
-        self._wire.buffer_updated(nbytes)
-        self._write()
-        if self._wire.ready and not ready and not self._over:
-            self.owner.connected(self)
-        for answer in self._wire.answers():
-            if not self._over:
-                self.owner.answered(self, answer)
-        if self._wire.error is not None:
-            self._gone(str(self._wire.error))
+        wire = self._wire
+        if wire.ready:
+            wire.buffer_updated(nbytes)
+        else:
+            self._shake(nbytes)
+        answers = wire.answers()
+        if answers and not self._over:
+            self.owner.answered(self, answers)
+        if wire.error is not None:
+            self._gone(str(wire.error))
 
     def eof_received(self) -> bool:
         self._wire.receive_eof()
@@ -164,6 +164,13 @@ class BrokerTransport(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._paused = False
         self._report_written()
+
+    def _shake(self, nbytes: int) -> None:
+        self._wire.buffer_updated(nbytes)
+        # The broker may have to be asked in another version.
+        self._write()
+        if self._wire.ready and not self._over:
+            self.owner.connected(self)
 
     def _write(self) -> None:
         buffers = self._wire.data_to_send()
