@@ -301,10 +301,11 @@ class Links:
 
     def deadline(self, node: Node) -> float:
         """When the connection needs a look though nothing happened; NEVER for not at all."""
+        at = NEVER
         if node.in_flight:
             at = node.oldest_deadline
-        else:
-            at = node.idle_at if node.connected else NEVER
+        elif node.connected:
+            at = node.idle_at
         if node.line:
             if not node.connected:
                 at = at if node.connecting else min(at, node.retry_at)
