@@ -1,0 +1,113 @@
+"""What an import brings along: modules, which noise cannot change, stand here for the time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CODECS_AND_CRC = {"cramjam", "google_crc32c", "lz4", "zstandard"}
+PRODUCERS = "from pyproducer import AsyncProducer, SyncProducer"
+BROKER = "from pyproducer.broker import Broker"
+
+
+def loaded(statement: str) -> list[str]:
+    """The modules that a statement loads in a new process, by full name."""
+    code = f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=60,
+    )
+    return sorted(done.stdout.split())
+
+
+def ours(modules: list[str], package: str) -> set[str]:
+    """Those within one of our packages, less its name."""
+    return {m.removeprefix(f"{package}.") for m in modules if m.startswith(f"{package}.")}
+
+
+def foreign(modules: list[str]) -> set[str]:
+    """The distributions that are neither ours nor the standard library's."""
+    tops = {m.partition(".")[0] for m in modules} - sys.stdlib_module_names
+    return {
+        top for top in tops - {"pyproducer", "serializers"} if not top.startswith(("_", "cython"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "libraries"),
+    [
+        ("import pyproducer", set()),
+        (PRODUCERS, CODECS_AND_CRC),
+        (BROKER, CODECS_AND_CRC),
+        ("import serializers", set()),
+        ("from serializers import JsonSerializer; JsonSerializer()", {"orjson"}),
+        ("from serializers import MsgpackSerializer; MsgpackSerializer()", {"msgpack"}),
+        ("from serializers import CsvSerializer; CsvSerializer(['id'])", set()),
+        ("from serializers import StringSerializer; StringSerializer()", set()),
+    ],
+)
+def test_an_import_loads_the_libraries_it_needs(statement, libraries):
+    """
+    Each way in loads the libraries that it cannot do without, and no other.
+    """
+    assert libraries == foreign(loaded(statement))
+
+
+def test_the_packages_alone_load_nothing():
+    """
+    The bare imports load nothing but a version: names are looked up when they are asked for.
+    """
+    assert {"_version"} == ours(loaded("import pyproducer"), "pyproducer")
+    assert set() == ours(loaded("import serializers"), "serializers")
+
+
+def test_producers_load_the_messages_of_producing():
+    """
+    A producer's import reads in the messages that a producer exchanges, and compiles none.
+    """
+    found = ours(loaded(PRODUCERS), "pyproducer")
+
+    assert {
+        "add_offsets_to_txn",
+        "add_partitions_to_txn",
+        "api_versions",
+        "end_txn",
+        "find_coordinator",
+        "index",
+        "init_producer_id",
+        "metadata",
+        "produce",
+        "txn_offset_commit",
+    } == {m.rpartition(".")[2] for m in found if m.startswith("protocol.messages.")}
+    assert set() == found & {"protocol.compiler", "protocol.encoder", "protocol.decoder"}
+
+
+@pytest.mark.parametrize("statement", [PRODUCERS, BROKER])
+def test_what_few_programs_need_waits(statement):
+    """
+    Neither side loads the other, the command line, the test plugin, or what reads foreign
+    configurations; and no library for the web.
+    """
+    modules = loaded(statement)
+    parts = {m.partition(".")[0] for m in ours(modules, "pyproducer")}
+    other = {"core", "net", "producer", "sync"} if statement == BROKER else {"broker"}
+
+    assert set() == parts & {"cli", "dialects", "pytest_plugin", *other}
+    assert set() == set(modules) & {"http.client", "email", "multiprocessing", "unittest", "xml"}
+
+
+def test_a_plain_broker_loads_no_admin_server():
+    """
+    The broker's HTTP side and its program are not loaded with the broker.
+    """
+    assert set() == ours(loaded(BROKER), "pyproducer") & {"broker.admin_http", "broker.program"}
