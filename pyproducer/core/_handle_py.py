@@ -261,21 +261,23 @@ class Delivery:
         return self._outcome()
 
     def _outcome(self) -> RecordMetadata:
-        error = self._failure()
-        if error is not None:
+        batch = self._resolve()
+        if batch.state == FAILED:
+            error = self._failure()
+            assert error is not None
             try:
                 # One exception object serves all records of the batch: without this each raise
                 # would lengthen the traceback that the last one left.
                 raise error.with_traceback(None)
             finally:
                 # The traceback holds this frame, which must not hold the error in turn.
-                del error, self
-        batch = self._batch
+                del batch, error, self
+        home = batch.home
         offset = batch.base_offset
         stamped = batch.log_append_time
         return RecordMetadata(
-            batch.home.topic.name,
-            batch.home.number,
+            home.topic.name,
+            home.number,
             offset + self._index if offset >= 0 else -1,
             stamped if stamped >= 0 else self._timestamp,
             TimestampType.LOG_APPEND_TIME if stamped >= 0 else TimestampType.CREATE_TIME,
