@@ -30,6 +30,26 @@ class Router:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._routes: dict[int, Route] = {route.api_key: route for route in ROUTES}
+        self._at_once = frozenset(route.api_key for route in ROUTES if route.at_once)
+
+    def answers_at_once(self, frame: memoryview) -> bool:
+        """Whether `answer_at_once` may be asked about the frame, as things are now."""
+        return (
+            len(frame) >= _HEAD.size
+            and _HEAD.unpack_from(frame)[0] in self._at_once
+            and not self._node.faults.requests
+        )
+
+    def answer_at_once(self, frame: memoryview, connection: ConnectionInfo) -> list[Buffer] | None:
+        """The same as `answer`, for a frame of which `answers_at_once` is true."""
+        answering = self.answer(frame, connection)
+        try:
+            answering.send(None)
+        except StopIteration as answered:
+            answer: list[Buffer] | None = answered.value
+            return answer
+        answering.close()
+        raise RuntimeError("a handler that is to answer at once has waited")
 
     async def answer(self, frame: memoryview, connection: ConnectionInfo) -> list[Buffer] | None:
         """The answer to one request frame, or None where the protocol has none.
@@ -49,7 +69,7 @@ class Router:
             raise CloseConnection(f"API {key} version {version} is not served")
         started = self._node.clock.monotonic()
         header = decode_request_header(frame)
-        request = API[ApiKey(key)].request.decode(header.body, version, whole=False)
+        request = API[key].request.decode(header.body, version, whole=False)
         context = RequestContext(
             api_key=key,
             api_version=version,

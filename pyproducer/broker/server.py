@@ -187,6 +187,9 @@ class Connection(asyncio.BufferedProtocol):
             # What came before it is answered first; no more is read.
             self._broken = error
         for frame in self._reader.frames():
+            if self._at_rest and self._server.router.answers_at_once(frame):
+                self._answer_at_once(frame)
+                continue
             self._frames.append(frame)
             self._queued += len(frame)
         if self._frames or self._broken is not None:
@@ -224,6 +227,32 @@ class Connection(asyncio.BufferedProtocol):
             with contextlib.suppress(asyncio.CancelledError):
                 await self._worker
 
+    @property
+    def _at_rest(self) -> bool:
+        """Whether the worker waits for a frame, and nothing keeps it from answering one."""
+        return (
+            self._wake is not None
+            and not self._wake.done()
+            and not self._frames
+            and self._writable
+            and not self._server.node.faults.pauses
+        )
+
+    def _answer_at_once(self, frame: memoryview) -> None:
+        """Does what the worker would do, one turn of the loop earlier and without waking it."""
+        assert self._info is not None
+        assert self._worker is not None
+        assert self._transport is not None
+        try:
+            answer = self._server.router.answer_at_once(frame, self._info)
+        except Exception as error:
+            self._fail(error, self._info, self._transport)
+            self._worker.cancel()
+            return
+        self._server.pool.give(frame)
+        if answer is not None:
+            write_buffers(self._transport, answer)
+
     async def _work(self, info: ConnectionInfo) -> None:
         transport = self._transport
         assert transport is not None
@@ -248,12 +277,8 @@ class Connection(asyncio.BufferedProtocol):
                 transport.resume_reading()
             try:
                 answer = await self._server.router.answer(frame, info)
-            except (CloseConnection, ProtocolError) as error:
-                self._refuse(error)
-                return
-            except Exception:
-                log.exception("request of %s:%d failed", info.peer_host, info.peer_port)
-                transport.abort()
+            except Exception as error:
+                self._fail(error, info, transport)
                 return
             self._server.pool.give(frame)
             if faults.pauses:
@@ -276,6 +301,14 @@ class Connection(asyncio.BufferedProtocol):
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
+
+    def _fail(self, error: Exception, info: ConnectionInfo, transport: asyncio.Transport) -> None:
+        """The connection is closed for what a request has led to."""
+        if isinstance(error, CloseConnection | ProtocolError):
+            self._refuse(error)
+            return
+        log.error("request of %s:%d failed", info.peer_host, info.peer_port, exc_info=error)
+        transport.abort()
 
     def _refuse(self, error: Exception) -> None:
         if self._info is not None:

@@ -70,6 +70,8 @@ DELETE_HORIZON_BIT: Final = 0x40
 SEQUENCE_MODULUS: Final = 1 << 31
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
+# By number, without the call that a look-up by value is.
+_CODECS: Final = tuple(Codec)
 
 
 class BatchHeader(NamedTuple):
@@ -102,12 +104,11 @@ class BatchHeader(NamedTuple):
             CorruptRecord: no codec has this number.
         """
         number = self.attributes & CODEC_MASK
-        try:
-            return Codec(number)
-        except ValueError:
+        if number >= len(_CODECS):
             raise CorruptRecord(
                 f"batch at offset {self.base_offset}: compression codec {number} does not exist"
-            ) from None
+            )
+        return _CODECS[number]
 
     @property
     def timestamp_type(self) -> TimestampType:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import socket
 import struct
 import threading
@@ -229,7 +228,7 @@ def test_leader_comes_back_in_a_new_epoch(broker: Broker, client: WireClient):
         assert before + turn == leader(client).leader_epoch
     assert before == leader(client, index=1).leader_epoch
     assert 0 == client.produce("orders", batch()).error_code
-    request = dataclasses.replace(FETCH)
+    request = FETCH.replace()
     request.topics = [
         FetchTopic(topic="orders", partitions=[FetchPartition(current_leader_epoch=before)])
     ]

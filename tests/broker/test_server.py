@@ -137,6 +137,48 @@ def test_c1_pipelined_requests_are_answered_in_order(client: WireClient):
         assert client.receive().topics
 
 
+def produce_frame(correlation_id: int, *, acks: int = 1, topic: str = "orders") -> bytes:
+    """A Produce request of one batch."""
+    part = PartitionProduceData(index=0, records=batch())
+    data = TopicProduceData(name=topic, partition_data=[part])
+    request = ProduceRequest(acks=acks, timeout_ms=5000, topic_data=[data])
+    return b"".join(encode_request(request, 9, correlation_id, "x"))
+
+
+def test_requests_answered_at_once_keep_their_place_among_those_that_are_not(client: WireClient):
+    """
+    C1: Produce, which needs no waiting, does not overtake what came before it on the connection.
+    """
+    metadata = b"".join(encode_request(MetadataRequest(topics=None), 1, 2, "x"))
+    # Alone first: the connection's worker has to be there for what follows.
+    client.socket.sendall(produce_frame(0))
+    answers = [client.receive_frame()]
+    client.socket.sendall(produce_frame(1) + metadata + produce_frame(3) + produce_frame(4))
+    answers += [client.receive_frame() for _ in range(4)]
+
+    assert [0, 1, 2, 3, 4] == [int.from_bytes(answer[:4], "big") for answer in answers]
+
+
+@pytest.mark.parametrize("broken", ["acks=0", "cut off"])
+def test_nothing_behind_a_produce_request_that_closes_its_connection_is_done(
+    broker: Broker, client: WireClient, broken: str
+):
+    """
+    C2: the requests behind one that ends the connection are not worked on, in whatever piece.
+    """
+    bad = produce_frame(2, acks=0, topic="missing")
+    if broken == "cut off":
+        bad = struct.pack(">i", len(bad) - 34) + bad[4:-30]
+    client.socket.sendall(produce_frame(0))
+    client.receive_frame()
+    before = broker.records("orders", 0)
+    client.socket.sendall(produce_frame(1) + bad + produce_frame(3))
+
+    assert int.from_bytes(client.receive_frame()[:4], "big") == 1
+    assert client.is_closed()
+    assert len(broker.records("orders", 0)) == len(before) * 2
+
+
 def test_more_requests_than_fit_the_queue_are_all_answered(client: WireClient):
     """
     Reading pauses while enough requests wait, and goes on afterwards.

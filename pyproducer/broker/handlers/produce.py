@@ -83,12 +83,12 @@ async def handle(
 
 def _refusal_of_all(request: ProduceRequest) -> Refused | None:
     """Why nothing of the request is appended, or None."""
-    producers = {
-        header.producer_id
-        for topic in request.topic_data
-        for part in topic.partition_data
-        if (header := _transactional_header(part)) is not None
-    }
+    producers: set[int] = set()
+    for topic in request.topic_data:
+        for part in topic.partition_data:
+            header = _transactional_header(part)
+            if header is not None:
+                producers.add(header.producer_id)
     if producers and request.transactional_id is None:
         return Refused(
             ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,

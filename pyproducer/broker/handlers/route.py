@@ -20,6 +20,7 @@ class Route(NamedTuple):
             `await` when the client goes away, so state must be whole there. Raising
             `CloseConnection`, or anything unexpected, closes that connection only.
         advertised_min: Lowest version in ApiVersions if that differs from `min_version`.
+        at_once: Whether `handle` never waits for anything, so that no task is needed for it.
     """
 
     api_key: int
@@ -27,3 +28,4 @@ class Route(NamedTuple):
     max_version: int
     handle: Callable[[Any, Any, RequestContext], Awaitable[Any]]
     advertised_min: int | None = None
+    at_once: bool = False

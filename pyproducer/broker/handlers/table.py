@@ -47,7 +47,7 @@ from pyproducer.broker.handlers.route import Route
 from pyproducer.protocol.api import ApiKey
 
 ROUTES: tuple[Route, ...] = (
-    Route(ApiKey.PRODUCE, 3, 12, produce.handle, advertised_min=0),
+    Route(ApiKey.PRODUCE, 3, 12, produce.handle, advertised_min=0, at_once=True),
     Route(ApiKey.FETCH, 4, 16, fetch.handle),
     Route(ApiKey.LIST_OFFSETS, 1, 10, list_offsets.handle),
     Route(ApiKey.METADATA, 0, 13, metadata.handle),

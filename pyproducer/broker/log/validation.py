@@ -142,12 +142,14 @@ def validate(
     _check_records(header, plain, summary, config, now_ms)
 
     append_time = -1
-    final = header._replace(max_timestamp=summary.max_timestamp)
+    final = header
     if config.message_timestamp_type is TimestampType.LOG_APPEND_TIME:
         append_time = now_ms
         final = header._replace(
             max_timestamp=now_ms, attributes=header.attributes | TIMESTAMP_TYPE_BIT
         )
+    elif header.max_timestamp != summary.max_timestamp:
+        final = header._replace(max_timestamp=summary.max_timestamp)
     block: Buffer = view[HEADER_SIZE:]
     received = header.codec
     codec = target_codec(config, received)
