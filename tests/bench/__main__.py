@@ -10,11 +10,36 @@ import sys
 from pathlib import Path
 
 from tests.bench import report
-from tests.bench.measures import throughput
+from tests.bench.measures import (
+    brokers,
+    delay,
+    imports,
+    latency,
+    memory,
+    partitions,
+    stall,
+    throughput,
+    trickle,
+    waiters,
+)
 from tests.bench.series import Results
 from tests.bench.session import Scale, Session
 
-MEASURES = {one.NAME: one for one in (throughput,)}
+MEASURES = {
+    one.NAME: one
+    for one in (
+        throughput,
+        latency,
+        trickle,
+        stall,
+        memory,
+        partitions,
+        waiters,
+        delay,
+        imports,
+        brokers,
+    )
+}
 BUILT = Path("build/bench")
 
 

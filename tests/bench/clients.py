@@ -15,7 +15,7 @@ class Client:
         driver: module of tests.bench.drivers; or the name of a foreign driver.
         how: the way of calling, in the driver's words.
         ours: True for this project's.
-        slow: its first round is small, because it may take long.
+        slow: gets fewer records where their number is fixed, or not yet known.
         foreign: not Python; needs a toolchain.
     """
 
@@ -34,11 +34,18 @@ CLIENTS: dict[str, Client] = {
     "ours.enqueue": Client("pyproducer enqueue", "ours", "enqueue", ours=True),
     "ours.nowait": Client("pyproducer enqueue_nowait, callback", "ours", "nowait", ours=True),
     "ours.many": Client("pyproducer enqueue_many", "ours", "many", ours=True),
-    "ours.send": Client("pyproducer send", "ours", "send", ours=True, slow=True),
+    "ours.send": Client("pyproducer send", "ours", "send", ours=True),
+    "ours.sync": Client("pyproducer SyncProducer.enqueue", "ours_sync", "enqueue", ours=True),
+    "ours.sync_send": Client("pyproducer SyncProducer.send", "ours_sync", "send", ours=True),
     "pure.enqueue": Client(
         "pyproducer enqueue, pure Python", "ours", "enqueue", ours=True, env=_PURE
     ),
     "confluent.callback": Client("confluent-kafka, callback", "confluent", "callback"),
     "confluent.plain": Client("confluent-kafka, no callback", "confluent", "plain"),
+    "confluent.aio": Client("confluent-kafka AIOProducer", "confluent_aio", "produce", slow=True),
     "aiokafka": Client("aiokafka", "aiokafka_driver", "enqueue"),
+    "aiokafka.send": Client("aiokafka send_and_wait", "aiokafka_driver", "send", slow=True),
+    "kafka-python": Client("kafka-python", "kafka_python", "send", slow=True),
+    "floor": Client("bare asyncio", "floor", "busy"),
+    "floor.idle": Client("bare asyncio, idle", "floor", "idle"),
 }

@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,7 @@ class DriverProcess:
         )
         self._env = {**os.environ, **(env or {})}
         self._process: subprocess.Popen[str] | None = None
+        self._complaints = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
 
     @property
     def pid(self) -> int:
@@ -54,7 +56,7 @@ class DriverProcess:
             env=self._env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._complaints,
             text=True,
         )
         return self
@@ -71,6 +73,7 @@ class DriverProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
+        self._complaints.close()
 
     def do(
         self,
@@ -112,7 +115,13 @@ class DriverProcess:
             to.write(line + "\n")
             to.flush()
         except BrokenPipeError as error:
-            raise DriverFailed(f"{self._name} has ended") from error
+            raise DriverFailed(f"{self._name} has ended: {self._last_words()}") from error
+
+    def _last_words(self) -> str:
+        """The last line that it wrote to standard error."""
+        self._complaints.seek(0)
+        lines = self._complaints.read().strip().splitlines()
+        return lines[-1] if lines else "without a word"
 
     def _read(self, timeout: float) -> dict[str, Any]:
         _, out = self._pipes()
@@ -125,6 +134,6 @@ class DriverProcess:
                 raise DriverFailed(f"{self._name} gave no answer within {timeout:.0f} s")
         line = out.readline()
         if not line:
-            raise DriverFailed(f"{self._name} has ended")
+            raise DriverFailed(f"{self._name} has ended: {self._last_words()}")
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -44,5 +44,8 @@ def throughput_lines(results: Results) -> Iterator[str]:
 def lines(results: Results) -> Iterator[str]:
     """The whole report."""
     yield from throughput_lines(results)
+    for series in results.select():
+        if series.key.measure != "throughput":
+            yield f"{' / '.join(series.key):<70} {rate(series.summary)}"
     for note in results.notes:
         yield f"note: {note}"

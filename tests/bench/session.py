@@ -6,10 +6,10 @@ import contextlib
 import itertools
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from tests.bench.clients import CLIENTS
 from tests.bench.driver_process import DriverFailed, DriverProcess
@@ -18,9 +18,11 @@ from tests.bench.sinks import SINKS, Sink
 from tests.bench.workloads import Workload
 from tests.helpers.processes import PeerFailed, PeerMissing
 
+T = TypeVar("T")
+
 #: How many records a client sends before its speed is known.
 _FIRST, _FIRST_SLOW = 20_000, 1_000
-_MOST_RECORDS = 2_000_000
+_MOST_RECORDS = 3_000_000
 #: A round's values, so that the buffers of all clients hold them.
 _MOST_BYTES = 600_000_000
 
@@ -40,6 +42,17 @@ class Scale:
     quick: bool = False
 
 
+@dataclass
+class _Place:
+    """One client in one row."""
+
+    workload: Workload
+    sink: Sink
+    topic: str
+    client: str
+    count: int = 0
+
+
 class Session:
     """Starts drivers and sinks when they are first needed, and ends them with the ``with`` block."""
 
@@ -47,8 +60,9 @@ class Session:
         self.scale = scale
         self.results = results
         self._stack = contextlib.ExitStack()
-        self._drivers: dict[tuple[Any, ...], DriverProcess] = {}
+        self._drivers: dict[str, DriverProcess] = {}
         self._sinks: dict[str, Sink] = {}
+        self._stacks: dict[str, contextlib.ExitStack] = {}
         self._missing: dict[str, str] = {}
         self._topics = itertools.count()
         self._began = time.monotonic()
@@ -85,7 +99,9 @@ class Session:
             raise PeerMissing(self._missing[name])
         if name not in self._sinks:
             try:
-                self._sinks[name] = self._stack.enter_context(SINKS[name]())
+                stack = self._stack.enter_context(contextlib.ExitStack())
+                self._sinks[name] = stack.enter_context(SINKS[name]())
+                self._stacks[name] = stack
             except (PeerMissing, PeerFailed, OSError, ImportError) as error:
                 self._missing[name] = str(error)
                 self.leave_out(f"sink {name}", str(error))
@@ -96,14 +112,22 @@ class Session:
         """The process that a client runs in."""
         who = CLIENTS[client]
         # Each way of calling has its own, lest what one leaves behind disturbs the next.
-        place = (client,)
-        if place not in self._drivers:
-            self._drivers[place] = self._stack.enter_context(DriverProcess(who.driver, env=who.env))
-        return self._drivers[place]
+        if client not in self._drivers:
+            self._drivers[client] = self._stack.enter_context(
+                DriverProcess(who.driver, env=who.env)
+            )
+        return self._drivers[client]
 
     def forget(self, client: str) -> None:
         """Have the next job of a client done by a new process."""
-        self._drivers.pop((client,), None)
+        self._drivers.pop(client, None)
+
+    def stop(self, name: str) -> None:
+        """End a sink that no later measure needs: an idle one still takes time now and then."""
+        stack = self._stacks.pop(name, None)
+        if stack is not None:
+            del self._sinks[name]
+            stack.close()
 
     def topic(self, sink: Sink, partitions: int) -> str:
         """A new topic."""
@@ -111,86 +135,133 @@ class Session:
         sink.create_topics({name: partitions})
         return name
 
-    def job(self, sink: Sink, topic: str, client: str, workload: Workload) -> dict[str, Any]:
-        """A job's words, but for what to do and how much."""
-        return {
-            "bootstrap_servers": sink.bootstrap_servers,
-            "topic": topic,
-            "how": CLIENTS[client].how,
-            **workload.job,
-        }
-
-    def throughput(self, measure: str, workload: Workload, *, rounds: int | None = None) -> None:
-        """Take the rounds of one row: all its clients in turns, each round in another order."""
-        try:
-            sink = self.sink(workload.sink)
-        except PeerMissing:
-            return
-        topic = self.topic(sink, workload.partitions)
-        counts: dict[str, int] = {}
-        for client in workload.clients:
-            with contextlib.suppress(DriverFailed):
-                counts[client] = self._calibrate(sink, topic, client, workload)
-        taking_part = list(counts)
-        for number in range(rounds or self.scale.rounds):
-            self.say(f"{measure}: {workload.name}, round {number + 1}")
-            for client in rotated(taking_part, number):
-                try:
-                    answer = self._once(sink, topic, client, workload, counts[client])
-                except DriverFailed as error:
-                    self._failed(client, workload, error)
-                    continue
-                self._keep(measure, workload, client, answer)
-
-    def _calibrate(self, sink: Sink, topic: str, client: str, workload: Workload) -> int:
-        """Warm the client up, and return how many records it sends in the time of a round."""
-        count = _FIRST_SLOW if CLIENTS[client].slow else _FIRST
-        count = max(50, min(count, _MOST_BYTES // workload.size // 20))
-        try:
-            for _ in range(2):
-                answer = self._once(sink, topic, client, workload, count)
-                rate = answer["acknowledged"] / answer["seconds"]
-                most = min(_MOST_RECORDS, _MOST_BYTES // workload.size)
-                count = max(50, min(most, int(rate * self.scale.seconds)))
-        except DriverFailed as error:
-            self._failed(client, workload, error)
-            raise
-        return count
-
-    def _once(
-        self, sink: Sink, topic: str, client: str, workload: Workload, count: int
+    def ask(
+        self,
+        client: str,
+        operation: str,
+        sink: Sink,
+        topic: str,
+        workload: Workload,
+        *,
+        on_checkpoint: Callable[[dict[str, Any]], None] | None = None,
+        **words: Any,
     ) -> dict[str, Any]:
-        """One client's round; it holds that all was acknowledged, and that the sink has it."""
-        before = sink.count(topic, workload.partitions)
-        used = sink.cpu_seconds()
-        job = self.job(sink, topic, client, workload)
-        answer = self.driver(client).do({**job, "op": "throughput", "count": count})
-        answer["sink_cpu"] = sink.cpu_seconds() - used
-        if answer["acknowledged"] != count:
-            raise DriverFailed(f"{client}: {answer['acknowledged']} of {count} acknowledged")
-        if workload.settings.acks != 0:
-            found = sink.count(topic, workload.partitions) - before
-            if found != count + answer["extra"]:
-                raise DriverFailed(f"{client}: the sink has {found} of {count} records")
-        return answer
+        """The answer of a client's driver to one job.
 
-    def _keep(self, measure: str, workload: Workload, client: str, answer: dict[str, Any]) -> None:
-        count, million = answer["acknowledged"], answer["acknowledged"] / 1_000_000
-        for metric, figure in (
-            ("records_per_s", count / answer["seconds"]),
-            ("cpu_s_per_million", answer["cpu"] / million),
-            ("sink_cpu_s_per_million", answer["sink_cpu"] / million),
-            ("records", count),
-        ):
-            self.results.add(Key(measure, workload.name, workload.sink, client, metric), figure)
+        Raises:
+            DriverFailed: it gave none.
+        """
+        job = {
+            "op": operation,
+            "how": CLIENTS[client].how,
+            "bootstrap_servers": sink.bootstrap_servers,
+            "sink": sink.name,
+            "topic": topic,
+            **workload.job,
+            **words,
+        }
+        return self.driver(client).do(job, on_checkpoint=on_checkpoint)
 
-    def _failed(self, client: str, workload: Workload, error: DriverFailed) -> None:
+    def failed(self, client: str, workload: Workload, error: Exception) -> None:
+        """Say that a client has no figure here, and why; its next job gets a new process."""
         last = str(error).strip().splitlines()[-1]
         self.leave_out(f"{CLIENTS[client].name} in {workload.name!r}", last)
         self.forget(client)
 
+    def throughput(self, measure: str, *workloads: Workload, seconds: float = 1.0) -> None:
+        """Take the rounds of some rows: all clients of all of them in turns.
 
-def rotated(things: Sequence[str], number: int) -> list[str]:
+        Args:
+            measure: under which name the figures are kept.
+            workloads: rows to be compared with each other; one round goes through all.
+            seconds: how long a client's round should take, in rounds of the run's scale.
+        """
+        places = list(self._places(workloads, seconds))
+        for number in range(self.scale.rounds):
+            self.say(f"{measure}: {workloads[0].name} round {number + 1} of {self.scale.rounds}")
+            for place in rotated(places, number):
+                self._round(measure, place)
+
+    def _places(self, workloads: Sequence[Workload], seconds: float) -> Iterator[_Place]:
+        """Everyone who can take part, warm, and with as many records as fill a round."""
+        for workload in workloads:
+            try:
+                sink = self.sink(workload.sink)
+            except PeerMissing:
+                continue
+            topic = self.topic(sink, workload.partitions)
+            for client in workload.clients:
+                place = _Place(workload, sink, topic, client)
+                try:
+                    place.count = self._calibrated(place, seconds * self.scale.seconds)
+                except (DriverFailed, PeerMissing) as error:
+                    self.failed(client, workload, error)
+                else:
+                    yield place
+
+    def _calibrated(self, place: _Place, seconds: float) -> int:
+        """Warm the client up, and return how many records it sends in so many seconds."""
+        size = place.workload.size
+        most = min(_MOST_RECORDS, _MOST_BYTES // size)
+        place.count = _FIRST_SLOW if CLIENTS[place.client].slow else _FIRST
+        place.count = max(50, min(place.count, most // 20))
+        for _ in range(2):
+            answer = self._once(place)
+            rate = place.count / answer["seconds"]
+            place.count = max(50, min(most, int(rate * seconds)))
+        return place.count
+
+    def _round(self, measure: str, place: _Place) -> None:
+        try:
+            answer = self._once(place)
+        except DriverFailed as error:
+            self.failed(place.client, place.workload, error)
+            return
+        million = place.count / 1_000_000
+        workload = place.workload
+        for metric, figure in (
+            ("records_per_s", place.count / answer["seconds"]),
+            ("cpu_s_per_million", answer["cpu"] / million),
+            ("sink_cpu_s_per_million", answer["sink_cpu"] / million),
+            ("records", place.count),
+        ):
+            key = Key(measure, workload.name, workload.sink, place.client, metric)
+            self.results.add(key, figure)
+
+    def _once(self, place: _Place) -> dict[str, Any]:
+        """One client's round; it holds that all was acknowledged, and that the sink has it."""
+        sink, workload, count = place.sink, place.workload, place.count
+        before = sink.count(place.topic, workload.partitions)
+        used = sink.cpu_seconds()
+        with delayed(sink, workload.delay_ms):
+            answer = self.ask(
+                place.client, workload.operation, sink, place.topic, workload, count=count
+            )
+        answer["sink_cpu"] = sink.cpu_seconds() - used
+        if answer["acknowledged"] != count:
+            raise DriverFailed(f"{answer['acknowledged']} of {count} records were acknowledged")
+        if workload.settings.acks != 0 and answer["extra"]:
+            found = sink.count(place.topic, workload.partitions) - before
+            if found != count + answer["extra"]:
+                raise DriverFailed(f"the sink took {found} of {count} records")
+        return answer
+
+
+@contextlib.contextmanager
+def delayed(sink: Sink, milliseconds: int) -> Iterator[None]:
+    """The sink answers so much later inside the block."""
+    if milliseconds == 0:
+        yield
+        return
+    assert sink.delay is not None, f"{sink.name} cannot be delayed"
+    sink.delay(milliseconds)
+    try:
+        yield
+    finally:
+        sink.delay(0)
+
+
+def rotated(things: Sequence[T], number: int) -> list[T]:
     """The things beginning with another one each time, so that none is always after the same."""
     at = number % len(things) if things else 0
     return [*things[at:], *things[:at]]

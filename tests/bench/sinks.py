@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.bench.meters import cpu_seconds, resident_bytes
+from tests.helpers.apache_kafka import ApacheKafka
+from tests.helpers.broker_process import BrokerProcess
 from tests.helpers.mock_cluster import MockCluster
+from tests.helpers.tansu import Tansu
+from tests.helpers.topics import create_topics
 
 
 @dataclass(frozen=True)
 class Sink:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+        delay: has it answer so many milliseconds later; None where that cannot be had.
+    """
 
     name: str
     bootstrap_servers: str
     pid: int
     create_topics: Callable[[Mapping[str, int]], None]
+    delay: Callable[[int], None] | None = None
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used so far."""
@@ -45,8 +56,49 @@ class Sink:
 def mock() -> Iterator[Sink]:
     """librdkafka's mock cluster: it checks and keeps little, so it is the fastest there is."""
     with MockCluster() as cluster:
-        yield Sink("mock", cluster.bootstrap_servers, cluster.pid, cluster.create_topics)
+        yield Sink(
+            "mock",
+            cluster.bootstrap_servers,
+            cluster.pid,
+            cluster.create_topics,
+            lambda milliseconds: cluster.set_round_trip(1, milliseconds),
+        )
 
 
-SINKS: dict[str, Callable[[], AbstractContextManager[Sink]]] = {"mock": mock}
-SINK_NAMES = {"mock": "librdkafka's mock"}
+@contextlib.contextmanager
+def ours() -> Iterator[Sink]:
+    """This project's broker, its log in a temporary folder."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        BrokerProcess({"unused": 1}, data_dir=Path(folder)) as broker,
+    ):
+        servers = broker.bootstrap_servers
+        yield Sink("ours", servers, broker.pid, lambda topics: create_topics(servers, topics))
+
+
+@contextlib.contextmanager
+def tansu() -> Iterator[Sink]:
+    """Tansu, which keeps its records in memory."""
+    with Tansu() as broker:
+        yield Sink("tansu", broker.bootstrap_servers, broker.pid, broker.create_topics)
+
+
+@contextlib.contextmanager
+def kafka() -> Iterator[Sink]:
+    """Apache Kafka with the options of its own start script, its log in a temporary folder."""
+    with ApacheKafka(served=True) as broker:
+        yield Sink("kafka", broker.bootstrap_servers, broker.pid, broker.create_topics)
+
+
+SINKS: dict[str, Callable[[], AbstractContextManager[Sink]]] = {
+    "mock": mock,
+    "ours": ours,
+    "tansu": tansu,
+    "kafka": kafka,
+}
+SINK_NAMES = {
+    "mock": "librdkafka's mock",
+    "ours": "pyproducer's broker",
+    "tansu": "Tansu",
+    "kafka": "Apache Kafka",
+}

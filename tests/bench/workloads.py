@@ -53,6 +53,8 @@ class Workload:
         senders: concurrent callers; 0 is one that does not wait for outcomes.
         clients: who takes part, by the ids of tests.bench.clients.
         sink: whom they send to.
+        operation: of the drivers.
+        delay_ms: how much later the sink answers; for sinks that can.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Workload:
     form: str = "bytes"
     senders: int = 0
     sink: str = "mock"
+    operation: str = "throughput"
+    delay_ms: int = 0
 
     @property
     def job(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.helpers.jars import Artifact, cache_folder, fetch_jars
-from tests.helpers.kafka_node import LOGGING_JARS, KafkaNode, java
+from tests.helpers.kafka_node import LOGGING_JARS, SERVER_JVM, KafkaNode, java
 from tests.helpers.processes import PeerFailed, free_ports
 from tests.helpers.topics import cluster_answers, create_topics
 
@@ -51,9 +51,12 @@ class ApacheKafka:
 
     Args:
         properties: settings added to (or replacing) those of ``server.properties``.
+        served: with the options of Kafka's own start script, not with those that suit a test.
     """
 
-    def __init__(self, properties: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, properties: Mapping[str, str] | None = None, *, served: bool = False
+    ) -> None:
         client, controller = free_ports(2)
         self.bootstrap_servers = f"127.0.0.1:{client}"
         self._folder = tempfile.TemporaryDirectory(prefix="apache-kafka-")
@@ -63,7 +66,12 @@ class ApacheKafka:
             "advertised.listeners": f"CLIENT://127.0.0.1:{client}",
         }
         settings = {**_PROPERTIES, **addresses, **(properties or {})}
-        self._node = KafkaNode(Path(self._folder.name), settings)
+        jvm = {"jvm": SERVER_JVM} if served else {}
+        self._node = KafkaNode(Path(self._folder.name), settings, **jvm)
+
+    @property
+    def pid(self) -> int:
+        return self._node.process.pid
 
     @property
     def data_dir(self) -> Path:

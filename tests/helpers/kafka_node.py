@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.helpers.jars import Artifact, cache_folder, fetch_jars
@@ -27,13 +27,19 @@ _LOG4J = """<Configuration status="ERROR">
 # than they earn, and leave the other processes on a small machine less.
 _JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
+#: How Kafka's own start script runs a broker.
+SERVER_JVM = [
+    "-Xms1G", "-Xmx1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
+]  # fmt: skip
+
 # A cluster id is 16 bytes in URL-safe base64; any will do for storage that is thrown away.
 _CLUSTER_ID = "cHlwcm9kdWNlci10ZXN0cw"
 
 
-def java(*arguments: str) -> list[str]:
+def java(*arguments: str, jvm: Sequence[str] = _JVM) -> list[str]:
     """The command line that runs Java with these arguments."""
-    return [require_program("java", "default-jre-headless"), *_JVM, *arguments]
+    return [require_program("java", "default-jre-headless"), *jvm, *arguments]
 
 
 def broker_jars() -> Path:
@@ -47,10 +53,14 @@ class KafkaNode:
     Args:
         home: a folder of its own; what it prints is in ``kafka.out`` there.
         properties: all of ``server.properties`` but ``log.dirs``.
+        jvm: Java's own options; what suits a test unless said otherwise.
     """
 
-    def __init__(self, home: Path, properties: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Path, properties: Mapping[str, str], *, jvm: Sequence[str] = _JVM
+    ) -> None:
         self.home = home
+        self._jvm = list(jvm)
         self._properties = dict(properties)
         self._config = home / "server.properties"
         self._process: ChildProcess | None = None
@@ -127,4 +137,4 @@ class KafkaNode:
 
     def _java(self) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={self.home / 'log4j2.xml'}"
-        return java(logging, "-cp", f"{broker_jars()}/*")
+        return java(logging, "-cp", f"{broker_jars()}/*", jvm=self._jvm)

@@ -14,6 +14,7 @@ bootstrap address, then obeys one command a line on standard input, answering ea
     refuse NAME PARTITION CODE [CODE ...]
                                         answer the next batches of a partition with these codes
     down NODE | up NODE                 close and refuse a broker's connections, accept them again
+    rtt NODE MILLISECONDS               answer so much later, without holding up what follows
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def _library() -> ctypes.CDLL:
         ("rd_kafka_mock_clear_request_errors", None, [pointer, ctypes.c_int16]),
         ("rd_kafka_mock_broker_set_down", integer, [pointer, ctypes.c_int32]),
         ("rd_kafka_mock_broker_set_up", integer, [pointer, ctypes.c_int32]),
+        ("rd_kafka_mock_broker_set_rtt", integer, [pointer, ctypes.c_int32, integer]),
         (
             "rd_kafka_mock_push_request_errors_array",
             None,
@@ -127,6 +129,10 @@ class _Cluster:
                 return int(library.rd_kafka_mock_broker_set_down(cluster, int(node)))
             case "up", (node,):
                 return int(library.rd_kafka_mock_broker_set_up(cluster, int(node)))
+            case "rtt", (node, milliseconds):
+                return int(
+                    library.rd_kafka_mock_broker_set_rtt(cluster, int(node), int(milliseconds))
+                )
         raise ValueError(f"unknown command: {command} {' '.join(arguments)}")
 
     def close(self) -> None:
@@ -218,6 +224,10 @@ class MockCluster:
     def set_up(self, node: int) -> None:
         """Accept a broker's connections again."""
         self._order("up", node)
+
+    def set_round_trip(self, node: int, milliseconds: int) -> None:
+        """Have a broker's answers come so much later; requests are taken as they come."""
+        self._order("rtt", node, milliseconds)
 
     def _order(self, *words: object) -> None:
         assert self._process is not None

@@ -1,0 +1,57 @@
+"""confluent-kafka's AIOProducer: ``await produce`` gives a future; all are awaited at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from time import perf_counter
+
+from confluent_kafka.aio import AIOProducer
+
+from tests.bench.drivers.common import Answer, Job, Span, values, work
+from tests.bench.drivers.confluent_words import options
+
+
+async def throughput(job: Job) -> Answer:
+    """Send everything and read every outcome; connecting and the first record are not timed."""
+    values(job)
+    producer = AIOProducer(options(job))
+    try:
+        first = await producer.produce(job.topic, b"first")
+        await producer.flush()
+        await first
+        with Span() as span:
+            kept = [await producer.produce(job.topic, value) for value in values(job)]
+            await producer.flush()
+            total = sum(message.offset() for message in await asyncio.gather(*kept))
+        assert total >= 0
+    finally:
+        await producer.close()
+    return span.answer(len(kept), extra=1)
+
+
+async def latency(job: Job) -> Answer:
+    """One awaited record after the other.
+
+    In batches of one, and looking for reports every 10 ms: by default it waits for a thousand
+    records, and looks every second.
+    """
+    producer = AIOProducer(options(job), batch_size=1, buffer_timeout=0.01)
+    samples = []
+    try:
+        for value in itertools.chain(itertools.islice(values(job), job.warm_up), values(job)):
+            began = perf_counter()
+            await (await producer.produce(job.topic, value))
+            samples.append(perf_counter() - began)
+    finally:
+        await producer.close()
+    return {"samples": samples[job.warm_up :]}
+
+
+if __name__ == "__main__":
+    work(
+        {
+            "throughput": lambda job: asyncio.run(throughput(job)),
+            "latency": lambda job: asyncio.run(latency(job)),
+        }
+    )

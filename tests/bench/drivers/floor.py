@@ -1,0 +1,117 @@
+"""What asyncio and the server cost without any client: the floor under the other figures."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import struct
+from time import perf_counter
+
+from pyproducer.protocol.frame import encode_request
+from pyproducer.protocol.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    TopicProduceData,
+)
+from pyproducer.records.builder import build_batch
+from pyproducer.records.compression import Codec
+from tests.bench.drivers.common import Answer, Job, Span, pool, work
+from tests.bench.drivers.ticker import Ticker
+
+_VERSION = 7
+#: How long the busy loop holds the event loop each time before it lets others run.
+_TURN = 0.001
+
+
+class _Echo(asyncio.Protocol):
+    """Writes a frame, and settles a future when a whole frame has come back."""
+
+    def __init__(self) -> None:
+        self.answered: asyncio.Future[None] | None = None
+        self._seen = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._seen += data
+        if len(self._seen) >= 4 and len(self._seen) >= 4 + struct.unpack_from(">i", self._seen)[0]:
+            self._seen = b""
+            if self.answered is not None:
+                self.answered.set_result(None)
+
+
+def _frame(job: Job) -> bytes:
+    """A Produce request with one record, byte for byte what a client would write."""
+    from pyproducer.records.reader import Record
+
+    record = Record(0, 0, 0, None, pool(job.size)[0], ())
+    batch = build_batch([record], codec=Codec.NONE)
+    part = PartitionProduceData(index=0, records=batch)
+    topic = TopicProduceData(name=job.topic, partition_data=[part])
+    request = ProduceRequest(acks=1, timeout_ms=30_000, topic_data=[topic])
+    return b"".join(bytes(one) for one in encode_request(request, _VERSION, 1, "floor"))
+
+
+async def latency(job: Job) -> Answer:
+    """The same request written to a bare asyncio protocol again and again."""
+    host, port = job.bootstrap_servers.split(",")[0].rsplit(":", 1)
+    loop = asyncio.get_running_loop()
+    frame = _frame(job)
+    transport, echo = await loop.create_connection(_Echo, host, int(port))
+    samples = []
+    for _ in range(job.warm_up + job.count):
+        began = perf_counter()
+        echo.answered = loop.create_future()
+        transport.write(frame)
+        await echo.answered
+        samples.append(perf_counter() - began)
+    transport.close()
+    return {"samples": samples[job.warm_up :]}
+
+
+async def stall(job: Job) -> Answer:
+    """A ticker alone, or beside a loop that is busy with nothing for 1 ms at a time."""
+    async with Ticker(job.seconds) as ticker:
+        while not ticker.over:
+            if job.how == "idle":
+                await asyncio.sleep(0.05)
+                continue
+            until = perf_counter() + _TURN
+            while perf_counter() < until:
+                pass
+            await asyncio.sleep(0)
+    return {"samples": ticker.stalls, "records": 0}
+
+
+async def throughput(job: Job) -> Answer:
+    """So many tasks as the job has senders, woken in turns by futures: asyncio's own cost."""
+    loop = asyncio.get_running_loop()
+    waiting: list[asyncio.Future[None]] = []
+    source = iter(range(job.count))
+    done = 0
+
+    async def sender() -> None:
+        nonlocal done
+        for _ in source:
+            future = loop.create_future()
+            waiting.append(future)
+            await future
+            done += 1
+
+    with Span() as span:
+        tasks = [loop.create_task(sender()) for _ in range(job.senders)]
+        while not all(map(asyncio.Task.done, itertools.islice(tasks, 1))) or waiting:
+            await asyncio.sleep(0)
+            ready, waiting[:] = waiting[:], []
+            for future in ready:
+                future.set_result(None)
+        await asyncio.gather(*tasks)
+    return span.answer(done, extra=0)
+
+
+if __name__ == "__main__":
+    work(
+        {
+            "latency": lambda job: asyncio.run(latency(job)),
+            "stall": lambda job: asyncio.run(stall(job)),
+            "throughput": lambda job: asyncio.run(throughput(job)),
+        }
+    )

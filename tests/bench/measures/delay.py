@@ -1,0 +1,30 @@
+"""Throughput to a broker whose answers come 50 ms later than it could give them.
+
+The mock itself holds its answers back, so nothing stands between that copies bytes and has a
+bandwidth of its own.
+"""
+
+from __future__ import annotations
+
+from tests.bench.session import Session
+from tests.bench.workloads import Settings, Workload
+
+NAME = "delay"
+
+CLIENTS = ("ours.enqueue", "confluent.callback", "aiokafka")
+MILLISECONDS = 50
+#: Five requests of 1 MiB in 50 ms are 105 MB/s at most, so larger ones are tried too.
+REQUESTS = {
+    "requests of 1 MiB": Settings(),
+    "requests of 16 MiB": Settings(max_request_size=16 << 20),
+}
+
+
+def run(session: Session) -> None:
+    """With and without the delay in turns, so that the machine's moods are in both."""
+    rows = [
+        Workload(f"{name}, {wait} ms", CLIENTS, settings, delay_ms=wait)
+        for name, settings in REQUESTS.items()
+        for wait in (0, MILLISECONDS)
+    ]
+    session.throughput(NAME, *rows, seconds=1.5)
