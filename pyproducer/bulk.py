@@ -3,45 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeVar, cast
 
-from pyproducer.core.appender import Delivery, Prepared
+from pyproducer.assembly import Entry
+from pyproducer.core.appender import Delivery, Handles, Prepared, TopicAppender
 from pyproducer.errors import BulkError, ProducerError, UsageError
 from pyproducer.model import Headers, RecordMetadata
 
+T = TypeVar("T")
+
 __all__ = ["Columns", "DeliveryGroup", "columns", "fill"]
 
-#: (value, key, headers, partition, timestamp) of each record.
-Columns: TypeAlias = Sequence[tuple[Any, Any, Any, Any, Any]]
+
+class Columns(NamedTuple):
+    """What a bulk call was given; the lists are of equal length."""
+
+    values: list[Any]
+    keys: list[Any] | None
+    partitions: list[int | None] | None
+    timestamps_ms: list[int | None] | None
+    headers_each: list[Headers | None] | None
+    headers: Headers | None
+
+    def row(self, index: int) -> tuple[Any, Any, Any, Any, Any]:
+        """(value, key, headers, partition, timestamp) of one record."""
+        return (
+            self.values[index],
+            None if self.keys is None else self.keys[index],
+            self.headers if self.headers_each is None else self.headers_each[index],
+            None if self.partitions is None else self.partitions[index],
+            None if self.timestamps_ms is None else self.timestamps_ms[index],
+        )
 
 
 class DeliveryGroup:
     """The handles of the records of one bulk call, in its order.
 
     Awaiting it waits for all and returns their metadata, or raises
-    :class:`~pyproducer.errors.BulkError` if any failed.
+    :class:`~pyproducer.errors.BulkError` if any failed. A record's own handle is made when it is
+    asked for.
     """
 
-    __slots__ = ("_deliveries",)
+    __slots__ = ("_handles",)
 
-    def __init__(self, deliveries: list[Delivery]) -> None:
-        self._deliveries = deliveries
+    def __init__(self, handles: Handles) -> None:
+        self._handles = handles
 
     def __len__(self) -> int:
-        return len(self._deliveries)
+        return len(self._handles)
 
     def __getitem__(self, index: int) -> Delivery:
-        return self._deliveries[index]
+        return self._handles[index]
 
     def __iter__(self) -> Iterator[Delivery]:
-        return iter(self._deliveries)
+        handles = self._handles
+        return (handles[index] for index in range(len(handles)))
 
     def __repr__(self) -> str:
         return f"<DeliveryGroup of {len(self)}>"
 
     def done(self) -> bool:
         """True once every outcome is known."""
-        return all(delivery.done() for delivery in self._deliveries)
+        return self._handles.next_pending(0) < 0
 
     def results(self) -> list[RecordMetadata | BaseException]:
         """Metadata or exception of each record, in order.
@@ -51,42 +74,30 @@ class DeliveryGroup:
         Raises:
             NotDone: an outcome is not known and this thread must not wait for it.
         """
-        found: list[RecordMetadata | BaseException] = []
-        for delivery in self._deliveries:
-            error = delivery.exception()
-            found.append(delivery.result() if error is None else error)
-        return found
+        return self._handles.outcomes()[0]
 
     def __await__(self) -> Generator[Any, None, list[RecordMetadata]]:
         self.expect()
-        for delivery in self._deliveries:
-            if not delivery.done():
-                # One wait settles the whole batch of this record, so there are as many as
-                # there are batches.
-                try:
-                    yield from delivery.__await__()
-                except Exception:  # noqa: S112 - settled() tells of it
-                    continue
+        position = 0
+        # One wait settles the whole batch of a record, so there are as many as there are batches.
+        while (position := self._handles.next_pending(position)) >= 0:
+            try:
+                yield from self._handles[position].__await__()
+            except Exception:  # noqa: S112 - settled() tells of it
+                continue
         return self.settled()
 
     def expect(self) -> None:
         """Somebody waits for all of these: their failures are no news to anybody else."""
-        for delivery in self._deliveries:
-            if not delivery.done():
-                delivery.expect()
+        self._handles.expect()
 
     def settled(self) -> list[RecordMetadata]:
-        """The metadata of all; every outcome must be known.
+        """The metadata of all, waiting as results() does.
 
         Raises:
             BulkError: some failed.
         """
-        results = self.results()
-        failures = [
-            (index, result)
-            for index, result in enumerate(results)
-            if isinstance(result, BaseException)
-        ]
+        results, failures = self._handles.outcomes()
         if failures:
             index, first = failures[0]
             raise BulkError(
@@ -95,7 +106,7 @@ class DeliveryGroup:
                 results=results,
                 failures=failures,
             )
-        return [result for result in results if not isinstance(result, BaseException)]
+        return cast("list[RecordMetadata]", results)
 
 
 def columns(
@@ -106,7 +117,7 @@ def columns(
     headers_each: Sequence[Headers | None] | None,
     headers: Headers | None,
 ) -> Columns:
-    """The columns of a bulk call as rows, once they are known to fit together.
+    """The columns of a bulk call, once they are known to fit together.
 
     Raises:
         TypeError: a column is one value rather than many, or has no length.
@@ -138,21 +149,23 @@ def columns(
             )
     if headers is not None and headers_each is not None:
         raise UsageError("give headers (one set for all) or headers_each, not both")
-    nothing = [None] * len(rows)
-    return list(
-        zip(
-            rows,
-            nothing if keys is None else keys,
-            [headers] * len(rows) if headers_each is None else headers_each,
-            nothing if partitions is None else partitions,
-            nothing if timestamps_ms is None else timestamps_ms,
-            strict=True,
-        )
+    return Columns(
+        rows,
+        _list(keys),
+        _list(partitions),
+        _list(timestamps_ms),
+        _list(headers_each),
+        headers,
     )
 
 
+def _list(column: Sequence[T] | None) -> list[T] | None:
+    # A copy: the call takes its time, and the caller's own list may change meanwhile.
+    return None if column is None else list(column)
+
+
 def fill(
-    accept: Callable[..., Delivery | Prepared],
+    entry: Entry,
     reject: Callable[[ProducerError], Delivery],
     turn_due: Callable[[], bool],
     rows: Columns,
@@ -162,26 +175,45 @@ def fill(
     Yields a record that has to wait for room, to be sent its delivery or the error it met; and
     None where the event loop should have a turn.
     """
-    deliveries: list[Delivery] = []
-    for value, key, headers, partition, timestamp_ms in rows:
+    handles = Handles()
+    count = len(rows.values)
+    many = isinstance(entry, TopicAppender) and rows.headers_each is None
+    position = 0
+    while position < count:
+        if many:
+            position = handles.fill(
+                entry,
+                rows.values,
+                rows.keys,
+                rows.partitions,
+                rows.timestamps_ms,
+                rows.headers,
+                position,
+            )
+            if turn_due():
+                yield None
+            if position == count:
+                break
+        value, key, headers, partition, timestamp_ms = rows.row(position)
+        position += 1
         try:
-            made = accept(value, key, headers, partition, timestamp_ms, None, False)
+            made = entry.accept(value, key, headers, partition, timestamp_ms, None, False)
         except ProducerError as error:
-            if isinstance(error, UsageError) and type(error) is not UsageError and not deliveries:
+            if isinstance(error, UsageError) and type(error) is not UsageError and not handles:
                 # Not this record is at fault but the producer: closed, forked, not started.
                 # Later it is told of the rest alone: those before have an outcome of their own.
                 raise
-            deliveries.append(reject(error))
+            handles.append(reject(error))
             continue
         if isinstance(made, Prepared):
             answer = yield made
             if isinstance(answer, Delivery):
-                deliveries.append(answer)
+                handles.append(answer)
             else:
                 assert answer is not None
-                deliveries.append(reject(answer))
+                handles.append(reject(answer))
         else:
-            deliveries.append(made)
+            handles.append(made)
         if turn_due():
             yield None
-    return DeliveryGroup(deliveries)
+    return DeliveryGroup(handles)

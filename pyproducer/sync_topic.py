@@ -126,7 +126,7 @@ class SyncTopic(Generic[K, V]):
         rows = columns(values, keys, partitions, timestamps_ms, headers_each, headers)
         producer, entry = self._producer, self._taker()
         steps = fill(
-            entry.accept,
+            entry,
             lambda error: producer._inner._reject(entry.topic.name, error),
             lambda: False,
             rows,

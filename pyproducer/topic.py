@@ -127,7 +127,7 @@ class Topic(Generic[K, V]):
         producer, entry = self._producer, self._entry
         appender = producer._appender
         steps = fill(
-            entry.accept,
+            entry,
             lambda error: producer._reject(entry.topic.name, error),
             lambda: appender.turn_due,
             rows,

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
+from pyproducer.core._group_py import Handles
 from pyproducer.core._handle_py import (
     ACKED,
     CLOSED,
@@ -50,6 +51,7 @@ __all__ = [
     "Appender",
     "Batch",
     "Delivery",
+    "Handles",
     "PartitionState",
     "Prepared",
     "TopicAppender",

@@ -26,6 +26,8 @@ cdef class Batch:
     #: What of that is for the batch itself, handles and callbacks.
     cdef public Py_ssize_t beside
     cdef public double created
+    #: Its number in the group that came to know it last.
+    cdef int group_number
     cdef public bint urgent
     cdef public bint expected
     cdef public int64_t base_timestamp

@@ -50,25 +50,26 @@ cdef inline PyObject *_optional(object argument) noexcept:
     return NULL if argument is None else <PyObject *>argument
 
 
-cdef PyObject *_quick(
-    PyObject *entry, PyObject *value, PyObject *key, PyObject *partition,
-    PyObject *timestamp_ms, PyObject *on_delivery
-) noexcept:
-    """Queue a record and return its handle, a new reference; NULL where there is more to it."""
-    # Borrowed throughout: no code of Python runs in here, and so nothing goes away.
+cdef struct _Call:
+    # What was given, borrowed, NULL for None.
+    PyObject *value
+    PyObject *key
+    PyObject *partition
+    PyObject *timestamp_ms
+    #: Milliseconds since the epoch, for records without a timestamp.
+    int64_t now
+    # Where it went.
+    PyObject *batch
+    int index
+    int64_t timestamp
+
+
+cdef inline bint _takes(PyObject *entry) noexcept:
+    """True where records may be queued without more ado."""
     cdef PyObject *appender = <PyObject *>(<TopicAppender>entry)._appender
-    cdef PyObject *topic = <PyObject *>(<TopicAppender>entry)._topic
-    cdef PyObject *partitions = <PyObject *>(<TopicState>topic).partitions
-    cdef PyObject *batch
-    cdef Delivery made
-    cdef _Slice key_part
-    cdef _Slice value_part
-    cdef int64_t timestamp
-    cdef long long number = -1
-    cdef int overflow, index
-    cdef Py_ssize_t held
-    if (
+    return not (
         (<TopicAppender>entry)._serializes
+        or (<TopicAppender>entry)._topic.partitions is None
         or (<Appender>appender).refusal is not None
         or (
             (<Appender>appender).owner
@@ -78,70 +79,97 @@ cdef PyObject *_quick(
         # Another thread is in the middle of something; without a GIL it always may be.
         or (<Appender>appender).held
         or (not _HAS_GIL and (<Appender>appender)._lock is not None)
-        or partitions == <PyObject *>None
-    ):
-        return NULL
-    value_part.data = key_part.data = NULL
-    value_part.size = key_part.size = 0
-    value_part.null = value == NULL
-    key_part.null = key == NULL
-    if value != NULL and not _at_hand(value, &value_part.data, &value_part.size):
-        return NULL
-    if key != NULL and not _at_hand(key, &key_part.data, &key_part.size):
-        return NULL
-    if on_delivery != NULL and not _is_plain_function(on_delivery):
-        return NULL
-    if partition != NULL:
-        if not _is_int(partition):
-            return NULL
-        number = PyLong_AsLongLongAndOverflow(partition, &overflow)
-        if overflow or number < 0:
-            return NULL
+    )
+
+
+cdef bint _place(
+    PyObject *appender, PyObject *topic, _Call *call, Py_ssize_t beside
+) noexcept:
+    """Put a record into the open batch of its partition; False where there is more to it."""
+    # Borrowed throughout: no code of Python runs in here, and so nothing goes away.
+    cdef PyObject *partitions = <PyObject *>(<TopicState>topic).partitions
+    cdef _Slice key
+    cdef _Slice value
+    cdef long long number
+    cdef int overflow
+    key.data = value.data = NULL
+    key.size = value.size = 0
+    key.null = call.key == NULL
+    value.null = call.value == NULL
+    if not value.null and not _at_hand(call.value, &value.data, &value.size):
+        return False
+    if not key.null and not _at_hand(call.key, &key.data, &key.size):
+        return False
+    if call.partition != NULL:
+        if not _is_int(call.partition):
+            return False
+        number = PyLong_AsLongLongAndOverflow(call.partition, &overflow)
+        if overflow:
+            return False
     elif (<Appender>appender).custom:
-        return NULL
+        return False
     elif (
-        (<Appender>appender).sticky_null if key_part.null
-        else key_part.size == 0 and (<Appender>appender).sticky_empty
+        (<Appender>appender).sticky_null if key.null
+        else key.size == 0 and (<Appender>appender).sticky_empty
     ):
         number = (<TopicState>topic).sticky
-        if number < 0:
-            return NULL
-    elif (<Appender>appender).hash == _HASH_MURMUR2 and not key_part.null:
-        number = (
-            _murmur2(<const uint8_t *>key_part.data, key_part.size) & 0x7FFFFFFF
-        ) % _length(partitions)
+    elif (<Appender>appender).hash == _HASH_MURMUR2 and not key.null:
+        number = (_murmur2(<const uint8_t *>key.data, key.size) & 0x7FFFFFFF) % _length(partitions)
     else:
-        return NULL
-    if number >= _length(partitions):
-        return NULL
-    batch = <PyObject *>(<PartitionState>_item(partitions, number)).open
-    if batch == <PyObject *>None:
-        return NULL
-    if timestamp_ms != NULL:
-        if not _is_int(timestamp_ms):
-            return NULL
-        timestamp = PyLong_AsLongLongAndOverflow(timestamp_ms, &overflow)
-        if overflow or timestamp < 0:
-            return NULL
-    elif not (<Appender>appender).machine_clock:
-        return NULL
+        return False
+    if number < 0 or number >= _length(partitions):
+        return False
+    call.batch = <PyObject *>(<PartitionState>_item(partitions, number)).open
+    if call.batch == <PyObject *>None:
+        return False
+    if call.timestamp_ms == NULL:
+        call.timestamp = call.now
     else:
-        timestamp = _now_ms()
-    made = Delivery.__new__(Delivery)
-    held = _RECORD_HELD if on_delivery == NULL else _RECORD_HELD + _CALLBACK_HELD
-    index = _write(appender, batch, &key_part, &value_part, timestamp, held)
-    if index < 0:
+        if not _is_int(call.timestamp_ms):
+            return False
+        call.timestamp = PyLong_AsLongLongAndOverflow(call.timestamp_ms, &overflow)
+        if overflow or call.timestamp < 0:
+            return False
+    call.index = _write(appender, call.batch, &key, &value, call.timestamp, beside)
+    return call.index >= 0
+
+
+cdef PyObject *_quick(
+    PyObject *entry, PyObject *value, PyObject *key, PyObject *partition,
+    PyObject *timestamp_ms, PyObject *on_delivery
+) noexcept:
+    """Queue a record and return its handle, a new reference; NULL where there is more to it."""
+    cdef PyObject *appender = <PyObject *>(<TopicAppender>entry)._appender
+    cdef Py_ssize_t beside = _RECORD_HELD
+    cdef Delivery made
+    cdef _Call call
+    if not _takes(entry):
         return NULL
-    made._b = <Batch>batch
-    made._i = index
-    made._timestamp = timestamp
     if on_delivery != NULL:
-        (<Batch>batch).watchers.append(made)
-        (<Batch>batch).watchers.append(<object>on_delivery)
+        if not _is_plain_function(on_delivery):
+            return NULL
+        beside += _CALLBACK_HELD
+    call.value = value
+    call.key = key
+    call.partition = partition
+    call.timestamp_ms = timestamp_ms
     if timestamp_ms == NULL:
-        (<Appender>appender).last_ms = timestamp
+        if not (<Appender>appender).machine_clock:
+            return NULL
+        call.now = _now_ms()
+    made = Delivery.__new__(Delivery)
+    if not _place(appender, <PyObject *>(<TopicAppender>entry)._topic, &call, beside):
+        return NULL
+    made._b = <Batch>call.batch
+    made._i = call.index
+    made._timestamp = call.timestamp
+    if on_delivery != NULL:
+        (<Batch>call.batch).watchers.append(made)
+        (<Batch>call.batch).watchers.append(<object>on_delivery)
+    if timestamp_ms == NULL:
+        (<Appender>appender).last_ms = call.now
         if not (<Appender>appender).turn_ms:
-            (<Appender>appender).turn_ms = timestamp
+            (<Appender>appender).turn_ms = call.now
     (<Appender>appender).records += 1
     Py_INCREF(made)
     return <PyObject *>made

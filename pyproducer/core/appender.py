@@ -29,6 +29,7 @@ __all__ = [
     "Appender",
     "Batch",
     "Delivery",
+    "Handles",
     "PartitionState",
     "Prepared",
     "TopicAppender",
@@ -57,6 +58,7 @@ SPLIT = _twin.SPLIT
 Appender = _twin.Appender
 Batch = _twin.Batch
 Delivery = _twin.Delivery
+Handles = _twin.Handles
 PartitionState = _twin.PartitionState
 Prepared = _twin.Prepared
 TopicAppender = _twin.TopicAppender
