@@ -99,7 +99,7 @@ class ProducerOptions(TypedDict, total=False):
     retries: int | None
     retry_backoff_ms: int
     retry_backoff_max_ms: int
-    max_in_flight_requests_per_connection: int
+    max_in_flight_requests_per_connection: int | None
     compression_type: CompressionType
     compression_level: int | None
     allow_auto_create_topics: bool
@@ -281,10 +281,12 @@ class ProducerConfig:
             librdkafka="retry.backoff.max.ms",
         ),
     )
-    max_in_flight_requests_per_connection: int = field(
-        default=5,
+    max_in_flight_requests_per_connection: int | None = field(
+        default=None,
         metadata=_about(
-            "Unanswered requests on one connection; above 5 there is no idempotence.",
+            "Unanswered requests on one connection; above 5 there is no idempotence. None is 5 "
+            "and, with a distant broker, as many more as the way to it takes, at most 5 for each "
+            "partition.",
             unit="requests",
             low=1,
             high=1_000_000,

@@ -215,7 +215,7 @@ def idempotence_obstacles(config: ProducerConfig) -> list[str]:
         obstacles.append(f"acks={config.acks}")
     if config.retries == 0:
         obstacles.append("retries=0")
-    if config.max_in_flight_requests_per_connection > _MAX_IDEMPOTENT_IN_FLIGHT:
+    if (config.max_in_flight_requests_per_connection or 0) > _MAX_IDEMPOTENT_IN_FLIGHT:
         obstacles.append(
             f"max_in_flight_requests_per_connection={config.max_in_flight_requests_per_connection}"
         )

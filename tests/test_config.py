@@ -155,7 +155,7 @@ def test_numbers_must_be_in_range(name):
 @pytest.mark.parametrize("name", NUMERIC)
 def test_none_switches_off_only_what_may_be_off(name):
     """
-    None is a value of the thresholds and of retries alone.
+    None is a value of thresholds, of retries and of what is then found out, and of nothing else.
     """
     if name in {
         "linger_ms",
@@ -163,6 +163,7 @@ def test_none_switches_off_only_what_may_be_off(name):
         "batch_max_records",
         "retries",
         "connections_max_idle_ms",
+        "max_in_flight_requests_per_connection",
     }:
         assert getattr(ProducerConfig(**{name: None}), name) is None
     else:

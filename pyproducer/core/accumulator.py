@@ -13,6 +13,7 @@ from typing import Final
 
 from pyproducer.core.appender import CLOSED, PartitionState
 from pyproducer.core.batch import SealedBatch
+from pyproducer.core.window import Window
 
 __all__ = ["MAX_UNRESOLVED", "NO_LEADER", "Node", "PartitionQueue"]
 
@@ -168,6 +169,7 @@ class Node:
         throttled_until: monotonic seconds before which the broker wants nothing (KIP-219).
         used_at: monotonic seconds of the last request or answer.
         idle_at: monotonic seconds at which to see whether it has been used since.
+        window: how many requests may be under way, where no option says.
     """
 
     __slots__ = (
@@ -184,6 +186,7 @@ class Node:
         "retry_at",
         "throttled_until",
         "used_at",
+        "window",
     )
 
     def __init__(self, node_id: int, host: str, port: int) -> None:
@@ -199,6 +202,7 @@ class Node:
         self.in_flight: dict[int, tuple[float, list[SealedBatch]]] = {}
         self.throttled_until = 0.0
         self.used_at = self.idle_at = 0.0
+        self.window = Window()
 
     @property
     def oldest_deadline(self) -> float:

@@ -76,7 +76,7 @@ class EngineOptions:
     delivery_timeout: float
     request_timeout: float
     max_request_size: int
-    max_in_flight: int
+    max_in_flight: int | None
     retries: int | None
     retry_backoff: tuple[float, float]
     reconnect_backoff: tuple[float, float]

@@ -21,6 +21,7 @@ from pyproducer.core.effects import (
 )
 from pyproducer.core.metadata import Cluster
 from pyproducer.core.stats import Stats
+from pyproducer.core.window import Window
 from pyproducer.protocol.schema import Message
 
 __all__ = ["NEVER", "NEWEST_PRODUCE", "Links", "Loss"]
@@ -78,7 +79,7 @@ class Links:
         setup_timeout: Backoff,
         max_idle: float,
         request_timeout: float,
-        max_in_flight: int,
+        max_in_flight: int | None,
         expect_acks: bool,
     ) -> None:
         self.meta = Node(METADATA_NODE, "", 0)
@@ -162,6 +163,7 @@ class Links:
             self.features, self._features_epoch = features, features_epoch
         node = self.node(node_id)
         node.connected, node.connecting = True, False
+        node.window = Window()
         self.contacted = True
         self.failed_addresses.clear()
 
@@ -230,8 +232,12 @@ class Links:
             node.failures = 0
             self._logged = {line for line in self._logged if line[0] != node_id}
         node.used_at = now
+        took = now - self._sent_at.pop(tag)
+        full = len(node.in_flight) >= node.window.size
         _, batches = node.in_flight.pop(tag)
-        self._stats.round_trip(now - self._sent_at.pop(tag))
+        if batches:
+            node.window.answered(took, full=full)
+        self._stats.round_trip(took)
         return node, batches
 
     def look_after(self, node: Node, now: float) -> Loss | None:
@@ -289,12 +295,16 @@ class Links:
         where = self._cluster.brokers.get(node.node_id)
         return where is not None and where != (node.host, node.port)
 
+    def limit(self, node: Node) -> int:
+        """How many produce requests may be unanswered on the connection."""
+        return self._max_in_flight or node.window.size
+
     def may_send(self, node: Node, now: float) -> bool:
         """True where the broker takes one more produce request now."""
         return (
             node.connected
             and now >= node.throttled_until
-            and len(node.in_flight) < self._max_in_flight
+            and len(node.in_flight) < self.limit(node)
             # What is under way is waited for; then the next is sent to the new address.
             and not self._has_moved(node)
         )
@@ -309,7 +319,7 @@ class Links:
         if node.line:
             if not node.connected:
                 at = at if node.connecting else min(at, node.retry_at)
-            elif len(node.in_flight) < self._max_in_flight and not self._has_moved(node):
+            elif len(node.in_flight) < self.limit(node) and not self._has_moved(node):
                 # Nothing but its throttling keeps the line from being served.
                 at = min(at, node.throttled_until)
         return at

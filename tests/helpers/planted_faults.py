@@ -263,7 +263,7 @@ def sends_again_without_a_pause(patch: Patch) -> None:
 @_plant
 def pays_no_heed_to_throttling(patch: Patch) -> None:
     def may_send(self: Links, node: Any, now: float) -> bool:
-        return node.connected and len(node.in_flight) < self._max_in_flight
+        return node.connected and len(node.in_flight) < self.limit(node)
 
     patch.setattr(Links, "may_send", may_send)
 

@@ -179,7 +179,7 @@ class Schedule:
             "retries": 3 if draw.random() < 0.1 else None,
             "batch_max_records": draw.choice([1, 2, 3, 5, 9]),
             "batch_size": draw.choice([200, 1000, 1000]),
-            "max_in_flight": draw.choice([1, 2, 5]),
+            "max_in_flight": draw.choice([1, 2, 5, None]),
             "max_request_size": draw.choice([1500, 10_000]),
             "linger": draw.choice([0.0, 0.005, 0.05, None]),
             "codec": Codec.GZIP if draw.random() < 0.2 else Codec.NONE,
