@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 __all__ = ["main"]
 
@@ -16,15 +17,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: the words after ``pyproducer``; None takes the process's own.
     """
-    try:
-        from pyproducer.cli.app import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _NEEDED:
-            raise
-        print(
-            f"pyproducer: error: the command line needs {error.name}; "
-            "install it with: pip install 'pyproducer[cli]'",
-            file=sys.stderr,
-        )
-        return 2
+    for name in _NEEDED:
+        # Looked for before it is needed: rich is imported by the commands that draw something.
+        if find_spec(name) is None:
+            print(
+                f"pyproducer: error: the command line needs {name}; "
+                "install it with: pip install 'pyproducer[cli]'",
+                file=sys.stderr,
+            )
+            return 2
+    from pyproducer.cli.app import run
+
     return run(arguments)

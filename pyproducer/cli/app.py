@@ -6,32 +6,24 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pyproducer._version import VERSION
-from pyproducer.cli.commands import bench, broker, demo, produce, tail, topics
 from pyproducer.cli.exits import Exit, OutputClosed, judge
 from pyproducer.cli.output import setup_logging
 from pyproducer.cli.shared import ENVIRONMENT, remember
 
-__all__ = ["app", "run"]
+__all__ = ["make_app", "run"]
 
-app = typer.Typer(
-    name="pyproducer",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.add_typer(topics.app, name="topics")
-broker.register(app)
-produce.register(app)
-tail.register(app)
-demo.register(app)
-bench.register(app)
+#: Each has a module of its name in `pyproducer.cli.commands`.
+_COMMANDS = ("topics", "broker", "produce", "tail", "demo", "bench")
+_EPILOG = f"""Exit status: 0 done, 1 something failed, 2 wrong usage, 3 no broker reached.
+The cluster is named by --bootstrap-server, by bootstrap.servers in --config, or by the
+environment variable {ENVIRONMENT[0]}."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -40,11 +32,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(
-    epilog=f"""Exit status: 0 done, 1 something failed, 2 wrong usage, 3 no broker reached.
-The cluster is named by --bootstrap-server, by bootstrap.servers in --config, or by the
-environment variable {ENVIRONMENT[0]}.""",
-)
 def root(
     context: typer.Context,
     bootstrap_server: Annotated[
@@ -87,12 +74,34 @@ def root(
     )
 
 
+def make_app(only: str | None = None) -> typer.Typer:
+    """The commands under one name.
+
+    Args:
+        only: the one command that is wanted; None is all. What the others import takes longer
+            than most commands do.
+    """
+    app = typer.Typer(
+        name="pyproducer",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(epilog=_EPILOG)(root)
+    for name in _COMMANDS if only is None else (only,):
+        import_module(f"pyproducer.cli.commands.{name}").register(app)
+    return app
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit status; an error is one line on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     setup_logging(debug="--debug" in words)
     try:
-        result = app(args=words, prog_name="pyproducer", standalone_mode=False)
+        # Words before the command may be values of options: then its name is the parser's to find.
+        only = words[0] if words and words[0] in _COMMANDS else None
+        result = make_app(only)(args=words, prog_name="pyproducer", standalone_mode=False)
     except OutputClosed:
         # Python flushes stdout once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

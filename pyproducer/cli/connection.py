@@ -118,12 +118,13 @@ class BrokerConnection:
     def connected(self, transport: BrokerTransport) -> None:
         """The broker has told its versions; the dialing was told."""
 
-    def answered(self, transport: BrokerTransport, answer: Answer) -> None:
-        """A response came; nobody may be waiting for it any more."""
-        assert isinstance(answer.tag, int)
-        future = self._waiting.get(answer.tag)
-        if future is not None and not future.done():
-            future.set_result(answer.message)
+    def answered(self, transport: BrokerTransport, answers: list[Answer]) -> None:
+        """Responses came; nobody may be waiting for them any more."""
+        for answer in answers:
+            assert isinstance(answer.tag, int)
+            future = self._waiting.get(answer.tag)
+            if future is not None and not future.done():
+                future.set_result(answer.message)
 
     def written(self, transport: BrokerTransport, tag: int) -> None:
         """Every request here wants a response."""

@@ -7,11 +7,10 @@ import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = [
     "bytes_text",
@@ -68,6 +67,10 @@ def warnings_shown() -> Iterator[None]:
 
 def table(title: str | None, columns: Sequence[str], *, numbers: Sequence[str] = ()) -> Table:
     """An empty table; the columns named in ``numbers`` stand at the right."""
+    # Not above: it takes longer to import than most commands to run.
+    from rich import box
+    from rich.table import Table
+
     made = Table(
         title=title,
         title_justify="left",
@@ -85,6 +88,8 @@ def table(title: str | None, columns: Sequence[str], *, numbers: Sequence[str] =
 
 def print_table(made: Table) -> None:
     """A table on stdout. Into a file or pipe it is as wide as it has to be, so nothing is cut."""
+    from rich.console import Console
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_ANY_WIDTH)

@@ -146,3 +146,32 @@ def test_entry_point_is_installed():
     [script] = importlib.metadata.entry_points(group="console_scripts", name="pyproducer")
 
     assert "pyproducer.cli:main" == script.value
+
+
+def test_a_command_that_is_named_first_imports_no_other():
+    """
+    Starting a broker waits for no import of what draws tables or produces records.
+    """
+    code = """
+import sys
+from pyproducer.cli.app import run
+assert run(["broker", "--help"]) == 0
+print(*sorted({"rich", "pyproducer.producer", "pyproducer.core.engine"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+
+    assert "" == done.stdout.splitlines()[-1]
+
+
+def test_options_before_the_command_may_have_its_name_as_their_value(tmp_path, monkeypatch):
+    """
+    Only a first word is taken for the command without asking the parser.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broker").write_text("bootstrap.servers=x:y\n")
+
+    done = call_cli("--config", "broker", "topics", "list")
+
+    assert "x:y" in done.stderr

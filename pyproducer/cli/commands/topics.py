@@ -18,13 +18,19 @@ from pyproducer.cli.planning import parse_rate, plan
 from pyproducer.cli.reader import TopicReader
 from pyproducer.cli.shared import Shared, command
 
-__all__ = ["app"]
+__all__ = ["register"]
 
 app = typer.Typer(
     help="Create, list, describe, alter, delete and plan topics.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+
+
+def register(to: typer.Typer) -> None:
+    """Adds the commands."""
+    to.add_typer(app, name="topics")
+
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", show_default=False)]
 _Config = Annotated[
