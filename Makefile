@@ -12,7 +12,7 @@ DEPS := $(VENV)/.stamp-deps
 READY := $(VENV)/.stamp-built-with-$(COMPILER)
 EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 
-.PHONY: help setup demo test test-pure lint format types docs docs-serve bench conformance lock clean
+.PHONY: help setup demo test test-pure lint format types docs docs-serve bench counts conformance lock clean
 
 help:
 	@echo "make demo         real data through every format and codec, read back and compared"
@@ -22,6 +22,7 @@ help:
 	@echo "make types        mypy --strict and pyright, also on programs as users write them"
 	@echo "make docs         the documentation site, into build/site"
 	@echo "make bench        throughput, beside other clients"
+	@echo "make counts       instructions, allocations and memory per record beside those expected; needs valgrind"
 	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat"
 	@echo "make lock         requirements.lock anew from pyproject.toml"
 	@echo "make clean        remove everything that was built, the virtual environment too"
@@ -69,6 +70,11 @@ docs-serve: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.million
+
+# The tests of the counting first: a guard that finds nothing would pass.
+counts: $(READY)
+	$(PYTEST) tests/bench/counts $(ARGS)
+	$(BIN)/python -m tests.bench.counts
 
 conformance: $(READY)
 	$(PYTEST) -m conformance tests/conformance $(ARGS)

@@ -23,6 +23,7 @@ _OLDEST_PRODUCE = 9
 #: index, error, base offset, append time, log start; no record errors, no message, no tags.
 _PARTITION = struct.Struct(">ihqqqbbb")
 _OFFSETS = 10_000
+_BATCH_HEADER = 61
 
 
 class AckingPeer:
@@ -35,7 +36,8 @@ class AckingPeer:
         requests: Produce requests answered.
         batches: batches in them.
         record_bytes: bytes of those batches.
-        handed: the objects that a Produce request came as, those of the last one.
+        joined: bytes of them that came in an object together with something else.
+        silent: no Produce request is answered until :meth:`speak`.
     """
 
     def __init__(self, topics: dict[str, int]) -> None:
@@ -48,10 +50,20 @@ class AckingPeer:
         self.requests = 0
         self.batches = 0
         self.record_bytes = 0
-        self.handed: list[Any] = []
+        self.joined = 0
+        self.silent = False
+        self._unsaid: list[bytes] = []
 
     def connected(self, transport: MemoryTransport) -> None:
         self._transport = transport
+
+    def speak(self) -> None:
+        """Answer what was not answered."""
+        self.silent = False
+        assert self._transport is not None
+        for reply in self._unsaid:
+            self._transport.deliver(reply)
+        self._unsaid.clear()
 
     def receive(self, data: Any) -> None:
         self._chunks.append(data)
@@ -69,9 +81,11 @@ class AckingPeer:
         assert self._transport is not None
         if key == ApiKey.PRODUCE:
             assert _OLDEST_PRODUCE <= version <= _NEWEST_PRODUCE, version
-            self.handed = list(chunks)
             reply = self._acknowledge(cursor, correlation)
             cursor.skip(size - cursor.passed)
+            if self.silent and reply:
+                self._unsaid.append(reply)
+                reply = b""
         else:
             cursor = _Cursor(chunks)
             cursor.skip(4)
@@ -102,6 +116,9 @@ class AckingPeer:
             for _ in range(partitions - 1):
                 (index,) = struct.unpack(">i", cursor.read(4))
                 size = cursor.number() - 1
+                # Behind the header of the batch its body is an object of its own, or it is not.
+                if not cursor.at_start(_BATCH_HEADER, size):
+                    self.joined += size
                 cursor.skip(size)
                 cursor.number()
                 answer += _PARTITION.pack(index, 0, self._offset, -1, 0, 1, 0, 0)
@@ -144,6 +161,13 @@ class _Cursor:
             count -= left
             self._at += 1
             self._in = 0
+
+    def at_start(self, ahead: int, size: int) -> bool:
+        """True if ``ahead`` bytes from here an object begins that ends with the ``size`` bytes."""
+        left = len(self._chunks[self._at]) - self._in
+        if left != ahead or self._at + 1 == len(self._chunks):
+            return False
+        return len(self._chunks[self._at + 1]) == size - ahead
 
     def number(self) -> int:
         """An unsigned varint."""

@@ -1,13 +1,12 @@
 """Instructions and calls, counted by valgrind's callgrind.
 
-The program under measurement marks where counting begins and ends: a few lines of C, compiled when
-needed, ask valgrind to write down what it has counted so far. So one start of the interpreter
+The program under measurement tells when to write down what was counted so far: a few lines of C,
+compiled when needed, ask valgrind for it. So one start of the interpreter
 serves many measurements, and neither it nor the imports are in the figures.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -20,18 +19,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-__all__ = ["CannotCount", "Marker", "Profile", "missing", "read_profile", "run_counted"]
+__all__ = ["CannotCount", "Profile", "compile_marks", "missing", "read_profile", "run_counted"]
 
-_SOURCE = """\
-#include <valgrind/callgrind.h>
-void begin_counting(void) { CALLGRIND_ZERO_STATS; }
-void end_counting(const char *name) { CALLGRIND_DUMP_STATS_AT(name); }
-"""
+_SOURCE = Path(__file__).with_name("marks.c")
 
 _TRIGGER = "desc: Trigger: Client Request: "
 
 #: glibc's choice among its memcpys depends on the processor; the counts must not.
-_PLAIN_MEMCPY = "glibc.cpu.hwcaps=-AVX2_Usable,-AVX512F_Usable,-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM"
+_PLAIN_MEMCPY = (
+    "glibc.cpu.x86_non_temporal_threshold=0x1000000:glibc.cpu.hwcaps=-AVX_Fast_Unaligned_Load,"
+    "-AVX2_Usable,-AVX512F_Usable,-AVX2,-AVX512F,-AVX512VL,-ERMS,-FSRM"
+)
 
 
 class CannotCount(Exception):
@@ -73,28 +71,6 @@ def _minus(one: Counter[T], other: Counter[T]) -> Counter[T]:
     return left
 
 
-class Marker:
-    """Begins and ends counting, in the process that is counted.
-
-    Args:
-        library: made by :func:`run_counted`; its path is in the environment.
-    """
-
-    def __init__(self, library: str) -> None:
-        code = ctypes.CDLL(library)
-        self._begin = code.begin_counting
-        self._end = code.end_counting
-        self._end.argtypes = [ctypes.c_char_p]
-
-    def begin(self) -> None:
-        """What was counted before is forgotten."""
-        self._begin()
-
-    def end(self, name: str) -> None:
-        """What was counted since is kept under this name, and counting begins anew."""
-        self._end(name.encode())
-
-
 def missing() -> str:
     """What has to be installed before anything can be counted; nothing if nothing."""
     if shutil.which("valgrind") is None:
@@ -108,19 +84,23 @@ def _compiler() -> str | None:
     return shutil.which("cc") or shutil.which("gcc")
 
 
-def _compile(folder: Path) -> Path:
-    source, library = folder / "marks.c", folder / "marks.so"
-    source.write_text(_SOURCE)
+def compile_marks(folder: Path) -> Path:
+    """The library that the counted program is loaded with.
+
+    Raises:
+        CannotCount: it cannot be made.
+    """
+    library = folder / "marks.so"
     compiler = _compiler()
     assert compiler is not None
     done = subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", library, source],
+        [compiler, "-shared", "-fPIC", "-O1", "-o", library, _SOURCE],
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise CannotCount(f"the marks cannot be compiled: {done.stderr.strip()}")
+        raise CannotCount(f"{_SOURCE.name} cannot be compiled: {done.stderr.strip()}")
     return library
 
 
@@ -135,7 +115,7 @@ def run_counted(
     lack = missing()
     if lack:
         raise CannotCount(f"missing: {lack}")
-    library = _compile(folder)
+    library = compile_marks(folder)
     done = subprocess.run(
         [
             "valgrind",
@@ -155,6 +135,7 @@ def run_counted(
             "GLIBC_TUNABLES": _PLAIN_MEMCPY,
             **environment,
             "COUNTS_MARKS": str(library),
+            "LD_PRELOAD": str(library),
         },
         capture_output=True,
         text=True,
@@ -199,7 +180,8 @@ def read_profile(text: str) -> tuple[str, Profile]:
             of_call = True
         elif line.startswith(_TRIGGER):
             name = line[len(_TRIGGER) :].strip()
-        elif line.startswith("summary:"):
+        elif line.startswith("totals:"):
+            # Not the summary, which knows one thread only.
             profile.instructions = int(line.partition(":")[2])
     return name, profile
 

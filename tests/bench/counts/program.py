@@ -10,33 +10,17 @@ import os
 import sys
 import traceback
 
-from tests.bench.counts.callgrind import Marker
-
-
-class _Named:
-    """Marks with the path's name before them."""
-
-    def __init__(self, marker: Marker, name: str) -> None:
-        self._marker = marker
-        self._name = name
-
-    def begin(self) -> None:
-        self._marker.begin()
-
-    def end(self, name: str) -> None:
-        self._marker.end(f"{self._name}.{name}")
+from tests.bench.counts.marks import Marks
 
 
 def main(names: list[str]) -> int:
     """Count the paths named; 1 if one of them failed."""
-    marker = Marker(os.environ["COUNTS_MARKS"])
-    marker.begin()
+    marks = Marks("import")
+    marks.keep("warm")
     from pyproducer import AsyncProducer  # noqa: F401
 
-    marker.end("import")
-    from tests.bench.counts.virtual_loop import install_virtual_time
-
-    install_virtual_time()
+    marks.keep("long")
+    marks.stop_time()
     # No thread gives way before it waits: who runs when must not depend on real time.
     sys.setswitchinterval(1000)
     from tests.bench.counts.paths import PATHS
@@ -47,7 +31,7 @@ def main(names: list[str]) -> int:
         if child == 0:
             status = 1
             try:
-                PATHS[name].run(PATHS[name], _Named(marker, name))
+                PATHS[name].run(PATHS[name], Marks(name))
                 status = 0
             except BaseException:
                 traceback.print_exc()

@@ -1,30 +1,21 @@
 """An event loop without sockets and without real time, so that two runs do the very same work.
 
 The producer, the runner, the pool and the transports are the real ones; only what lies below
-asyncio is replaced: a connection is made of memory, and time passes by counting. With nothing to
-do the loop jumps to its next timer.
+asyncio is replaced: a connection is made of memory, and with nothing to do the loop jumps to its
+next timer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import itertools
-import random
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["MemoryTransport", "Peer", "VirtualLoop", "install_virtual_time"]
+from tests.bench.counts.marks import Marks
 
-#: Wall clock at the start of every run.
-WALL_NS = 1_700_000_000_000_000_000
-
-#: Each reading of the wall clock is so much later than the one before: the pace of 2.5 million
-#: records a second, at which the producer lets the loop have a turn as often as in earnest.
-WALL_STEP_NS = 400
+__all__ = ["MemoryTransport", "Peer", "VirtualLoop"]
 
 #: Seconds to wait for another thread before the run is given up.
 _PATIENCE = 60.0
@@ -45,6 +36,7 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
 
     Args:
         make_peer: makes the other end of every connection that is opened.
+        marks: pass time; what the loop's stand-ins do themselves is not counted.
         waits: there are other threads; with nothing to do the loop waits for them, and time
             stands still.
 
@@ -54,11 +46,11 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
         listening: the protocol factories of servers, the last one last.
     """
 
-    def __init__(self, make_peer: Callable[[], Peer], *, waits: bool = False) -> None:
+    def __init__(self, make_peer: Callable[[], Peer], marks: Marks, *, waits: bool = False) -> None:
         super().__init__()
+        self.marks = marks
         self._make_peer = make_peer
         self._waits = waits
-        self._now = 1000.0
         self._woken = threading.Event()
         self._selector = self
         self.turns = 0
@@ -66,10 +58,6 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
         self.listening: list[Callable[[], asyncio.BaseProtocol]] = []
 
     # What BaseEventLoop wants of those below it.
-
-    def time(self) -> float:
-        """Virtual seconds."""
-        return self._now
 
     def select(self, timeout: float | None) -> list[Any]:
         """Nothing is ever ready below; time passes, or another thread has its turn."""
@@ -84,7 +72,7 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
         elif timeout is None:
             raise RuntimeError("the loop has nothing to wait for")
         else:
-            self._now += timeout
+            self.marks.pass_time(timeout)
         return []
 
     def _process_events(self, event_list: list[Any]) -> None:
@@ -109,7 +97,7 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connected, without the system's knowledge."""
 
-    async def create_connection(  # type: ignore[override]
+    async def create_connection(
         self, protocol_factory: Callable[[], Any], *args: Any, sock: Any = None, **options: Any
     ) -> tuple[MemoryTransport, Any]:
         """A connection to a new peer."""
@@ -180,7 +168,8 @@ class MemoryTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.writes += 1
         self.written += len(data)
-        self._peer.receive(data)
+        with self._loop.marks.uncounted():
+            self._peer.receive(data)
 
     def writelines(self, list_of_data: Any) -> None:
         for data in list_of_data:
@@ -232,17 +221,3 @@ class MemoryTransport(asyncio.Transport):
         self._protocol.connection_lost(None)
         if self._sock is not None:
             self._sock.close()
-
-
-def install_virtual_time() -> None:
-    """From now on this process reads clocks that count, and throws the same dice every time.
-
-    The wall clock stays a function of C's, as the real one is: a frame of Python's for every
-    reading would be counted too.
-    """
-    wall = range(WALL_NS, WALL_NS + (1 << 60), WALL_STEP_NS)
-    time.time_ns = iter(wall).__next__  # type: ignore[assignment]
-    seconds = itertools.count(1_000_000_000, 100)
-    time.monotonic = lambda: next(seconds) * 1e-6
-    random.Random = functools.partial(random.Random, 4)  # type: ignore[assignment,misc]
-    random.seed(4)
