@@ -25,6 +25,7 @@ from pyproducer.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     from pyproducer.assembly import Assembly
+    from pyproducer.core.appender import Delivery, Prepared
     from pyproducer.producer import AsyncProducer
 
 __all__ = ["Background"]
@@ -107,6 +108,10 @@ class Background:
             if type(error) is UsageError and self._closed is not None:
                 raise closed_error() from error
             raise
+
+    def room(self, made: Prepared) -> Delivery:
+        """Wait for room for a record; see :meth:`call`."""
+        return self.call(self._parts.room(made))
 
     def check_thread(self) -> None:
         """Refuse to wait on the thread that has to go on.

@@ -89,6 +89,7 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
         self._inner: AsyncProducer[K, V] = AsyncProducer.__new__(AsyncProducer)
         self._inner._build(self._parts, owned=False)
         self._background = Background(self._parts, self._inner)
+        self._appender.block_for_room = self._background.room
 
     def __repr__(self) -> str:
         return repr(self._inner).replace("AsyncProducer", "SyncProducer", 1)
@@ -112,7 +113,12 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
         self._background.start()
         if self._parts.direct:
             # Straight into the appender: nothing stands between the caller and the batch.
-            self.enqueue_nowait = self._appender.enqueue_nowait  # type: ignore[method-assign]
+            for name, direct in (
+                ("enqueue", self._appender.enqueue_blocking),
+                ("enqueue_nowait", self._appender.enqueue_nowait),
+            ):
+                if getattr(type(self), name) is getattr(SyncProducer, name):
+                    setattr(self, name, direct)
 
     def close(self, timeout: float | None = None) -> None:
         """Flush, settle every record, and close all connections; a second call does nothing.
@@ -471,4 +477,4 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
 
     def _room(self, made: Prepared) -> Delivery:
         """Wait for room for a record."""
-        return self._background.call(self._inner._room(made))
+        return self._background.room(made)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from pyproducer.assembly import Entry
 from pyproducer.bulk import DeliveryGroup, columns, fill
-from pyproducer.core.appender import Delivery
+from pyproducer.core.appender import Delivery, TopicAppender
 from pyproducer.errors import ProducerError
 from pyproducer.generics import K, V
 from pyproducer.model import Headers, RecordMetadata
@@ -27,6 +27,7 @@ class SyncTopic(Generic[K, V]):
     def __init__(self, producer: SyncProducer[Any, Any], entry: Entry) -> None:
         self._producer = producer
         self._entry = entry
+        self._shorten()
 
     def __repr__(self) -> str:
         return f"<SyncTopic {self.name}>"
@@ -149,4 +150,12 @@ class SyncTopic(Generic[K, V]):
         """What takes the records, once the producer runs."""
         if not self._producer._parts.started:
             self._producer.start()
+            self._shorten()
         return self._entry
+
+    def _shorten(self) -> None:
+        entry = self._entry
+        if self._producer._parts.started and isinstance(entry, TopicAppender):
+            # Straight into the appender: nothing stands between the caller and the batch.
+            self.enqueue = entry.enqueue_blocking  # type: ignore[method-assign]
+            self.enqueue_nowait = entry.enqueue_nowait  # type: ignore[method-assign]

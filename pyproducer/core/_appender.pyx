@@ -150,6 +150,8 @@ cdef class Appender:
     cdef public object host
     #: Makes the coroutine that waits for room for a prepared record.
     cdef public object room
+    #: Waits for room for a prepared record, on the caller's thread.
+    cdef public object block_for_room
     cdef object _lock
     #: How many times over a thread holds the lock.
     cdef int held
@@ -299,6 +301,22 @@ cdef class Appender:
         """Queue a record, waiting only for room; a coroutine of the :class:`Delivery`."""
         return _enqueue_call(
             self, None, topic, value, key, headers, partition, timestamp_ms, on_delivery
+        )
+
+    def enqueue_blocking(
+        self,
+        topic,
+        value,
+        *,
+        key=None,
+        headers=None,
+        partition=None,
+        timestamp_ms=None,
+        on_delivery=None,
+    ):
+        """Queue a record; where there is no room for it, this thread waits."""
+        return _blocking(
+            self.entry(topic), value, key, headers, partition, timestamp_ms, on_delivery
         )
 
     @property

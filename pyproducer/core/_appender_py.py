@@ -75,6 +75,7 @@ class Appender:
         "asleep",
         "batch_max_records",
         "batch_size",
+        "block_for_room",
         "custom",
         "host",
         "is_coroutine_function",
@@ -144,6 +145,8 @@ class Appender:
         self.host = host
         #: Waits for room for a prepared record.
         self.room: Callable[[Prepared], Awaitable[Delivery]]
+        #: The same on the caller's thread.
+        self.block_for_room: Callable[[Prepared], Delivery]
         self.lock: AbstractContextManager[Any] = _NO_LOCK if lock is None else lock
         self.partitioner = partitioner
         self.custom = partitioner.custom
@@ -196,6 +199,23 @@ class Appender:
         if self.turn_due:
             await one_turn()
         return made
+
+    def enqueue_blocking(
+        self,
+        topic: str,
+        value: Any,
+        *,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record; where there is no room for it, this thread waits."""
+        made = self.entry(topic).accept(
+            value, key, headers, partition, timestamp_ms, on_delivery, False
+        )
+        return self.block_for_room(made) if isinstance(made, Prepared) else made
 
     def entry(self, name: str) -> TopicAppender:
         """The topic with the producer's own serializers."""

@@ -236,11 +236,11 @@ cdef inline int _write(
     return index
 
 
-cdef object _now(
+cdef inline object _accept(
     TopicAppender entry, object value, object key, object headers, object partition,
     object timestamp_ms, object on_delivery
 ):
-    """Queue a record at once, or raise."""
+    """Queue a record, or return it prepared where it has to wait for room."""
     cdef PyObject *quick = NULL
     if headers is None:
         quick = _quick(
@@ -249,7 +249,24 @@ cdef object _now(
         )
     if quick != NULL:
         return _owned(quick)
-    made = entry.take(value, key, headers, partition, timestamp_ms, on_delivery, False)
+    return entry.take(value, key, headers, partition, timestamp_ms, on_delivery, False)
+
+
+cdef object _now(
+    TopicAppender entry, object value, object key, object headers, object partition,
+    object timestamp_ms, object on_delivery
+):
+    """Queue a record at once, or raise."""
+    made = _accept(entry, value, key, headers, partition, timestamp_ms, on_delivery)
     if type(made) is not Delivery:
         raise entry._appender.full(made)
     return made
+
+
+cdef object _blocking(
+    TopicAppender entry, object value, object key, object headers, object partition,
+    object timestamp_ms, object on_delivery
+):
+    """Queue a record, if need be after a wait of this thread."""
+    made = _accept(entry, value, key, headers, partition, timestamp_ms, on_delivery)
+    return made if type(made) is Delivery else entry._appender.block_for_room(made)

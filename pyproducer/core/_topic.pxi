@@ -143,6 +143,19 @@ cdef class TopicAppender:
             self._appender, self, None, value, key, headers, partition, timestamp_ms, on_delivery
         )
 
+    def enqueue_blocking(
+        self,
+        value,
+        *,
+        key=None,
+        headers=None,
+        partition=None,
+        timestamp_ms=None,
+        on_delivery=None,
+    ):
+        """Queue a record; where there is no room for it, this thread waits."""
+        return _blocking(self, value, key, headers, partition, timestamp_ms, on_delivery)
+
     def accept(
         self, value, key, headers, partition, timestamp_ms, on_delivery, bint urgent
     ):

@@ -199,6 +199,20 @@ class TopicAppender:
             await one_turn()
         return made
 
+    def enqueue_blocking(
+        self,
+        value: Any,
+        *,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        on_delivery: Callable[[Delivery], object] | None = None,
+    ) -> Delivery:
+        """Queue a record; where there is no room for it, this thread waits."""
+        made = self.accept(value, key, headers, partition, timestamp_ms, on_delivery, False)
+        return self._appender.block_for_room(made) if isinstance(made, Prepared) else made
+
     def accept(
         self,
         value: Any,
