@@ -57,6 +57,31 @@ async def test_sees_and_changes(broker):
     assert (("by", b"1"), ("by", b"2")) == broker.records("one")[0].headers
 
 
+async def test_hooks_left_as_they_are_cost_nothing(broker, monkeypatch):
+    """
+    A hook that an interceptor does not override is never called.
+    """
+    called = []
+
+    class OnSend(Interceptor):
+        def on_send(self, record):
+            called.append("own on_send")
+            return record
+
+    class OnAcknowledgement(Interceptor):
+        def on_acknowledgement(self, record, metadata, error):
+            called.append("own on_acknowledgement")
+
+    async with AsyncProducer(
+        broker.bootstrap_servers, interceptors=[OnSend(), OnAcknowledgement()]
+    ) as producer:
+        for name in ("on_send", "on_acknowledgement"):
+            monkeypatch.setattr(Interceptor, name, lambda *_, name=name: called.append(name))
+        await producer.send("one", b"v")
+
+    assert ["own on_send", "own on_acknowledgement"] == called
+
+
 async def test_every_call(broker):
     """
     Every way to send goes through the interceptors, those of topic handles too.
