@@ -45,7 +45,11 @@ def lines(results: Results) -> Iterator[str]:
     """The whole report."""
     yield from throughput_lines(results)
     for series in results.select():
-        if series.key.measure != "throughput":
+        if (
+            series.key.measure != "throughput"
+            and not series.key.metric.startswith(("sink", "records "))
+            and series.key.metric != "records"
+        ):
             yield f"{' / '.join(series.key):<70} {rate(series.summary)}"
     for note in results.notes:
         yield f"note: {note}"

@@ -165,7 +165,7 @@ class Session:
     def failed(self, client: str, workload: Workload, error: Exception) -> None:
         """Say that a client has no figure here, and why; its next job gets a new process."""
         last = str(error).strip().splitlines()[-1]
-        self.leave_out(f"{CLIENTS[client].name} in {workload.name!r}", last)
+        self.leave_out(f"{CLIENTS[client].name} in {workload.name!r} ({workload.sink})", last)
         self.forget(client)
 
     def throughput(self, measure: str, *workloads: Workload, seconds: float = 1.0) -> None:
@@ -202,6 +202,10 @@ class Session:
     def _calibrated(self, place: _Place, seconds: float) -> int:
         """Warm the client up, and return how many records it sends in so many seconds."""
         size = place.workload.size
+        if place.workload.count:
+            place.count = place.workload.count
+            self._once(place)
+            return place.count
         most = min(_MOST_RECORDS, _MOST_BYTES // size)
         place.count = _FIRST_SLOW if CLIENTS[place.client].slow else _FIRST
         place.count = max(50, min(place.count, most // 20))

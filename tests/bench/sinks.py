@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.bench.meters import cpu_seconds, resident_bytes
@@ -25,6 +26,7 @@ class Sink:
     """A running server.
 
     Attributes:
+        lagging: its answer to "where does this partition end?" is older than its log, so the rest is read.
         delay: has it answer so many milliseconds later; None where that cannot be had.
     """
 
@@ -33,6 +35,7 @@ class Sink:
     pid: int
     create_topics: Callable[[Mapping[str, int]], None]
     delay: Callable[[int], None] | None = None
+    lagging: bool = False
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used so far."""
@@ -44,12 +47,52 @@ class Sink:
 
     def count(self, topic: str, partitions: int) -> int:
         """The number of records that it has taken for a topic, from the ends of its partitions."""
+        ends = self._ends(topic, partitions)
+        return sum((self._read_on(ends) if self.lagging else ends).values())
+
+    def _ends(self, topic: str, partitions: int) -> dict[TopicPartition, int]:
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers, "log_level": 0})
         wanted = {
             TopicPartition(topic, number): OffsetSpec.latest() for number in range(partitions)
         }
-        found = admin.list_offsets(wanted, request_timeout=20)
-        return sum(future.result().offset for future in found.values())
+        deadline = time.monotonic() + 20
+        while True:
+            found = admin.list_offsets(wanted, request_timeout=20)
+            try:
+                return {place: future.result().offset for place, future in found.items()}
+            except KafkaException as error:
+                # A topic is in the metadata some time before its leader leads.
+                if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                    raise
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+    def _read_on(self, ends: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """The ends after reading what follows the given ones."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": "unused",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        found = {(place.topic, place.partition): end for place, end in ends.items()}
+        reading = set(found)
+        consumer.assign([TopicPartition(*place, end) for place, end in found.items()])
+        deadline = time.monotonic() + 20
+        while reading and time.monotonic() < deadline:
+            for message in consumer.consume(10_000, timeout=0.2):
+                place = (message.topic(), message.partition())
+                error = message.error()
+                if error is None:
+                    found[place] = message.offset() + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    reading.discard(place)
+        consumer.close()
+        return {TopicPartition(*place): end for place, end in found.items()}
 
 
 @contextlib.contextmanager
@@ -80,7 +123,9 @@ def ours() -> Iterator[Sink]:
 def tansu() -> Iterator[Sink]:
     """Tansu, which keeps its records in memory."""
     with Tansu() as broker:
-        yield Sink("tansu", broker.bootstrap_servers, broker.pid, broker.create_topics)
+        yield Sink(
+            "tansu", broker.bootstrap_servers, broker.pid, broker.create_topics, lagging=True
+        )
 
 
 @contextlib.contextmanager

@@ -54,6 +54,8 @@ class Workload:
         clients: who takes part, by the ids of tests.bench.clients.
         sink: whom they send to.
         operation: of the drivers.
+        count: of records in a round, where rows are compared for what a record costs; 0 lets each
+            client send as many as it can in the time of a round.
         delay_ms: how much later the sink answers; for sinks that can.
     """
 
@@ -70,6 +72,7 @@ class Workload:
     sink: str = "mock"
     operation: str = "throughput"
     delay_ms: int = 0
+    count: int = 0
 
     @property
     def job(self) -> dict[str, Any]:
