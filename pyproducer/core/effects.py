@@ -53,7 +53,7 @@ class Disconnect:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Send:
     """Write a request; ``on_answer(tag)`` answers, with None where no response is expected."""
 

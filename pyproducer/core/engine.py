@@ -113,6 +113,8 @@ class Engine:
         self._identity = Identity(transactional=options.transactional_id is not None)
         self.gate = Gate(appender)
         self._effects: list[Effect] = []
+        # A partition has something to send since the answer that is being looked at came.
+        self._stirred = False
         retry = Backoff(*options.retry_backoff, random)
         self._again: list[tuple[float, int, PartitionQueue]] = []
         self._again_count = 0
@@ -217,6 +219,8 @@ class Engine:
             self.transactions.poll(now)
         if self.waiters:
             self.waiters.serve()
+        if not self._effects:
+            return []
         effects = self._effects.copy()
         self._effects.clear()
         return effects
@@ -253,17 +257,36 @@ class Engine:
         """A connection is gone, or was never made; what it owed is not answered any more."""
         self._lose(self._links.lost(node_id, reason, now), now)
 
-    def on_answer(self, node_id: int, tag: int, response: Message | None, now: float) -> None:
-        """A request was answered, or (response None) written where none is expected."""
+    def on_answer(self, node_id: int, tag: int, response: Message | None, now: float) -> bool:
+        """A request was answered, or (response None) written where none is expected.
+
+        Returns:
+            True where there is something to do now, so that poll() has to follow; False where
+            nothing has changed but that batches were acknowledged.
+        """
         node, batches = self._links.answered(node_id, tag, now)
         if response is None or isinstance(response, ProduceResponse):
-            self._sender.on_answer(node, batches, response, now)
-        elif isinstance(response, MetadataResponse):
+            self._stirred = False
+            plain = self._sender.on_answer(node, batches, response, now)
+            appender = self._appender
+            return bool(
+                not plain
+                or self.transactions is not None
+                or self._stirred
+                or node.line
+                or self.waiters
+                or appender.starved
+                or not appender.asleep
+                # With nothing under way it may be unused for too long before anything else is due.
+                or (not node.in_flight and node.idle_at < now + self._options.request_timeout)
+            )
+        if isinstance(response, MetadataResponse):
             self._topics.learn(response, now)
         elif self.transactions is not None:
             self.transactions.on_answer(response, now)
         elif isinstance(response, InitProducerIdResponse):
             self._identify(response, now)
+        return True
 
     def on_compressed(self, sealed: SealedBatch, body: bytes | None) -> None:
         """A batch's body was compressed; None where that did not make it smaller."""
@@ -414,6 +437,7 @@ class Engine:
         """The partition may have something to send."""
         if not queue.line and queue.leader != NO_LEADER and queue.has_work:
             self._links.node(queue.leader).join(queue)
+            self._stirred = True
 
     def stale(self, now: float) -> None:
         """A leader is not where metadata says."""
@@ -477,8 +501,8 @@ class Engine:
             complaint, self.cluster.complaint = self.cluster.complaint, ""
             if meta.connected:
                 self._lose(self._links.move_on(complaint, now), now)
-        want_identity = self._lacks_identity and self._identity_at <= now
         want_metadata = not self.cluster.asked and self.cluster.due_at <= now
+        want_identity = self._lacks_identity and self._identity_at <= now
         if not (want_identity or want_metadata):
             return
         if not meta.connected:
@@ -493,9 +517,9 @@ class Engine:
     @property
     def _lacks_identity(self) -> bool:
         return (
-            self._options.idempotent
+            not self._identity.known
+            and self._options.idempotent
             and self.transactions is None
-            and not self._identity.known
             and not self._identity_asked
             and self._fatal is None
         )

@@ -10,7 +10,7 @@ import logging
 from typing import Any, Final, Protocol
 
 from pyproducer.core.accumulator import MAX_UNRESOLVED, NO_LEADER, Node, PartitionQueue
-from pyproducer.core.appender import CLOSED, Appender
+from pyproducer.core.appender import ACKED, CLOSED, Appender
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.batch import SealedBatch, halve
 from pyproducer.core.identity import Identity
@@ -148,14 +148,15 @@ class Sender:
         if not chosen:
             return None
         topics: dict[str, TopicProduceData] = {}
+        stats = self._stats
+        stats.batches += len(chosen)
         for sealed in chosen:
             sealed.attempts += 1
             if sealed.attempts > 1:
-                self._stats.retries += 1
-            self._stats.batches += 1
-            self._stats.batch_records += sealed.batch.count
-            self._stats.bytes_plain += HEADER_SIZE + sealed.batch.size
-            self._stats.bytes_sent += sealed.size
+                stats.retries += 1
+            stats.batch_records += sealed.batch.count
+            stats.bytes_plain += HEADER_SIZE + sealed.batch.size
+            stats.bytes_sent += sealed.size
             name = sealed.queue.topic
             topic = topics.get(name)
             if topic is None:
@@ -163,7 +164,7 @@ class Sender:
             topic.partition_data.append(
                 PartitionProduceData(index=sealed.queue.number, records=sealed.wire())
             )
-        self._stats.requests += 1
+        stats.requests += 1
         request = ProduceRequest(
             transactional_id=self._transactional_id,
             acks=self._acks,
@@ -188,19 +189,25 @@ class Sender:
 
     def on_answer(
         self, node: Node, batches: list[SealedBatch], response: ProduceResponse | None, now: float
-    ) -> None:
-        """A request was answered; with None it was written and wants no answer (acks=0)."""
+    ) -> bool:
+        """A request was answered; with None it was written and wants no answer (acks=0).
+
+        Returns:
+            True where it acknowledged all and told nothing else.
+        """
         if response is None:
             for sealed in batches:
                 self._leave(sealed)
                 if sealed.batch.state <= CLOSED:
                     self._settler.acknowledge(sealed.batch, -1, -1)
                 self._host.ready(sealed.queue)
-            return
+            return True
+        plain = True
         if response.throttle_time_ms > 0:
             pause = response.throttle_time_ms / 1000
             node.throttled_until = max(node.throttled_until, now + pause)
             self._stats.throttled_s += pause
+            plain = False
         parts = {
             (topic.name, part.index): part
             for topic in response.responses
@@ -213,12 +220,15 @@ class Sender:
                 reason = "the broker's answer leaves the partition out"
                 self._back(node, sealed, reason, None, now)
                 self._host.stale(now)
+                plain = False
             else:
                 fatal = self._judge(node, sealed, part, response, now) or fatal
+                plain = plain and part.error_code == 0 and sealed.batch.state == ACKED
             self._host.ready(sealed.queue)
         if fatal is not None:
             # Not before the answer is read to its end: other partitions may have taken theirs.
             self._host.fatal(fatal, now)
+        return plain
 
     def on_lost(self, node: Node, batches: list[SealedBatch], reason: str, now: float) -> None:
         """A connection went before the request was answered: the log may have the batches."""

@@ -354,14 +354,18 @@ class Runner:
             self._break_down(error)
         finally:
             self._stepping = False
-        deliveries = engine.settler.deliveries
+        self._tell()
+        self._arm()
+
+    def _tell(self) -> None:
+        """Tell callers what they wait for, for a while."""
+        deliveries = self.engine.settler.deliveries
         if deliveries:
             deliveries.run(self._clock.monotonic, _SLICE)
             if deliveries:
                 self.ask()
         if self._watchers:
             self._look()
-        self._arm()
 
     def _break_down(self, error: Exception) -> None:
         """Settle everything after a defect: what nobody moves any more must not wait for ever."""
@@ -486,13 +490,18 @@ class Runner:
     def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
         """Responses came, each with its request's tag; None for one that wants no response."""
         engine, now = self.engine, self._clock.monotonic()
+        stirred = False
         for tag, message in answers:
-            engine.on_answer(node, tag, message, now)
+            stirred = engine.on_answer(node, tag, message, now) or stirred
         if self._stepping:
             self.ask()
         elif not self._asked:
             # Not at the end of the turn: whoever waits for this has waited for long enough.
-            self._step()
+            if stirred:
+                self._step()
+            else:
+                engine.begin_turn()
+                self._tell()
 
 
 class _Waiter:

@@ -104,6 +104,8 @@ class ClientConnection:
         self._next_id = 0
         self._first_silent: int | None = None
         self._started = False
+        # Versions that were found by API and by what the caller is prepared to speak.
+        self._chosen: dict[tuple[int, range | None], int] = {}
 
     # Sending
 
@@ -155,9 +157,12 @@ class ClientConnection:
             raise ProtocolError(f"the connection broke before: {self.error}") from self.error
         if not self.ready:
             raise UsageError("the broker has not told its versions yet; wait until ready")
-        version = self.version_for(message.api_key, versions)
+        version = self._chosen.get((message.api_key, versions))
         if version is None:
-            raise UnsupportedVersion(self._mismatch(message, versions))
+            version = self.version_for(message.api_key, versions)
+            if version is None:
+                raise UnsupportedVersion(self._mismatch(message, versions))
+            self._chosen[message.api_key, versions] = version
         self._queue(message, version, tag, expect_response=expect_response)
         return version
 
@@ -251,7 +256,8 @@ class ClientConnection:
         Kafka sends none, but librdkafka's mock cluster and Tansu answer Produce with acks=0
         too. Dropping the connection for that would lose what is still under way on it.
         """
-        if self._first_silent is None or len(frame) < 4:
+        assert self._first_silent is not None
+        if len(frame) < 4:
             return False
         number = int.from_bytes(frame[:4], "big")
         sent = (self._next_id - self._first_silent) & _ID_MASK
@@ -260,7 +266,7 @@ class ClientConnection:
         return all(pending.correlation_id != number for pending in self._pending)
 
     def _read_frame(self, frame: memoryview) -> None:
-        if self._answers_silence(frame):
+        if self._first_silent is not None and self._answers_silence(frame):
             return
         if not self._pending:
             raise ProtocolError(f"the peer sent {len(frame)} bytes that answer no request")

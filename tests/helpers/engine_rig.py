@@ -148,6 +148,17 @@ class Sent:
         return sum(len(batch.view) for batch in self.batches.values())
 
 
+def hand_over(engine: Engine, node: int, tag: int, response: Any, now: float) -> None:
+    """Give the engine an answer, and hold it to its word where it says that nothing is to do."""
+    before = engine.deadline()
+    if engine.on_answer(node, tag, response, now) or (before is not None and before <= now):
+        return
+    done = engine.poll(now)
+    assert not done, f"there was something to do after an answer that said otherwise: {done}"
+    at = engine.deadline()
+    assert at is None or (before is not None and at >= before), f"deadline {before} became {at}"
+
+
 @dataclass
 class TopicSpec:
     """A topic of the rig's cluster: an error, or a leader (and epoch) for each partition."""
@@ -485,7 +496,7 @@ class Rig:
         """Answer a request; what is sent at once thereupon is returned."""
         if response is None:
             response = self.response(sent, error, **how)
-        self.engine.on_answer(sent.node, sent.tag, response, self.now)
+        hand_over(self.engine, sent.node, sent.tag, response, self.now)
         return self.turn()
 
     def lose(self, node: int = 1, reason: str = "connection reset") -> None:

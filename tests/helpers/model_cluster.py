@@ -28,7 +28,7 @@ from pyproducer.protocol.messages.init_producer_id import (
 from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from pyproducer.protocol.messages.produce import ProduceRequest, ProduceResponse
 from pyproducer.records.codec import Codec
-from tests.helpers.engine_rig import MOST_POLLS, Rig, Sent
+from tests.helpers.engine_rig import MOST_POLLS, Rig, Sent, hand_over
 from tests.helpers.model_brokers import ModelBrokers
 from tests.helpers.model_log import REMEMBERED
 
@@ -366,7 +366,7 @@ class ModelCluster(Rig):
             for sealed in self.engine._links.node(node).in_flight[tag][1]
             if (batch := sealed.batch).state <= CLOSED
         }
-        self.engine.on_answer(node, tag, response, self.now)
+        hand_over(self.engine, node, tag, response, self.now)
         codes = {
             (topic.name, part.index): part.error_code
             for topic in response.responses
