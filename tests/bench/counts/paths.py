@@ -23,6 +23,9 @@ __all__ = ["PATHS", "TOPIC", "VALUE", "WIDE_VALUE", "Path"]
 
 TOPIC = "orders"
 PARTITIONS = 4
+#: Has a partition for every record, so that what a batch costs is what a record costs.
+SPREAD_TOPIC = "meters"
+MANY = 1000
 _SERVERS = f"127.0.0.1:{PORT}"
 
 #: 100 bytes that compress about as well as a log line does.
@@ -63,7 +66,7 @@ class Path:
 
 
 def peer() -> AckingPeer:
-    return AckingPeer({TOPIC: PARTITIONS})
+    return AckingPeer({TOPIC: PARTITIONS, SPREAD_TOPIC: MANY})
 
 
 def from_asyncio(send: Send, **options: Any) -> Callable[[Path, Marks], None]:
@@ -152,6 +155,18 @@ async def send_one_by_one(producer: AsyncProducer[Any, Any], count: int) -> None
         await producer.send(TOPIC, VALUE)
 
 
+async def send_together(producer: AsyncProducer[Any, Any], count: int) -> None:
+    for _ in range(count // _BULK):
+        await asyncio.gather(*(producer.send(TOPIC, VALUE) for _ in range(_BULK)))
+
+
+async def one_to_a_batch(producer: AsyncProducer[Any, Any], count: int) -> None:
+    for _ in range(count // MANY):
+        for number in range(MANY):
+            producer.enqueue_nowait(SPREAD_TOPIC, VALUE, partition=number)
+        await producer.flush()
+
+
 def blocking(path: Path, marks: Marks) -> None:
     """SyncProducer.enqueue from one thread."""
 
@@ -213,6 +228,8 @@ PATHS = {
     "wide": Path(from_asyncio(wide)),
     "copying": Path(copying),
     "send": Path(from_asyncio(send_one_by_one, linger_ms=0), short=100, long=600),
+    "send_together": Path(from_asyncio(send_together)),
+    "one_to_a_batch": Path(from_asyncio(one_to_a_batch), short=1_000, long=5_000),
     "pure": Path(from_asyncio(enqueue), short=500, long=2500, environment={"PYPRODUCER_PURE": "1"}),
     "broker": Path(count_broker, short=4, long=24, unit="request"),
 }
