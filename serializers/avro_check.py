@@ -11,11 +11,12 @@ import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-__all__ = ["Check", "Mismatch", "compile_check"]
+__all__ = ["FLOAT_MAX", "Check", "Mismatch", "compile_check"]
 
 Check: TypeAlias = Callable[[Any], None]
 
-_FLOAT_MAX = 3.4028234663852886e38
+#: The largest number that a float of 32 bits holds.
+FLOAT_MAX = 3.4028234663852886e38
 _RANGES = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 _INSTANTS = ("timestamp-millis", "timestamp-micros", "timestamp-nanos")
 
@@ -166,7 +167,7 @@ def _float(value: Any) -> None:
     if isinstance(value, bool):
         _refuse(value, "of type float")
     # Not "<=" alone: NaN and the infinities are floats of 32 bits too.
-    if isinstance(value, (int, float)) and not abs(value) <= _FLOAT_MAX and abs(value) < _INFINITY:
+    if isinstance(value, (int, float)) and not abs(value) <= FLOAT_MAX and abs(value) < _INFINITY:
         _refuse(value, "within the range of a float of 32 bits")
 
 
