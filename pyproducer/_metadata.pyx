@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, binding=False
 # cython: freethreading_compatible=True
 """RecordMetadata in Cython: a caller that looks at every outcome makes a million of them a second.
 

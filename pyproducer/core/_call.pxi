@@ -26,15 +26,41 @@ cdef extern from *:
         return result;
     }
 
-    /* Cython has no way to say these two: one of them, or both, is what await calls. */
-    static void pyproducer_take_steps(PyObject *type, pyproducer_step step) {
+    typedef int (*pyproducer_leave)(PyObject *);
+    static pyproducer_leave pyproducer_taken_leave;
+    static destructor pyproducer_freed;
+
+    /* What Cython makes of __dealloc__ saves and restores the exception that there is not. */
+    static void pyproducer_dealloc(PyObject *call) {
+        if (pyproducer_taken_leave(call)) {
+            PyObject *kind, *value, *traceback;
+            PyErr_Fetch(&kind, &value, &traceback);
+            Py_SET_REFCNT(call, 1);
+            if (PyErr_WarnEx(
+                    PyExc_RuntimeWarning,
+                    "coroutine 'AsyncProducer.enqueue' was never awaited", 1) < 0) {
+                PyErr_WriteUnraisable(call);
+            }
+            Py_SET_REFCNT(call, 0);
+            PyErr_Restore(kind, value, traceback);
+        }
+        pyproducer_freed(call);
+    }
+
+    /* Cython has no way to say these: either of the first two is what await calls. */
+    static void pyproducer_take_steps(
+        PyObject *type, pyproducer_step step, pyproducer_leave leave) {
         pyproducer_taken_step = step;
+        pyproducer_taken_leave = leave;
         ((PyTypeObject *)type)->tp_as_async->am_send = pyproducer_send;
         ((PyTypeObject *)type)->tp_iternext = pyproducer_next;
+        pyproducer_freed = ((PyTypeObject *)type)->tp_dealloc;
+        ((PyTypeObject *)type)->tp_dealloc = pyproducer_dealloc;
     }
     """
     ctypedef int (*_Step "pyproducer_step")(PyObject *, PyObject *, PyObject **) except -1
-    void _take_steps "pyproducer_take_steps"(object kind, _Step step)
+    ctypedef bint (*_Leave "pyproducer_leave")(PyObject *) noexcept
+    void _take_steps "pyproducer_take_steps"(object kind, _Step step, _Leave leave)
 
 cdef extern from "Python.h":
     int PyIter_Send(object call, PyObject *sent, PyObject **result) except -1
@@ -70,16 +96,11 @@ cdef class EnqueueCall:
     #: The delivery after a turn of the loop, or the coroutine that waits for room.
     cdef PyObject *_rest
     cdef int _stage
+    #: There is more than topic and value.
+    cdef bint _more
 
     __name__ = "enqueue"
     __qualname__ = "AsyncProducer.enqueue"
-
-    def __dealloc__(self):
-        if self._stage == _NEW:
-            PyErr_WarnEx(
-                RuntimeWarning, b"coroutine 'AsyncProducer.enqueue' was never awaited", 1
-            )
-        self.leave()
 
     def __await__(self):
         return self
@@ -139,12 +160,14 @@ cdef class EnqueueCall:
         _drop(&self._entry)
         _drop(&self._topic)
         _drop(&self._value)
-        _drop(&self._key)
-        _drop(&self._headers)
-        _drop(&self._partition)
-        _drop(&self._timestamp_ms)
-        _drop(&self._on_delivery)
         _drop(&self._rest)
+        if self._more:
+            self._more = False
+            _drop(&self._key)
+            _drop(&self._headers)
+            _drop(&self._partition)
+            _drop(&self._timestamp_ms)
+            _drop(&self._on_delivery)
 
 
 cdef inline void _drop(PyObject **field) noexcept:
@@ -245,13 +268,25 @@ cdef inline EnqueueCall _enqueue_call(
     call._entry = _keep(entry)
     call._topic = _keep(topic)
     call._value = _keep(value)
-    call._key = _keep(key)
-    call._headers = _keep(headers)
-    call._partition = _keep(partition)
-    call._timestamp_ms = _keep(timestamp_ms)
-    call._on_delivery = _keep(on_delivery)
+    if not (
+        key is None and headers is None and partition is None and timestamp_ms is None
+        and on_delivery is None
+    ):
+        call._more = True
+        call._key = _keep(key)
+        call._headers = _keep(headers)
+        call._partition = _keep(partition)
+        call._timestamp_ms = _keep(timestamp_ms)
+        call._on_delivery = _keep(on_delivery)
     return call
 
 
-_take_steps(EnqueueCall, _step)
+cdef bint _let_go(PyObject *raw) noexcept:
+    """Drop all that a call holds; True where it was never awaited."""
+    cdef bint fresh = (<EnqueueCall>raw)._stage == _NEW and (<EnqueueCall>raw)._appender != NULL
+    (<EnqueueCall>raw).leave()
+    return fresh
+
+
+_take_steps(EnqueueCall, _step, _let_go)
 Coroutine.register(EnqueueCall)

@@ -203,14 +203,21 @@ cdef class Delivery:
             TimeoutError: ``timeout`` passed first.
             DeliveryError: or whatever else the record ended in.
         """
-        cdef Batch batch = self.resolve()
+        cdef Batch batch
+        # Most are asked once all is well.
+        if self._b.state == _ACKED:
+            return _metadata(self._b, self._i, self._timestamp)
+        batch = self.resolve()
         if batch.state <= _CLOSED:
             batch.home.topic.appender.host.block(self, timeout)
         return self.outcome()
 
     def exception(self, timeout=None):
         """What the record failed with, or None if it was delivered; waits as result() does."""
-        cdef Batch batch = self.resolve()
+        cdef Batch batch
+        if self._b.state == _ACKED:
+            return None
+        batch = self.resolve()
         if batch.state <= _CLOSED:
             batch.home.topic.appender.host.block(self, timeout)
         return self.failure()

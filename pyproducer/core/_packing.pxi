@@ -7,6 +7,11 @@ cdef inline uint64_t _zigzag(int64_t value) noexcept nogil:
 cdef inline Py_ssize_t _varint_size(int64_t value) noexcept nogil:
     cdef uint64_t number = _zigzag(value)
     cdef Py_ssize_t size = 1
+    # Most are of one byte or two.
+    if number < 0x80:
+        return 1
+    if number < 0x4000:
+        return 2
     while number >= 0x80:
         number >>= 7
         size += 1
