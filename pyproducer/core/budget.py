@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeAlias
 
 from pyproducer.core.appender import Appender, Delivery, Prepared
+from pyproducer.core.links import NEVER
 
 __all__ = ["WaitLine"]
 
@@ -21,13 +23,30 @@ class WaitLine:
 
     def __init__(self, appender: Appender) -> None:
         self._appender = appender
-        self._line: dict[int, tuple[Prepared, _Tell, Callable[[], bool]]] = {}
+        # Its head is taken and looked at all the time, which in a plain dict means to pass over
+        # all that was taken before.
+        self._line: OrderedDict[int, tuple[Prepared, _Tell, Callable[[], bool], float]] = (
+            OrderedDict()
+        )
         self._tickets = 0
 
     def __len__(self) -> int:
         return len(self._line)
 
-    def join(self, made: Prepared, tell: _Tell, waits: Callable[[], bool] = lambda: True) -> int:
+    @property
+    def until(self) -> float:
+        """When the first in line has waited for long enough; NEVER where nobody stands there."""
+        for _, _, _, until in self._line.values():
+            return until
+        return NEVER
+
+    def join(
+        self,
+        made: Prepared,
+        tell: _Tell,
+        waits: Callable[[], bool] = lambda: True,
+        until: float = NEVER,
+    ) -> int:
         """Stand at the end; ``tell`` is called once, unless :meth:`leave` comes first.
 
         Args:
@@ -36,9 +55,11 @@ class WaitLine:
             waits: False once nobody waits any more, although :meth:`leave` is still to come:
                 a task learns of its own cancelling one turn of the loop later, and a record
                 appended in between would be sent for somebody who is told that it was not.
+            until: monotonic seconds at which he is told that there was no room; who comes later
+                waits for no shorter than those before him.
         """
         self._tickets += 1
-        self._line[self._tickets] = (made, tell, waits)
+        self._line[self._tickets] = (made, tell, waits, until)
         self._appender.waiting = len(self._line)
         return self._tickets
 
@@ -50,7 +71,7 @@ class WaitLine:
     def serve(self) -> None:
         """Append for those at the head for as long as there is room."""
         while self._line:
-            ticket, (made, tell, waits) = next(iter(self._line.items()))
+            ticket, (made, tell, waits, _) = next(iter(self._line.items()))
             if not waits():
                 self.leave(ticket)
                 continue
@@ -64,9 +85,20 @@ class WaitLine:
             self.leave(ticket)
             tell(outcome)
 
+    def expire(self, now: float) -> None:
+        """Tell those whose time is up that there was no room for their records."""
+        while self._line:
+            ticket, (made, tell, _, until) = next(iter(self._line.items()))
+            if until > now:
+                return
+            self.leave(ticket)
+            error = self._appender.full(made)
+            assert isinstance(error, Exception)
+            tell(error)
+
     def dismiss(self, error: Callable[[], Exception]) -> None:
         """Tell all that their records are not taken any more."""
-        line, self._line = self._line, {}
+        line, self._line = self._line, OrderedDict()
         self._appender.waiting = 0
-        for _, tell, _ in line.values():
+        for _, tell, _, _ in line.values():
             tell(error())

@@ -219,6 +219,7 @@ class Engine:
             self.transactions.poll(now)
         if self.waiters:
             self.waiters.serve()
+            self.waiters.expire(now)
         if not self._effects:
             return []
         effects = self._effects.copy()
@@ -236,6 +237,8 @@ class Engine:
         at = min(self._intake.deadline(), self._asking_at(), links.deadline(links.meta))
         if self._again:
             at = min(at, self._again[0][0])
+        if self.waiters:
+            at = min(at, self.waiters.until)
         for node in links.brokers:
             at = min(at, links.deadline(node))
         if self.transactions is not None:

@@ -310,8 +310,7 @@ class Runner:
             BufferFull: there was none for ``timeout`` seconds.
             ProducerError: whatever else keeps the record out.
         """
-        loop = self.check_loop()
-        future: asyncio.Future[Delivery] = loop.create_future()
+        future: asyncio.Future[Delivery] = self.check_loop().create_future()
 
         def tell(outcome: Delivery | Exception) -> None:
             if future.done():
@@ -321,22 +320,21 @@ class Runner:
             else:
                 future.set_result(outcome)
 
-        engine = self.engine
-        ticket = engine.waiters.join(made, tell, lambda: not future.done())
+        waiters = self.engine.waiters
+        until = self._clock.monotonic() + timeout
+        ticket = waiters.join(made, tell, lambda: not future.done(), until)
         self.ask()
         try:
-            async with asyncio.timeout(timeout):
-                return await future
-        except TimeoutError:
+            return await future
+        except BaseException:
+            waiters.leave(ticket)
             if future.done() and not future.cancelled():
-                # The room came in the very turn in which the time ran out.
-                return future.result()
-            raise made.source.topic.appender.full(made) from None
-        finally:
-            engine.waiters.leave(ticket)
-            if engine.waiters:
+                # Cancelled in the turn in which it came: it is not to be logged as forgotten.
+                future.exception()
+            if waiters:
                 # The next in line may want less room than this one did.
                 self.ask()
+            raise
 
     # Steps.
 

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from pyproducer.core.appender import Prepared
+from pyproducer.core.appender import Delivery, Prepared
 from pyproducer.errors import BufferFull
 from pyproducer.records.codec import Codec
 from tests.helpers.engine_rig import Rig
@@ -358,3 +358,32 @@ def test_batches_go_without_the_garbage_collector():
         gc.enable()
 
     assert before == after
+
+
+def test_waiters_are_told_when_their_time_is_up():
+    """
+    Who has waited for long enough is told that there was no room, in the order of the line; those
+    who came later wait on, and get the room.
+    """
+    rig = started(linger=0.0, buffer_memory=5500, batch_size=4000)
+    rig.send(b"x" * 3000)
+    told = []
+    for name, seconds in (("first", 0.5), ("second", 0.5), ("third", 0.7)):
+        made = rig.accept(name.encode() * 600)
+        assert isinstance(made, Prepared)
+        rig.engine.waiters.join(
+            made,
+            lambda outcome, name=name: told.append((name, outcome)),
+            until=rig.now + seconds,
+        )
+    [sent] = rig.turn()
+    rig.advance(0.4)
+    assert [] == told
+    rig.advance(0.2)
+    assert [("first", BufferFull), ("second", BufferFull)] == [
+        (name, type(outcome)) for name, outcome in told
+    ]
+    rig.answer(sent)
+
+    assert ["first", "second", "third"] == [name for name, _ in told]
+    assert isinstance(told[-1][1], Delivery)

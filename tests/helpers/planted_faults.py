@@ -6,6 +6,7 @@ What finds none of them would find no other either.
 from __future__ import annotations
 
 from bisect import insort
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -331,7 +332,7 @@ def serves_the_line_from_its_end(patch: Patch) -> None:
     true = WaitLine.serve
 
     def serve(self: WaitLine) -> None:
-        self._line = dict(reversed(self._line.items()))
+        self._line = OrderedDict(reversed(self._line.items()))
         true(self)
 
     patch.setattr(WaitLine, "serve", serve)
