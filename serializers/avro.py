@@ -8,7 +8,6 @@ which refuses these. Most values are written by :mod:`serializers.avro_encode`, 
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
@@ -30,6 +29,7 @@ from serializers.contract import (
     T_co,
     T_contra,
 )
+from serializers.fields import as_plain, is_record
 
 __all__ = ["AvroDeserializer", "AvroSerializer"]
 
@@ -98,12 +98,8 @@ class AvroSerializer(Generic[T_contra]):
             SerializeError: the value is not what the schema describes.
         """
         datum: Any = value
-        if (
-            type(datum) is not dict
-            and dataclasses.is_dataclass(datum)
-            and not isinstance(datum, type)
-        ):
-            datum = dataclasses.asdict(datum)
+        if type(datum) is not dict and is_record(datum):
+            datum = as_plain(datum)
         if self._encode is not None:
             try:
                 encoded = self._encode(datum)

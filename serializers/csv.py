@@ -20,6 +20,7 @@ from typing import Any, Generic, Literal, TypeAlias
 
 from serializers.contract import Buffer, Context, DeserializeError, SerializeError, T_contra
 from serializers.encoding import canonical_encoding
+from serializers.fields import field_names, is_record
 
 __all__ = ["CsvDeserializer", "CsvSerializer"]
 
@@ -216,10 +217,8 @@ class CsvSerializer(Generic[T_contra]):
                     f"{', '.join(self._columns)}"
                 )
             return value
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return self._by_name(
-                {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-            )
+        if is_record(value):
+            return self._by_name({name: getattr(value, name) for name in field_names(type(value))})
         raise SerializeError(
             f"a row is a mapping, a list, a tuple or a dataclass, not {type(value).__name__}"
         )

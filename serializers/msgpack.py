@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from typing import Any, Generic
@@ -18,6 +17,7 @@ from serializers.contract import (
     T_contra,
 )
 from serializers.culprit import find_culprit
+from serializers.fields import field_names, is_record
 
 __all__ = ["MsgpackDeserializer", "MsgpackSerializer"]
 
@@ -94,8 +94,8 @@ class MsgpackSerializer(Generic[T_contra]):
         return msgpack.Packer(datetime=True, default=self._convert)
 
     def _convert(self, value: Any) -> Any:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        if is_record(value):
+            return {name: getattr(value, name) for name in field_names(type(value))}
         if self._default is None:
             raise TypeError("pass default= a function that converts it")
         return self._default(value)
@@ -167,6 +167,9 @@ def _has_plain_keys(value: object) -> bool:
                     waiting.append(inner)
         elif type(part) is list or type(part) is tuple:
             waiting.extend(inner for inner in part if type(inner) not in _KEYLESS)
+        elif is_record(part):
+            names = field_names(type(part))
+            waiting.extend(getattr(part, name) for name in names)
         elif type(part) not in _KEYLESS:
             # What default= makes of it is found in the packed bytes alone.
             return False
