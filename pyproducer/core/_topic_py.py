@@ -238,7 +238,11 @@ class TopicAppender:
         ):
             raise callback_error(topic.name, on_delivery)
         if timestamp_ms is None:
-            timestamp_ms = appender.last_ms = appender.wall_ns() // 1_000_000
+            now = appender.wall_ns() // 1_000_000
+            if now != appender.last_ms:
+                appender.last_ms = now
+            # The records of one millisecond share one int.
+            timestamp_ms = appender.last_ms
             if not appender.turn_ms:
                 appender.turn_ms = timestamp_ms
         elif type(timestamp_ms) is not int or not 0 <= timestamp_ms < 1 << 63:

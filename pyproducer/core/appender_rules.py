@@ -22,9 +22,9 @@ BATCH_OVERHEAD = 61
 #: its timers and its way to the broker, for a record's handle, for its callback, and for what a
 #: record is kept in while it waits for metadata. As measured, rounded up.
 BATCH_HELD = 1024
-RECORD_HELD = 96
-CALLBACK_HELD = 128
-SHELVED_HELD = 192
+RECORD_HELD = 56
+CALLBACK_HELD = 32
+SHELVED_HELD = 128
 
 #: The first segment of a batch's buffer, and the largest step in which it grows.
 FIRST_SEGMENT = 1024
