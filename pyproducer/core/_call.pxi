@@ -195,13 +195,11 @@ cdef int _step(PyObject *raw, PyObject *sent, PyObject **result) except -1:
     if (<EnqueueCall>raw)._stage == _NEW:
         if (<EnqueueCall>raw)._entry == NULL:
             _find_entry(<EnqueueCall>raw)
-        made = NULL
-        if (<EnqueueCall>raw)._headers == NULL:
-            made = _quick(
-                (<EnqueueCall>raw)._entry, (<EnqueueCall>raw)._value, (<EnqueueCall>raw)._key,
-                (<EnqueueCall>raw)._partition, (<EnqueueCall>raw)._timestamp_ms,
-                (<EnqueueCall>raw)._on_delivery,
-            )
+        made = _quick(
+            (<EnqueueCall>raw)._entry, (<EnqueueCall>raw)._value, (<EnqueueCall>raw)._key,
+            (<EnqueueCall>raw)._headers, (<EnqueueCall>raw)._partition,
+            (<EnqueueCall>raw)._timestamp_ms, (<EnqueueCall>raw)._on_delivery,
+        )
         if made == NULL:
             made = _take(<EnqueueCall>raw)
         if (<EnqueueCall>raw)._stage == _NEW:

@@ -66,8 +66,15 @@ cdef class Handles:
         cdef TopicState topic = entry._topic
         cdef Py_ssize_t count = len(values)
         cdef _Call call
-        if headers is not None or not _takes(<PyObject *>entry):
+        cdef bytes packed
+        if not _takes(<PyObject *>entry):
             return position
+        call.packed = NULL
+        if headers is not None:
+            packed = _pack_at_hand(headers)
+            if packed is None:
+                return position
+            call.packed = <PyObject *>packed
         self.reserve(count - position)
         call.now = appender.now_ms()
         appender.last_ms = call.now

@@ -163,10 +163,109 @@ cdef bytes _packed_varint(int64_t value):
     return PyBytes_FromStringAndSize(room, end - room)
 
 
+cdef extern from *:
+    """
+    /* The bytes of a field that has them at hand; 0 for what has to be looked at more closely. */
+    static inline int pyproducer_at_hand(PyObject *field, const char **data, Py_ssize_t *size) {
+        if (PyBytes_CheckExact(field)) {
+            *data = PyBytes_AS_STRING(field);
+            *size = PyBytes_GET_SIZE(field);
+            return 1;
+        }
+        if (PyUnicode_CheckExact(field) && PyUnicode_IS_COMPACT_ASCII(field)) {
+            *data = (const char *)PyUnicode_1BYTE_DATA(field);
+            *size = PyUnicode_GET_LENGTH(field);
+            return 1;
+        }
+        return 0;
+    }
+    """
+    bint _at_hand "pyproducer_at_hand"(
+        PyObject *field, const char **data, Py_ssize_t *size
+    ) noexcept
+
+
+cdef extern from "Python.h":
+    PyObject *PyList_GET_ITEM(object sequence, Py_ssize_t index) noexcept
+    PyObject *PyTuple_GET_ITEM(object sequence, Py_ssize_t index) noexcept
+    bint PyDict_Next(
+        object mapping, Py_ssize_t *position, PyObject **name, PyObject **value
+    ) noexcept
+
+
+cdef enum:
+    #: Headers that are packed without growing a list of their pieces.
+    _FEW = 16
+
+
+cdef bytes _pack_at_hand(object headers):
+    """The headers as they are written, where all their bytes are at hand; else None."""
+    cdef _Slice parts[2 * _FEW]
+    cdef PyObject *name
+    cdef PyObject *value
+    cdef Py_ssize_t count = 0, position = 0, length = 1, size
+    cdef PyObject *pair
+    cdef bytes made
+    cdef char *at
+    if type(headers) is dict:
+        length = len(<dict>headers)
+    elif type(headers) is list:
+        length = len(<list>headers)
+    elif type(headers) is tuple:
+        length = len(<tuple>headers)
+    else:
+        return None
+    if length > _FEW:
+        return None
+    size = _varint_size(length)
+    while count < length:
+        if type(headers) is dict:
+            if not PyDict_Next(headers, &position, &name, &value):
+                return None
+        else:
+            pair = (
+                PyList_GET_ITEM(headers, count) if type(headers) is list
+                else PyTuple_GET_ITEM(headers, count)
+            )
+            if type(<object>pair) is not tuple or len(<tuple><object>pair) != 2:
+                return None
+            name = PyTuple_GET_ITEM(<object>pair, 0)
+            value = PyTuple_GET_ITEM(<object>pair, 1)
+        if not _slice_at_hand(name, &parts[2 * count]) or type(<object>name) is not str:
+            return None
+        if not _slice_at_hand(value, &parts[2 * count + 1]):
+            return None
+        count += 1
+    for position in range(2 * length):
+        if parts[position].null:
+            size += 1
+        else:
+            size += _varint_size(parts[position].size) + parts[position].size
+    made = PyBytes_FromStringAndSize(NULL, size)
+    at = _put_varint(PyBytes_AS_STRING(made), length)
+    for position in range(2 * length):
+        if parts[position].null:
+            at[0] = 1
+            at += 1
+        else:
+            at = _put_varint(at, parts[position].size)
+            memcpy(at, parts[position].data, parts[position].size)
+            at += parts[position].size
+    return made
+
+
+cdef inline bint _slice_at_hand(PyObject *field, _Slice *part) noexcept:
+    part.null = field == <PyObject *>None
+    return part.null or _at_hand(field, &part.data, &part.size)
+
+
 cdef bytes _pack_headers(str topic, object headers):
     """Encode a record's headers: their count, then name and value of each."""
     cdef list out = []
     cdef long count = 0
+    cdef bytes packed = _pack_at_hand(headers)
+    if packed is not None:
+        return packed
     if isinstance(headers, Mapping):
         pairs = headers.items()
     elif isinstance(headers, (str, bytes)) or not isinstance(headers, Iterable):

@@ -14,29 +14,11 @@ cdef extern from *:
     #define PYPRODUCER_HAS_GIL 1
     #endif
 
-    /* The bytes of a field that has them at hand; 0 for what has to be looked at more closely. */
-    static inline int pyproducer_at_hand(PyObject *field, const char **data, Py_ssize_t *size) {
-        if (PyBytes_CheckExact(field)) {
-            *data = PyBytes_AS_STRING(field);
-            *size = PyBytes_GET_SIZE(field);
-            return 1;
-        }
-        if (PyUnicode_CheckExact(field) && PyUnicode_IS_COMPACT_ASCII(field)) {
-            *data = (const char *)PyUnicode_1BYTE_DATA(field);
-            *size = PyUnicode_GET_LENGTH(field);
-            return 1;
-        }
-        return 0;
-    }
-
     #define pyproducer_owned(reference) (reference)
     """
     # A new reference as the object that it is.
     object _owned "pyproducer_owned"(PyObject *reference)
     const bint _HAS_GIL "PYPRODUCER_HAS_GIL"
-    bint _at_hand "pyproducer_at_hand"(
-        PyObject *field, const char **data, Py_ssize_t *size
-    ) noexcept
 
 cdef extern from "Python.h":
     PyObject *_item "PyList_GET_ITEM"(PyObject *sequence, Py_ssize_t index) noexcept
@@ -56,6 +38,8 @@ cdef struct _Call:
     PyObject *key
     PyObject *partition
     PyObject *timestamp_ms
+    #: The headers as they are written; NULL for none.
+    PyObject *packed
     #: Milliseconds since the epoch, for records without a timestamp.
     int64_t now
     # Where it went.
@@ -130,21 +114,31 @@ cdef bint _place(
         call.timestamp = PyLong_AsLongLongAndOverflow(call.timestamp_ms, &overflow)
         if overflow or call.timestamp < 0:
             return False
-    call.index = _write(appender, call.batch, &key, &value, call.timestamp, beside)
+    call.index = _write(
+        appender, call.batch, &key, &value,
+        <PyObject *>_NO_HEADERS if call.packed == NULL else call.packed, call.timestamp, beside,
+    )
     return call.index >= 0
 
 
 cdef PyObject *_quick(
-    PyObject *entry, PyObject *value, PyObject *key, PyObject *partition,
+    PyObject *entry, PyObject *value, PyObject *key, PyObject *headers, PyObject *partition,
     PyObject *timestamp_ms, PyObject *on_delivery
 ) noexcept:
     """Queue a record and return its handle, a new reference; NULL where there is more to it."""
     cdef PyObject *appender = <PyObject *>(<TopicAppender>entry)._appender
     cdef Py_ssize_t beside = _RECORD_HELD
     cdef Delivery made
+    cdef bytes packed
     cdef _Call call
     if not _takes(entry):
         return NULL
+    call.packed = NULL
+    if headers != NULL:
+        packed = _pack_at_hand(<object>headers)
+        if packed is None:
+            return NULL
+        call.packed = <PyObject *>packed
     if on_delivery != NULL:
         if not _is_plain_function(on_delivery):
             return NULL
@@ -176,17 +170,18 @@ cdef PyObject *_quick(
 
 
 cdef inline int _write(
-    PyObject *appender, PyObject *batch, _Slice *key, _Slice *value, int64_t timestamp,
-    Py_ssize_t beside
+    PyObject *appender, PyObject *batch, _Slice *key, _Slice *value, PyObject *headers,
+    int64_t timestamp, Py_ssize_t beside
 ) noexcept:
-    """Put a record without headers at the end of an open batch; its index, or -1.
+    """Put a record at the end of an open batch; its index, or -1.
 
     -1 where the record is too large for the batch, makes it full or has it grow, and where the
     buffer has no room for what is held beside the record.
     """
     cdef int index = (<Batch>batch).count
     cdef int64_t delta = timestamp - (<Batch>batch).base_timestamp
-    cdef Py_ssize_t record = 2 + _varint_size(delta) + _varint_size(index)
+    cdef Py_ssize_t head = PyBytes_GET_SIZE(<object>headers)
+    cdef Py_ssize_t record = 1 + head + _varint_size(delta) + _varint_size(index)
     cdef Py_ssize_t size
     cdef char *at
     record += 1 if key.null else _varint_size(key.size) + key.size
@@ -198,7 +193,7 @@ cdef inline int _write(
         or index + 1 >= (<Appender>appender).batch_max_records
         or (<Appender>appender).used + beside > (<Appender>appender).limit
         or (
-            key.size + value.size + 1 + _RECORD_OVERHEAD + _OVERHEAD
+            key.size + value.size + head + _RECORD_OVERHEAD + _OVERHEAD
             > (<Appender>appender).largest_record
         )
     ):
@@ -222,8 +217,10 @@ cdef inline int _write(
         at = _put_varint(at, value.size)
         memcpy(at, value.data, value.size)
         at += value.size
-    # No headers.
-    at[0] = 0
+    if head == 1:
+        at[0] = 0
+    else:
+        memcpy(at, PyBytes_AS_STRING(<object>headers), head)
     (<Appender>appender).used += beside
     (<Appender>appender).since_turn += size - (<Batch>batch).size
     (<Batch>batch).charged += beside
@@ -241,12 +238,10 @@ cdef inline object _accept(
     object timestamp_ms, object on_delivery
 ):
     """Queue a record, or return it prepared where it has to wait for room."""
-    cdef PyObject *quick = NULL
-    if headers is None:
-        quick = _quick(
-            <PyObject *>entry, _optional(value), _optional(key), _optional(partition),
-            _optional(timestamp_ms), _optional(on_delivery),
-        )
+    cdef PyObject *quick = _quick(
+        <PyObject *>entry, _optional(value), _optional(key), _optional(headers),
+        _optional(partition), _optional(timestamp_ms), _optional(on_delivery),
+    )
     if quick != NULL:
         return _owned(quick)
     return entry.take(value, key, headers, partition, timestamp_ms, on_delivery, False)
