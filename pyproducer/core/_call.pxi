@@ -30,19 +30,22 @@ cdef extern from *:
     static pyproducer_leave pyproducer_taken_leave;
     static destructor pyproducer_freed;
 
+    static void pyproducer_warn(PyObject *call) {
+        PyObject *kind, *value, *traceback;
+        PyErr_Fetch(&kind, &value, &traceback);
+        if (PyErr_WarnEx(
+                PyExc_RuntimeWarning,
+                "coroutine 'AsyncProducer.enqueue' was never awaited", 1) < 0) {
+            PyErr_WriteUnraisable(call);
+        }
+        PyErr_Restore(kind, value, traceback);
+    }
+
     /* What Cython makes of __dealloc__ saves and restores the exception that there is not. */
     static void pyproducer_dealloc(PyObject *call) {
-        if (pyproducer_taken_leave(call)) {
-            PyObject *kind, *value, *traceback;
-            PyErr_Fetch(&kind, &value, &traceback);
-            Py_SET_REFCNT(call, 1);
-            if (PyErr_WarnEx(
-                    PyExc_RuntimeWarning,
-                    "coroutine 'AsyncProducer.enqueue' was never awaited", 1) < 0) {
-                PyErr_WriteUnraisable(call);
-            }
-            Py_SET_REFCNT(call, 0);
-            PyErr_Restore(kind, value, traceback);
+        /* It comes through alive where sys.unraisablehook keeps it; then it is an empty one. */
+        if (pyproducer_taken_leave(call) && PyObject_CallFinalizerFromDealloc(call) < 0) {
+            return;
         }
         pyproducer_freed(call);
     }
@@ -56,6 +59,7 @@ cdef extern from *:
         ((PyTypeObject *)type)->tp_iternext = pyproducer_next;
         pyproducer_freed = ((PyTypeObject *)type)->tp_dealloc;
         ((PyTypeObject *)type)->tp_dealloc = pyproducer_dealloc;
+        ((PyTypeObject *)type)->tp_finalize = pyproducer_warn;
     }
     """
     ctypedef int (*_Step "pyproducer_step")(PyObject *, PyObject *, PyObject **) except -1
