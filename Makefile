@@ -12,7 +12,7 @@ DEPS := $(VENV)/.stamp-deps
 READY := $(VENV)/.stamp-built-with-$(COMPILER)
 EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
 
-.PHONY: help setup demo test test-pure lint format types docs docs-serve bench counts conformance lock clean
+.PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance lock clean
 
 help:
 	@echo "make demo         real data through every format and codec, read back and compared"
@@ -21,7 +21,8 @@ help:
 	@echo "make lint         ruff, its formatter, and the import rules"
 	@echo "make types        mypy --strict and pyright, also on programs as users write them"
 	@echo "make docs         the documentation site, into build/site"
-	@echo "make bench        throughput, beside other clients"
+	@echo "make bench        beside other clients, in half an hour; writes the documentation's page of performance"
+	@echo "make bench-quick  the table of goals alone, in a few minutes"
 	@echo "make counts       instructions, allocations and memory per record beside those expected; needs valgrind"
 	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat"
 	@echo "make lock         requirements.lock anew from pyproject.toml"
@@ -69,7 +70,10 @@ docs-serve: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve --config-file docs/mkdocs.yml
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench.million
+	$(BIN)/python -m tests.bench --page $(ARGS)
+
+bench-quick: $(READY)
+	$(BIN)/python -m tests.bench --quick $(ARGS)
 
 # The tests of the counting first: a guard that finds nothing would pass.
 counts: $(READY)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import report
+from tests.bench import page, report
+from tests.bench.machine import about
 from tests.bench.measures import (
     brokers,
     delay,
@@ -40,7 +42,16 @@ MEASURES = {
         brokers,
     )
 }
-BUILT = Path("build/bench")
+BUILT = Path("build/bench/results.json")
+
+
+def measured(names: Sequence[str], scale: Scale) -> Results:
+    """Take these measures."""
+    results = Results({**about(), "rounds": scale.rounds})
+    with Session(scale, results) as session:
+        for name in names:
+            MEASURES[name].run(session)
+    return results
 
 
 def main() -> int:
@@ -51,18 +62,32 @@ def main() -> int:
         "--only", nargs="+", choices=MEASURES, metavar="MEASURE", help=", ".join(MEASURES)
     )
     parser.add_argument("--rounds", type=int, help="of each row; 5, or 3 with --quick")
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help="write the documentation's page; with --only, measures not taken stay as they are",
+    )
+    parser.add_argument(
+        "--render", action="store_true", help="measure nothing: make the page from its results"
+    )
     options = parser.parse_args()
+    if options.render:
+        page.write(Results.load(page.RESULTS))
+        return 0
     scale = Scale(
         rounds=options.rounds or (3 if options.quick else 5),
         seconds=0.6 if options.quick else 1.0,
         quick=options.quick,
     )
-    results = Results()
-    with Session(scale, results) as session:
-        for name in options.only or MEASURES:
-            MEASURES[name].run(session)
-    results.save(BUILT / "results.json")
+    results = measured(options.only or list(MEASURES), scale)
+    results.save(BUILT)
     print("\n".join(report.lines(results)))
+    if options.page:
+        if options.only and page.RESULTS.exists():
+            earlier = Results.load(page.RESULTS)
+            earlier.take(results)
+            results = earlier
+        page.write(results)
     return 0
 
 

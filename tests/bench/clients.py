@@ -46,6 +46,8 @@ CLIENTS: dict[str, Client] = {
     "aiokafka": Client("aiokafka", "aiokafka_driver", "enqueue"),
     "aiokafka.send": Client("aiokafka send_and_wait", "aiokafka_driver", "send", slow=True),
     "kafka-python": Client("kafka-python", "kafka_python", "send", slow=True),
+    "java": Client("Java's KafkaProducer, callback", "java", "callback", foreign=True),
+    "franz-go": Client("franz-go, callback", "franz-go", "callback", foreign=True),
     "floor": Client("bare asyncio", "floor", "busy"),
     "floor.idle": Client("bare asyncio, idle", "floor", "idle"),
 }

@@ -79,7 +79,7 @@ class DriverProcess:
         self,
         job: Mapping[str, Any],
         *,
-        timeout: float = 120.0,
+        timeout: float = 60.0,
         on_checkpoint: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """The answer to a job.

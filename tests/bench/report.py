@@ -4,52 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.bench.clients import CLIENTS
-from tests.bench.series import Key, Results, Summary
-
-
-def rate(summary: Summary) -> str:
-    """A rate with its least and greatest round."""
-    return f"{amount(summary.median):>10} ({amount(summary.low)} .. {amount(summary.high)})"
-
-
-def amount(figure: float) -> str:
-    """A figure in three digits, with k and M for thousands and millions."""
-    for limit, unit in ((1_000_000, "M"), (1_000, "k")):
-        if abs(figure) >= limit:
-            return f"{figure / limit:.3g} {unit}"
-    return f"{figure:.3g}"
-
-
-def throughput_lines(results: Results) -> Iterator[str]:
-    """Each row of the throughput, a line for each client."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for series in results.select(measure="throughput", metric="records_per_s"):
-        rows.setdefault((series.key.workload, series.key.sink), []).append(series.key.client)
-    for (workload, sink), clients in rows.items():
-        yield f"\n{workload} ({sink})"
-        yield f"  {'':<38}{'records/s':>10} {'(least .. greatest)':<22}{'CPU s per million':>18}"
-        for client in clients:
-            [series] = results.select(
-                measure="throughput", workload=workload, sink=sink, client=client,
-                metric="records_per_s",
-            )  # fmt: skip
-            cpu = results.median(Key("throughput", workload, sink, client, "cpu_s_per_million"))
-            yield (
-                f"  {CLIENTS[client].name:<38}{rate(series.summary):<33}"
-                f"{'' if cpu is None else f'{cpu:18.2f}'}"
-            )
+from tests.bench.series import Results
+from tests.bench.tables import Table, goals, tables
 
 
 def lines(results: Results) -> Iterator[str]:
-    """The whole report."""
-    yield from throughput_lines(results)
-    for series in results.select():
-        if (
-            series.key.measure != "throughput"
-            and not series.key.metric.startswith(("sink", "records "))
-            and series.key.metric != "records"
-        ):
-            yield f"{' / '.join(series.key):<70} {rate(series.summary)}"
+    """All tables; the goals come last, where a terminal shows them."""
+    for table in tables(results):
+        yield ""
+        yield from text(table)
+    yield ""
+    yield from text(goals(results))
+    if results.notes:
+        yield ""
     for note in results.notes:
         yield f"note: {note}"
+
+
+def text(table: Table) -> Iterator[str]:
+    """One table, words to the left and figures to the right."""
+    widths = [
+        max(len(cell) for cell in column)
+        for column in zip(table.headings, *table.rows, strict=True)
+    ]
+    yield f"{table.title}:"
+    before = ""
+    for cells in (table.headings, *table.rows):
+        # A workload is named once, where its rows begin.
+        shown = ["" if cells[0] == before else cells[0], *cells[1:]]
+        before = cells[0]
+        yield (
+            "  "
+            + "  ".join(
+                cell.ljust(width) if number < table.left else cell.rjust(width)
+                for number, (cell, width) in enumerate(zip(shown, widths, strict=True))
+            ).rstrip()
+        )

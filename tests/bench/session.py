@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from tests.bench.clients import CLIENTS
 from tests.bench.driver_process import DriverFailed, DriverProcess
+from tests.bench.foreign import COMMANDS
 from tests.bench.series import Key, Results
 from tests.bench.sinks import SINKS, Sink
 from tests.bench.workloads import Workload
@@ -109,12 +110,18 @@ class Session:
         return self._sinks[name]
 
     def driver(self, client: str) -> DriverProcess:
-        """The process that a client runs in."""
+        """The process that a client runs in.
+
+        Raises:
+            PeerMissing: its language is not installed here.
+            PeerFailed: it could not be built.
+        """
         who = CLIENTS[client]
         # Each way of calling has its own, lest what one leaves behind disturbs the next.
         if client not in self._drivers:
+            command = COMMANDS[who.driver]() if who.foreign else None
             self._drivers[client] = self._stack.enter_context(
-                DriverProcess(who.driver, env=who.env)
+                DriverProcess(who.driver, command=command, env=who.env)
             )
         return self._drivers[client]
 
@@ -194,7 +201,7 @@ class Session:
                 place = _Place(workload, sink, topic, client)
                 try:
                     place.count = self._calibrated(place, seconds * self.scale.seconds)
-                except (DriverFailed, PeerMissing) as error:
+                except (DriverFailed, PeerMissing, PeerFailed) as error:
                     self.failed(client, workload, error)
                 else:
                     yield place
@@ -209,7 +216,8 @@ class Session:
         most = min(_MOST_RECORDS, _MOST_BYTES // size)
         place.count = _FIRST_SLOW if CLIENTS[place.client].slow else _FIRST
         place.count = max(50, min(place.count, most // 20))
-        for _ in range(2):
+        # A just-in-time compiler wants to see some rounds before it has done its work.
+        for _ in range(5 if CLIENTS[place.client].foreign else 2):
             answer = self._once(place)
             rate = place.count / answer["seconds"]
             place.count = max(50, min(most, int(rate * seconds)))

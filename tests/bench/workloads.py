@@ -12,6 +12,7 @@ class Settings:
 
     Attributes:
         acks: 0, 1, or -1 for all.
+        in_flight: requests without an answer on one connection; None is what the client chooses.
         level: of the codec; None for the codec's fast default. Clients without the option
             (aiokafka, kafka-python) use their own.
         buffer_bytes: more than any round holds, so that no client waits for room.
@@ -23,7 +24,7 @@ class Settings:
     batch_size: int = 1_000_000
     batch_max_records: int = 10_000
     max_request_size: int = 1_048_576
-    in_flight: int = 5
+    in_flight: int | None = 5
     codec: str = "none"
     level: int | None = None
     buffer_bytes: int = 1 << 30

@@ -12,6 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from tests.bench.drivers.common import Answer, Job, Span, is_plain, pool, rows, values, work
+from tests.bench.drivers.peer_serializers import serializer
 from tests.bench.drivers.ticker import Ticker
 
 
@@ -35,7 +36,10 @@ def options(job: Job) -> dict[str, Any]:
 
 async def enqueue(producer: AIOKafkaProducer, job: Job) -> int:
     send, topic = producer.send, job.topic
-    if is_plain(job):
+    dump = serializer(job)
+    if dump is not None:
+        kept = [await send(topic, dump(value)) for value in values(job)]
+    elif is_plain(job):
         kept = [await send(topic, value) for value in values(job)]
     else:
         kept = [

@@ -23,7 +23,8 @@ from tests.bench.drivers.common import (
     values,
     work,
 )
-from tests.bench.drivers.confluent_words import options, serializer, warm_up
+from tests.bench.drivers.confluent_words import options, warm_up
+from tests.bench.drivers.peer_serializers import serializer
 
 
 def reporter(outcomes: Outcomes) -> Callable[[Any, Any], None]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from time import perf_counter
 
 from confluent_kafka.aio import AIOProducer
 
@@ -30,28 +28,5 @@ async def throughput(job: Job) -> Answer:
     return span.answer(len(kept), extra=1)
 
 
-async def latency(job: Job) -> Answer:
-    """One awaited record after the other.
-
-    In batches of one, and looking for reports every 10 ms: by default it waits for a thousand
-    records, and looks every second.
-    """
-    producer = AIOProducer(options(job), batch_size=1, buffer_timeout=0.01)
-    samples = []
-    try:
-        for value in itertools.chain(itertools.islice(values(job), job.warm_up), values(job)):
-            began = perf_counter()
-            await (await producer.produce(job.topic, value))
-            samples.append(perf_counter() - began)
-    finally:
-        await producer.close()
-    return {"samples": samples[job.warm_up :]}
-
-
 if __name__ == "__main__":
-    work(
-        {
-            "throughput": lambda job: asyncio.run(throughput(job)),
-            "latency": lambda job: asyncio.run(latency(job)),
-        }
-    )
+    work({"throughput": lambda job: asyncio.run(throughput(job))})

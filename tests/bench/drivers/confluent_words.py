@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Producer
 
-from tests.bench.drivers.common import AVRO_SCHEMA, Job
+from tests.bench.drivers.common import Job
 
 
 def options(job: Job) -> dict[str, Any]:
@@ -23,34 +20,15 @@ def options(job: Job) -> dict[str, Any]:
         "batch.size": wanted.batch_size,
         "batch.num.messages": wanted.batch_max_records,
         "message.max.bytes": wanted.max_request_size,
-        "max.in.flight.requests.per.connection": wanted.in_flight,
         "compression.type": wanted.codec,
         "queue.buffering.max.messages": 10_000_000,
         "queue.buffering.max.kbytes": wanted.buffer_bytes // 1024,
     }
+    if wanted.in_flight is not None:
+        found["max.in.flight.requests.per.connection"] = wanted.in_flight
     if wanted.level is not None:
         found["compression.level"] = wanted.level
     return found
-
-
-def serializer(job: Job) -> Callable[[Any], bytes] | None:
-    """What a user of this client would make bytes of dicts with."""
-    if job.form == "json":
-        dumps = json.dumps
-        return lambda value: dumps(value).encode()
-    if job.form == "avro":
-        import fastavro
-
-        schema = fastavro.parse_schema(AVRO_SCHEMA)
-        write = fastavro.schemaless_writer
-
-        def as_avro(value: Any) -> bytes:
-            buffer = io.BytesIO()
-            write(buffer, schema, value)
-            return buffer.getvalue()
-
-        return as_avro
-    return None
 
 
 def warm_up(producer: Producer, job: Job) -> None:

@@ -25,7 +25,7 @@ def options(job: Job) -> dict[str, Any]:
         "linger_ms": wanted.linger_ms,
         "batch_size": wanted.batch_size,
         "max_request_size": wanted.max_request_size,
-        "max_in_flight_requests_per_connection": wanted.in_flight,
+        "max_in_flight_requests_per_connection": wanted.in_flight or 5,
         "compression_type": None if wanted.codec == "none" else wanted.codec,
     }
 
