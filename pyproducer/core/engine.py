@@ -34,7 +34,7 @@ from pyproducer.core.identity_verdict import IdentityAction, identity_refused, j
 from pyproducer.core.intake import Intake
 from pyproducer.core.links import NEVER, Links, Loss
 from pyproducer.core.metadata import Cluster
-from pyproducer.core.sender import Sender
+from pyproducer.core.sender import MOST_BATCHES, Sender
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.topics import Topics
@@ -99,6 +99,7 @@ class Engine:
         transactions: None without a transactional id.
         waiters: those who wait for buffer room.
         stats: totals.
+        has_more: the last poll() has left work for another in the next turn of the event loop.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Engine:
         self._effects: list[Effect] = []
         # A partition has something to send since the answer that is being looked at came.
         self._stirred = False
+        self.has_more = False
         retry = Backoff(*options.retry_backoff, random)
         self._again: list[tuple[float, int, PartitionQueue]] = []
         self._again_count = 0
@@ -209,6 +211,7 @@ class Engine:
             self._time_out(node, now)
         if self.transactions is not None:
             self.transactions.drop(now)
+        self.has_more = False
         for node in brokers:
             if node.line:
                 self._serve(node, now)
@@ -559,11 +562,16 @@ class Engine:
         if not node.connected:
             self._links.connect(node, now)
             return
+        count = 0
         while node.line and self._links.may_send(node, now):
+            if count >= MOST_BATCHES:
+                self.has_more = True
+                return
             made = self._sender.fill(node, now)
             if made is None:
                 return
             request, batches = made
+            count += len(batches)
             self._links.send(node, request, batches, now)
 
     def _time_out(self, node: Node, now: float) -> None:

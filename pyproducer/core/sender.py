@@ -30,7 +30,7 @@ from pyproducer.protocol.messages.produce import (
 from pyproducer.records.batch import HEADER_SIZE
 from pyproducer.records.compression import decompress
 
-__all__ = ["Sender", "SenderHost"]
+__all__ = ["MOST_BATCHES", "Sender", "SenderHost"]
 
 logger = logging.getLogger("pyproducer.sender")
 
@@ -40,6 +40,10 @@ _NO_TOPIC: Final = {
     ErrorCode.UNKNOWN_TOPIC_ID,
     ErrorCode.INCONSISTENT_TOPIC_ID,
 }
+
+#: Batches in one request. Those of thousands of partitions would keep the event loop for tens of
+#: milliseconds, when the request is made and again when its answer comes.
+MOST_BATCHES: Final = 256
 
 #: Bytes that a request, a topic and a partition take around their batches, at most.
 _REQUEST_OVERHEAD: Final = 512
@@ -115,7 +119,7 @@ class Sender:
         room = self._max_request_size - _REQUEST_OVERHEAD
         passed: list[PartitionQueue] = []
         taken: set[PartitionQueue] = set()
-        while node.line:
+        while node.line and len(chosen) < MOST_BATCHES:
             queue = node.line.popleft()
             if queue in taken:
                 # One batch of a partition per request; the next one goes with the next request.

@@ -352,6 +352,8 @@ class Runner:
             self._break_down(error)
         finally:
             self._stepping = False
+        if engine.has_more:
+            self.ask()
         self._tell()
         self._arm()
 
@@ -505,12 +507,17 @@ class Runner:
 class _Waiter:
     """A thread that waits for one delivery."""
 
+    __slots__ = ("_gone", "_lock")
+
     def __init__(self) -> None:
-        self._done = threading.Event()
+        # The bare lock: an event is a lock, a condition and a line of waiters, made and taken
+        # apart while the loop's thread waits for this one to let go of the interpreter.
+        self._lock = threading.Lock()
+        self._lock.acquire()
         self._gone = False
 
     def __call__(self, delivery: Delivery) -> None:
-        self._done.set()
+        self._lock.release()
 
     def cancelled(self) -> bool:
         """True once the thread has given up: then it does not count as having seen a failure."""
@@ -519,7 +526,8 @@ class _Waiter:
     def wait(self, timeout: float | None) -> bool:
         """Wait; False where the time runs out first."""
         try:
-            self._gone = not self._done.wait(timeout)
+            seconds = -1 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+            self._gone = not self._lock.acquire(timeout=seconds)
         except BaseException:
             # KeyboardInterrupt, for one.
             self._gone = True

@@ -45,6 +45,25 @@ def test_request_size_is_kept():
     assert [2, 2, 2] == [len(one.batches) for one in sent]
 
 
+def test_thousands_of_partitions_are_served_bit_by_bit():
+    """
+    However many partitions are ready, one poll sends the batches of a few hundred and asks for
+    the next: the event loop has turns in between. None is left out.
+    """
+    rig = known({"t": [1] * 700}, linger=0.0, max_request_size=1 << 20, buffer_memory=1 << 24)
+    for partition in range(700):
+        rig.send(b"x", partition=partition)
+    more = []
+    while effects := rig.poll():
+        more.append(rig.engine.has_more)
+        for effect in effects:
+            rig._perform(effect)
+
+    assert [256, 256, 188] == [len(one.batches) for one in rig.sent]
+    # The first one connects.
+    assert [False, True, True, False] == more
+
+
 def test_batch_as_large_as_a_request_goes_alone():
     """
     A record of the largest size allowed is sent, not stuck.
