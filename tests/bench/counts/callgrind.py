@@ -122,6 +122,7 @@ def run_counted(
             "--quiet",
             "--tool=callgrind",
             "--dump-line=no",
+            "--instr-atstart=no",
             f"--callgrind-out-file={folder}/callgrind.out.%p",
             sys.executable,
             "-m",

@@ -18,7 +18,7 @@ from tests.helpers.source_tree import ROOT
 
 __all__ = ["PARTS", "count", "counts_of", "profiles"]
 
-#: Counted at every start of the program.
+#: Not a record's path, but on the way to it.
 _IMPORT = "import"
 #: Without callgrind.
 _HOLDINGS = "holdings"
@@ -56,7 +56,7 @@ def profiles(names: Iterable[str], folder: Path) -> dict[str, Profile]:
     def run(number: int, environment: tuple[tuple[str, str], ...]) -> dict[str, Profile]:
         place = folder / str(number)
         place.mkdir()
-        wanted = [name for name in groups[environment] if name != _IMPORT]
+        wanted = groups[environment]
         return run_counted("tests.bench.counts.program", wanted, place, dict(environment))
 
     found: dict[str, Profile] = {}
@@ -65,8 +65,7 @@ def profiles(names: Iterable[str], folder: Path) -> dict[str, Profile]:
             for name in {full.rpartition(".")[0] for full in kept}:
                 whole = kept[f"{name}.long"]
                 short = kept.get(f"{name}.short")
-                # The first group's import; those of others differ in what they were told.
-                found.setdefault(name, whole if short is None else whole.minus(short))
+                found[name] = whole if short is None else whole.minus(short)
     return found
 
 

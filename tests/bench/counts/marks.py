@@ -25,6 +25,8 @@ class Marks:
         code.keep_counts.argtypes = [ctypes.c_char_p]
         code.pass_time.argtypes = [ctypes.c_int64]
         self._toggle = code.toggle_counting
+        #: Counting begins, and with it the time that it takes.
+        self.begin = code.begin_counting
 
     def keep(self, name: str) -> None:
         """What was counted since the last call is kept under this name; counting begins anew."""
