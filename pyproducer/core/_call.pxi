@@ -16,10 +16,42 @@ cdef extern from *:
         return (PySendResult)pyproducer_taken_step(call, sent, result);
     }
 
+    /* From Python 3.12 on await knows no other way than tp_iternext for what is no generator, and
+       a StopIteration made for each call costs as much as the call. So one serves again and again;
+       it lets go of the result as soon as the call itself goes. */
+    #if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_GIL_DISABLED)
+    #define PYPRODUCER_REUSES_STOP 1
+    static PyObject *pyproducer_stop = NULL;
+    #else
+    #define PYPRODUCER_REUSES_STOP 0
+    #endif
+
+    static void pyproducer_forget_result(void) {
+    #if PYPRODUCER_REUSES_STOP
+        if (pyproducer_stop != NULL && Py_REFCNT(pyproducer_stop) == 1) {
+            Py_CLEAR(((PyStopIterationObject *)pyproducer_stop)->value);
+        }
+    #endif
+    }
+
     static PyObject *pyproducer_next(PyObject *call) {
         PyObject *result;
         PySendResult how = pyproducer_send(call, Py_None, &result);
         if (how == PYGEN_RETURN) {
+    #if PYPRODUCER_REUSES_STOP
+            PyBaseExceptionObject *stop = (PyBaseExceptionObject *)pyproducer_stop;
+            if (stop == NULL || Py_REFCNT(stop) != 1 || stop->traceback || stop->context) {
+                /* Somebody caught the last one: it is his. */
+                Py_XSETREF(pyproducer_stop, PyObject_CallNoArgs(PyExc_StopIteration));
+                if (pyproducer_stop == NULL) {
+                    Py_CLEAR(result);
+                    return NULL;
+                }
+            }
+            Py_XSETREF(((PyStopIterationObject *)pyproducer_stop)->value, result);
+            PyErr_SetRaisedException(Py_NewRef(pyproducer_stop));
+            return NULL;
+    #endif
             PyErr_SetObject(PyExc_StopIteration, result);
             Py_CLEAR(result);
         }
@@ -47,6 +79,7 @@ cdef extern from *:
         if (pyproducer_taken_leave(call) && PyObject_CallFinalizerFromDealloc(call) < 0) {
             return;
         }
+        pyproducer_forget_result();
         pyproducer_freed(call);
     }
 
@@ -77,6 +110,8 @@ cdef enum:
     _TURN = 1
     _WAIT = 2
     _DONE = 3
+    #: Code of somebody else runs, which may find its way back here.
+    _BUSY = 4
 
 
 @cython.final
@@ -106,6 +141,10 @@ cdef class EnqueueCall:
     __name__ = "enqueue"
     __qualname__ = "AsyncProducer.enqueue"
 
+    def __init__(self):
+        # One that nothing was put into has only NULL to follow.
+        raise TypeError("calls of enqueue make these, and nobody else")
+
     def __await__(self):
         return self
 
@@ -122,8 +161,28 @@ cdef class EnqueueCall:
 
     @property
     def cr_running(self):
-        """Never seen while it runs."""
-        return False
+        """True during a step."""
+        return self._stage == _BUSY
+
+    @property
+    def cr_suspended(self):
+        """True between its first step and its last."""
+        return self._stage == _TURN or self._stage == _WAIT
+
+    @property
+    def cr_code(self):
+        """The twin's code, for those who want a place to name."""
+        return _twin_frame().f_code
+
+    @property
+    def cr_frame(self):
+        """A frame of the twin until the last step, and None after it."""
+        return None if self._stage == _DONE else _twin_frame()
+
+    @property
+    def cr_origin(self):
+        """Where it was made is not kept."""
+        return None
 
     def send(self, value):
         """Run to the next place where it waits, or raise StopIteration with the Delivery."""
@@ -136,6 +195,10 @@ cdef class EnqueueCall:
 
     def throw(self, kind, value=None, traceback=None):
         """Raise in the place where it waits."""
+        if self._stage == _BUSY:
+            raise ValueError("coroutine already executing")
+        if self._stage == _DONE:
+            raise RuntimeError("cannot reuse already awaited coroutine")
         rest = self.cr_await
         if rest is None:
             self.leave()
@@ -143,16 +206,22 @@ cdef class EnqueueCall:
                 value = kind() if value is None else value
                 kind = value if isinstance(value, BaseException) else kind(value)
             raise kind if traceback is None else kind.with_traceback(traceback)
+        self._stage = _BUSY
         try:
             if value is None and traceback is None:
-                return rest.throw(kind)
-            return rest.throw(kind, value, traceback)
+                made = rest.throw(kind)
+            else:
+                made = rest.throw(kind, value, traceback)
         except BaseException:
             self.leave()
             raise
+        self._stage = _WAIT
+        return made
 
     def close(self):
         """Stop it in the place where it waits; nothing is queued that was not."""
+        if self._stage == _BUSY:
+            raise ValueError("coroutine already executing")
         rest = self.cr_await
         self.leave()
         if rest is not None:
@@ -172,6 +241,21 @@ cdef class EnqueueCall:
             _drop(&self._partition)
             _drop(&self._timestamp_ms)
             _drop(&self._on_delivery)
+
+
+cdef object _frame = None
+
+
+cdef object _twin_frame():
+    """A frame that says of what it is; the twin in Python is imported only for those who ask."""
+    global _frame
+    if _frame is None:
+        from pyproducer.core._topic_py import TopicAppender as Twin
+
+        call = Twin.enqueue(None, None)
+        _frame = call.cr_frame
+        call.close()
+    return _frame
 
 
 cdef inline void _drop(PyObject **field) noexcept:
@@ -197,6 +281,8 @@ cdef int _step(PyObject *raw, PyObject *sent, PyObject **result) except -1:
     cdef PyObject *made
     cdef int how
     if (<EnqueueCall>raw)._stage == _NEW:
+        if sent != <PyObject *>None:
+            raise TypeError("can't send non-None value to a just-started coroutine")
         if (<EnqueueCall>raw)._entry == NULL:
             _find_entry(<EnqueueCall>raw)
         made = _quick(
@@ -225,33 +311,41 @@ cdef int _step(PyObject *raw, PyObject *sent, PyObject **result) except -1:
         return _RETURNED
     if (<EnqueueCall>raw)._stage == _DONE:
         raise RuntimeError("cannot reuse already awaited coroutine")
+    if (<EnqueueCall>raw)._stage == _BUSY:
+        raise ValueError("coroutine already executing")
+    (<EnqueueCall>raw)._stage = _BUSY
     try:
         how = PyIter_Send(<object>(<EnqueueCall>raw)._rest, sent, result)
     except BaseException:
         (<EnqueueCall>raw).leave()
         raise
+    (<EnqueueCall>raw)._stage = _WAIT
     if how == _RETURNED:
         (<EnqueueCall>raw).leave()
     return how
 
 
 cdef int _find_entry(EnqueueCall call) except -1:
+    call._stage = _BUSY
     try:
         call._entry = _keep((<Appender>call._appender).entry(_given(call._topic)))
     except BaseException:
         call.leave()
         raise
+    call._stage = _NEW
     return 0
 
 
 cdef PyObject *_take(EnqueueCall call) except? NULL:
     """Queue the record and return its handle, or begin to wait for room and return NULL."""
+    call._stage = _BUSY
     try:
         made = (<TopicAppender>call._entry).take(
             _given(call._value), _given(call._key), _given(call._headers),
             _given(call._partition), _given(call._timestamp_ms), _given(call._on_delivery), False,
         )
         if type(made) is Delivery:
+            call._stage = _NEW
             return _keep(made)
         call._rest = _keep((<Appender>call._appender).room(made))
     except BaseException:
