@@ -243,7 +243,8 @@ class Engine:
         if self.waiters:
             at = min(at, self.waiters.until)
         for node in links.brokers:
-            at = min(at, links.deadline(node))
+            if (other := links.deadline(node)) < at:
+                at = other
         if self.transactions is not None:
             at = min(
                 at,
@@ -531,12 +532,12 @@ class Engine:
         )
 
     def _asking_at(self) -> float:
-        at = NEVER if self.cluster.asked else self.cluster.due_at
-        if self._lacks_identity:
-            at = min(at, self._identity_at)
         meta = self._links.meta
         if meta.connecting:
             return NEVER
+        at = NEVER if self.cluster.asked else self.cluster.due_at
+        if self._lacks_identity:
+            at = min(at, self._identity_at)
         return at if meta.connected else max(at, meta.retry_at)
 
     def _identify(self, response: InitProducerIdResponse, now: float) -> None:

@@ -78,7 +78,8 @@ class Intake:
             shelf: where the records come from that were appended just now, if from a shelf:
                 they keep the time they came in, and have lingered enough.
         """
-        opened, closed, hurried = self._appender.take()
+        appender = self._appender
+        opened, closed, hurried = appender.take()
         created = now if shelf is None else shelf.created
         for batch in opened:
             batch.created = created
@@ -88,9 +89,11 @@ class Intake:
                 self._cluster.want(batch.topic, now)
                 continue
             self._cluster.use(batch.topic, now)
-            if batch.state == OPEN and shelf is not None:
+            if batch.state != OPEN:
+                continue
+            if shelf is not None or self._linger == 0:
                 self._make_due(batch)
-            elif batch.state == OPEN and self._linger is not None:
+            elif self._linger is not None:
                 self.lingering.add(now + self._linger, batch)
         for batch in closed:
             if batch.error is not None:
@@ -101,9 +104,9 @@ class Intake:
         for batch in hurried:
             if batch.state == OPEN:
                 self._host.ready(queue_of(batch))
-        if self._appender.starved:
+        if appender.starved:
             # Nothing makes room but sending what is there.
-            self._appender.starved = False
+            appender.starved = False
             for batch in list(self._settler.live.values()):
                 if batch.state == OPEN and batch.home.number >= 0:
                     self._make_due(batch)
