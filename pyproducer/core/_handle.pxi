@@ -146,6 +146,10 @@ cdef class Delivery:
     cdef int64_t _timestamp
     cdef int _i
 
+    def __init__(self):
+        # One without a batch has nothing to look at.
+        raise TypeError("producers make deliveries, and nobody else")
+
     def __repr__(self):
         cdef Batch batch = self.resolve()
         state = "pending"
