@@ -98,8 +98,8 @@ class AsyncProducer(Transactional, Generic[K, V]):
         self._lifecycle = Lifecycle(parts, owned=owned)
         if parts.direct:
             # Straight into the appender: nothing stands between the caller and the batch.
-            for name in ("enqueue", "enqueue_nowait"):
-                if getattr(type(self), name) is getattr(AsyncProducer, name):
+            for name, method in _REPLACED.items():
+                if getattr(type(self), name) is method:
                     setattr(self, name, getattr(parts.appender, name))
 
     def __repr__(self) -> str:
@@ -545,3 +545,8 @@ class AsyncProducer(Transactional, Generic[K, V]):
                 answer = await self._room(made)
             except ProducerError as error:
                 answer = error
+
+
+#: What an instance may do without; not so where a subclass, or somebody's patch of the class, has
+#: put another in its place.
+_REPLACED = {name: getattr(AsyncProducer, name) for name in ("enqueue", "enqueue_nowait")}

@@ -117,7 +117,7 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
                 ("enqueue", self._appender.enqueue_blocking),
                 ("enqueue_nowait", self._appender.enqueue_nowait),
             ):
-                if getattr(type(self), name) is getattr(SyncProducer, name):
+                if getattr(type(self), name) is _REPLACED[name]:
                     setattr(self, name, direct)
 
     def close(self, timeout: float | None = None) -> None:
@@ -478,3 +478,8 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
     def _room(self, made: Prepared) -> Delivery:
         """Wait for room for a record."""
         return self._background.room(made)
+
+
+#: What an instance may do without; not so where a subclass, or somebody's patch of the class, has
+#: put another in its place.
+_REPLACED = {name: getattr(SyncProducer, name) for name in ("enqueue", "enqueue_nowait")}
