@@ -76,7 +76,7 @@ def main() -> int:
         return 0
     scale = Scale(
         rounds=options.rounds or (3 if options.quick else 5),
-        seconds=0.6 if options.quick else 1.0,
+        seconds=0.6 if options.quick else 0.8,
         quick=options.quick,
     )
     results = measured(options.only or list(MEASURES), scale)

@@ -118,7 +118,7 @@ def _groups(
             )
         ]
         if bars:
-            yield Group(workload if len(workloads) > 1 else "", bars)
+            yield Group(workload.rpartition(", ")[2] if len(workloads) > 1 else "", bars)
 
 
 def _slug(title: str) -> str:

@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 
 from tests.bench.series import Summary
 
-_WIDTH = 860
-_LABELS = 250
+_WIDTH = 900
+_LABELS = 285
 _FIGURES = 110
 _BAR, _GAP, _TITLE, _HEADING = 20, 6, 46, 26
 #: Ours first and strong; the others apart from each other also in print.

@@ -138,7 +138,7 @@ async def stall(job: Job) -> Answer:
                 await producer.send(job.topic, next(source))
                 sent += 1
         await producer.flush()
-    return {"samples": ticker.stalls, "records": sent}
+    return {"samples": ticker.stalls, "held": ticker.held, "records": sent}
 
 
 if __name__ == "__main__":

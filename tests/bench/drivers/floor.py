@@ -78,7 +78,7 @@ async def stall(job: Job) -> Answer:
             while perf_counter() < until:
                 pass
             await asyncio.sleep(0)
-    return {"samples": ticker.stalls, "records": 0}
+    return {"samples": ticker.stalls, "held": ticker.held, "records": 0}
 
 
 async def throughput(job: Job) -> Answer:

@@ -61,7 +61,7 @@ async def stall(job: Job) -> Answer:
                 await enqueue(next(source))
                 sent += 1
         await producer.flush()
-    return {"samples": ticker.stalls, "records": sent}
+    return {"samples": ticker.stalls, "held": ticker.held, "records": sent}
 
 
 async def memory(job: Job) -> Answer:

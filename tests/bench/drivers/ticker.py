@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Self
 
 _TICK = 0.001
@@ -14,11 +14,14 @@ class Ticker:
 
     Attributes:
         stalls: seconds that each tick came late; what the loop was held up for.
+        held: seconds for which the loop's thread ran meanwhile. The rest of a stall is the machine's
+            doing, which gave the processor to somebody else.
         over: true once the time is over; the body ends by it.
     """
 
     def __init__(self, seconds: float) -> None:
         self.stalls: list[float] = []
+        self.held: list[float] = []
         self.over = False
         self._seconds = seconds
 
@@ -33,6 +36,8 @@ class Ticker:
     async def _tick(self) -> None:
         end = perf_counter() + self._seconds
         while (began := perf_counter()) < end:
+            ran = thread_time()
             await asyncio.sleep(_TICK)
+            self.held.append(thread_time() - ran)
             self.stalls.append(max(0.0, perf_counter() - began - _TICK))
         self.over = True

@@ -8,7 +8,7 @@ from tests.bench.workloads import Workload
 NAME = "partitions"
 
 COUNTS = (1, 100, 10_000)
-_RECORDS = 600_000
+_RECORDS = 500_000
 
 
 def run(session: Session) -> None:

@@ -10,7 +10,7 @@ NAME = "waiters"
 OUTCOME = (100, 1_000, 10_000)
 ROOM = (1, 100, 10_000)
 #: So many that making the tasks, 20 us each, is little of it.
-_RECORDS = 100_000
+_RECORDS = 60_000
 
 
 def run(session: Session) -> None:
@@ -37,7 +37,7 @@ def run(session: Session) -> None:
                 ("ours.enqueue",),
                 senders=count,
                 operation="room",
-                count=_RECORDS * 3,
+                count=_RECORDS * 4,
             )
             for count in ROOM
         ),
