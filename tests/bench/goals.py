@@ -269,7 +269,7 @@ def _costs() -> Iterator[Goal]:
         )
     few, many = (f"for outcomes, {count}" for count in ("100", "10,000"))
     yield Goal(
-        "CPU per record beyond asyncio's own, 10,000 waiters for outcomes",
+        "CPU per record, beyond asyncio's own, 10,000 waiters for outcomes",
         "100 waiters",
         ROOM,
         False,
@@ -279,6 +279,17 @@ def _costs() -> Iterator[Goal]:
             cpu(many, "floor", measure="waiters"),
             cpu(few, "ours.send", measure="waiters"),
             cpu(few, "floor", measure="waiters"),
+        ),
+    )
+    yield Goal(
+        "CPU per record, 10,000 waiters for room in the buffer",
+        "1 waiter",
+        ROOM,
+        False,
+        "x",
+        Ratio(
+            cpu("for room, 10,000", "ours.enqueue", measure="waiters"),
+            cpu("for room, 1", "ours.enqueue", measure="waiters"),
         ),
     )
     way = "requests in flight as the client chooses"
