@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from tests.bench.series import Results
 from tests.bench.tables import Table, goals, tables
+from tests.bench.workloads import Settings
 
 
 def lines(results: Results) -> Iterator[str]:
     """All tables; the goals come last, where a terminal shows them."""
+    yield "Settings of all clients, where a row does not name others:"
+    yield "  " + ", ".join(f"{word}={value}" for word, value in asdict(Settings()).items())
     for table in tables(results):
         yield ""
         yield from text(table)
