@@ -9,15 +9,18 @@ the garbage collector, which finds nothing in them, does not visit them.
 cimport cython
 from libc.stdint cimport int64_t
 
+from operator import index
+
 cdef tuple _TYPES = ()
 cdef object _restore = None
 
 
-def bind(types, restore):
-    """Take over the enumeration of timestamp types, and the function that unpickling calls."""
+def bind(types, restore, twin):
+    """Take over timestamp types, the function that unpickling calls, and the twin's fields."""
     global _TYPES, _restore
     _TYPES = tuple(types)
     _restore = restore
+    RecordMetadata.__dataclass_fields__.update(twin.__dataclass_fields__)
 
 
 @cython.final
@@ -27,22 +30,19 @@ cdef class RecordMetadata:
     """Where an acknowledged record is; see :class:`pyproducer.model.RecordMetadata`."""
 
     __match_args__ = ("topic", "partition", "offset", "timestamp_ms", "timestamp_type")
+    # For dataclasses.asdict(), replace(), fields(), and for those who write dataclasses as JSON.
+    __dataclass_fields__ = {}
 
-    def __init__(
-        self,
-        str topic not None,
-        int partition,
-        int64_t offset,
-        int64_t timestamp_ms,
-        int timestamp_type=0,
-    ):
-        if not 0 <= timestamp_type < len(_TYPES):
+    def __init__(self, str topic not None, partition, offset, timestamp_ms, timestamp_type=0):
+        # C alone would make an int of any float.
+        cdef int kind = index(timestamp_type)
+        if not 0 <= kind < len(_TYPES):
             raise ValueError(f"timestamp_type={timestamp_type} is not a TimestampType")
         self.topic = topic
-        self.partition = partition
-        self.offset = offset
-        self.timestamp_ms = timestamp_ms
-        self._type = timestamp_type
+        self.partition = index(partition)
+        self.offset = index(offset)
+        self.timestamp_ms = index(timestamp_ms)
+        self._type = kind
 
     @property
     def timestamp_type(self):

@@ -74,12 +74,13 @@ def _restored(*fields: Any) -> RecordMetadata:
 
 
 if not TYPE_CHECKING and os.environ.get("PYPRODUCER_PURE", "") in {"", "0"}:
+    _twin = RecordMetadata
     try:
         from pyproducer._metadata import RecordMetadata, bind
     except ImportError:
         pass
     else:
-        bind(TimestampType, _restored)
+        bind(TimestampType, _restored, _twin)
 
 
 @dataclass(frozen=True, slots=True)
