@@ -109,8 +109,6 @@ class SyncTopic(Generic[K, V]):
             headers=headers,
         )
         group.expect()
-        for delivery in group:
-            delivery.exception()
         return group.settled()
 
     def enqueue_many(
@@ -126,10 +124,12 @@ class SyncTopic(Generic[K, V]):
         """Queue many records in one call; see :meth:`SyncProducer.enqueue_many`."""
         rows = columns(values, keys, partitions, timestamps_ms, headers_each, headers)
         producer, entry = self._producer, self._taker()
+        appender = producer._appender
         steps = fill(
             entry,
             lambda error: producer._inner._reject(entry.topic.name, error),
-            lambda: False,
+            # No turn is given here, but as much is appended in one go as between two of them.
+            lambda: appender.turn_due,
             rows,
         )
         answer: Delivery | ProducerError | None = None

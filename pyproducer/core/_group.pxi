@@ -4,6 +4,9 @@ A bulk call makes no object for a record: its place is two numbers and a timesta
 handle is made where somebody asks for one, and a result where somebody reads it.
 """
 
+cdef extern from "Python.h":
+    Py_ssize_t PyNumber_AsSsize_t(object number, object overflow) except? -1
+
 cdef struct _Place:
     #: Number of its batch in the group; below 0 the number of a handle of its own, from -1 down.
     int batch
@@ -31,12 +34,19 @@ cdef class Handles:
     def __len__(self):
         return self.count
 
-    def __getitem__(self, Py_ssize_t index):
+    def __getitem__(self, given):
+        cdef Py_ssize_t index = PyNumber_AsSsize_t(given, IndexError)
+        cdef Delivery delivery
         if index < 0:
             index += self.count
         if not 0 <= index < self.count:
             raise IndexError("no record has this index in the group")
-        return self.handle(index)
+        delivery = self.handle(index)
+        if _HAS_GIL and self.places[index].batch >= 0:
+            # Whoever asks twice gets the same: handles are found again in sets and dicts.
+            self.singles.append(delivery)
+            self.places[index].batch = -<int>len(self.singles)
+        return delivery
 
     def append(self, Delivery delivery not None):
         """The next record's handle."""
@@ -67,6 +77,8 @@ cdef class Handles:
         cdef Py_ssize_t count = len(values)
         cdef _Call call
         cdef bytes packed
+        # First of all: where it is not C that tells the time, other threads may come in between.
+        call.now = appender.now_ms()
         if not _takes(<PyObject *>entry):
             return position
         call.packed = NULL
@@ -76,7 +88,6 @@ cdef class Handles:
                 return position
             call.packed = <PyObject *>packed
         self.reserve(count - position)
-        call.now = appender.now_ms()
         appender.last_ms = call.now
         if not appender.turn_ms:
             appender.turn_ms = call.now

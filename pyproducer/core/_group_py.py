@@ -5,6 +5,7 @@ The twin of the class of the same name in ``_appender.pyx``.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from pyproducer.core._handle_py import Delivery
@@ -25,7 +26,10 @@ class Handles:
         return len(self._deliveries)
 
     def __getitem__(self, index: int) -> Delivery:
-        return self._deliveries[index]
+        try:
+            return self._deliveries[operator.index(index)]
+        except IndexError:
+            raise IndexError("no record has this index in the group") from None
 
     def append(self, delivery: Delivery) -> None:
         """The next record's handle."""
