@@ -50,6 +50,7 @@ def measured(names: Sequence[str], scale: Scale) -> Results:
     results = Results({**about(), "rounds": scale.rounds})
     with Session(scale, results) as session:
         for name in names:
+            session.measure = name
             MEASURES[name].run(session)
     return results
 

@@ -142,8 +142,9 @@ class Verdict:
             return "-"
         unit = self.goal._unit
         spread = ""
-        if self.figure.low is not None and self.figure.high is not None:
-            spread = f" ({self.figure.low:.3g} .. {self.figure.high:.3g})"
+        low, high = self.figure.low, self.figure.high
+        if low is not None and high is not None and low != high:
+            spread = f" ({low:.3g} .. {high:.3g})"
         return f"{self.figure.value:.3g}{unit}{spread}"
 
 

@@ -30,6 +30,8 @@ def write(results: Results) -> None:
     """The page, its plots and the results beside it say what ``results`` say."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     results.save(RESULTS)
+    # What the file says, which has fewer digits, is what everybody can make the page from.
+    results = Results.load(RESULTS)
     for file, image in plots(results).items():
         (FOLDER / file).write_text(image)
     PAGE.write_text(filled(PAGE.read_text(), results))

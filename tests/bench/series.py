@@ -47,7 +47,7 @@ class Results:
 
     Attributes:
         about: the machine, the versions, and the settings that hold for every client.
-        notes: what a reader must know: what was left out, and why.
+        notes: what a reader must know, the name of its measure first: what was left out, and why.
     """
 
     about: dict[str, Any] = field(default_factory=dict)
@@ -115,7 +115,8 @@ class Results:
         kept = {key: rounds for key, rounds in self._series.items() if key.measure not in fresh}
         self._series = kept | other._series
         self.about = other.about
-        self.notes = [*self.notes, *(note for note in other.notes if note not in self.notes)]
+        old = [note for note in self.notes if note.partition(":")[0] not in fresh]
+        self.notes = [*old, *(note for note in other.notes if note not in old)]
 
 
 def summarize(figures: Sequence[float]) -> Summary:

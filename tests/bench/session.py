@@ -55,11 +55,16 @@ class _Place:
 
 
 class Session:
-    """Starts drivers and sinks when they are first needed, and ends them with the ``with`` block."""
+    """Starts drivers and sinks when they are first needed, and ends them with the ``with`` block.
+
+    Attributes:
+        measure: that is being taken; what is left out is said of it.
+    """
 
     def __init__(self, scale: Scale, results: Results) -> None:
         self.scale = scale
         self.results = results
+        self.measure = ""
         self._stack = contextlib.ExitStack()
         self._drivers: dict[str, DriverProcess] = {}
         self._sinks: dict[str, Sink] = {}
@@ -85,7 +90,7 @@ class Session:
 
     def leave_out(self, what: str, why: str) -> None:
         """Say, here and in the report, that something is not measured."""
-        text = f"{what} is not measured: {why}"
+        text = f"{self.measure}: {what} is not measured: {why}"
         if text not in self.results.notes:
             self.say(text)
         self.results.note(text)

@@ -86,7 +86,7 @@ MEASURES = {
     "delay": (
         "A distant broker",
         (
-            "The server holds each answer back for 50 ms, without holding up what follows. With five "
+            "acks=all, idempotent. The server holds each answer back for 50 ms, without holding up what follows. With five "
             "requests of 1 MiB in flight, 105 MB/s is all that any client can reach."
         ),
     ),

@@ -11,7 +11,7 @@ KEY = Key("throughput", "100 B", "mock", "ours.enqueue", "records_per_s")
 
 def results(**rounds):
     """Results with one series for each client."""
-    made = Results({"rounds": 3}, ["a note"])
+    made = Results({"rounds": 3}, ["throughput: a note"])
     for client, figures in rounds.items():
         for figure in figures:
             made.add(KEY._replace(client=client), figure)
@@ -67,16 +67,18 @@ def test_saved_and_loaded(tmp_path):
 
 def test_taking_replaces_whole_measures():
     """
-    Results that are taken over replace their measures, with every row, and leave the others.
+    Results that are taken over replace their measures, rows and notes, and leave the others.
     """
     earlier, later = results(a=[1], b=[2]), results(a=[3])
+    earlier.note("latency: nobody was there")
+    later.notes.clear()
     earlier.add(KEY._replace(measure="latency"), 7)
     earlier.take(later)
 
     assert (3,) == earlier.rounds(KEY._replace(client="a"))
     assert () == earlier.rounds(KEY._replace(client="b"))
     assert (7,) == earlier.rounds(KEY._replace(measure="latency"))
-    assert ["a note"] == earlier.notes
+    assert ["latency: nobody was there"] == earlier.notes
 
 
 def test_select():
