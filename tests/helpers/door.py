@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -36,6 +38,8 @@ class Door:
         buffer_memory: int = 1 << 20,
         lock: Any = None,
         make_entry: Callable[[Any], Any] | None = None,
+        machine_clock: bool = False,
+        is_coroutine_function: Callable[[Any], bool] = lambda given: given is coroutine_function,
     ) -> None:
         self.twin = twin
         self.ms = WALL_MS
@@ -50,9 +54,10 @@ class Door:
             buffer_memory=buffer_memory,
             partitioner=resolve(partitioner),
             choose=self._choose,
-            wall_ns=lambda: self.ms * 1_000_000 + 999_999,
-            is_coroutine_function=lambda function: function is coroutine_function,
-            thread_ident=lambda: 1,
+            wall_ns=time.time_ns if machine_clock else lambda: self.ms * 1_000_000 + 999_999,
+            machine_clock=machine_clock,
+            is_coroutine_function=is_coroutine_function,
+            thread_ident=threading.get_ident,
             make_entry=self.entry if make_entry is None else make_entry,
             host=self.host,
             lock=lock,
