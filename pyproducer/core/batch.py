@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Final
 from pyproducer.core.appender import Appender, Batch
 from pyproducer.model import Buffer
 from pyproducer.records.batch import (
-    ATTRIBUTES_POSITION,
-    CRC_POSITION,
     HEADER_SIZE,
-    MIN_BATCH_LENGTH,
     SEQUENCE_MODULUS,
     TRANSACTIONAL_BIT,
-    pack_header,
+    seal_header,
 )
 from pyproducer.records.codec import Codec
-from pyproducer.records.crc import crc32c
 
 if TYPE_CHECKING:
     from pyproducer.core.accumulator import PartitionQueue
@@ -113,21 +109,17 @@ class SealedBatch:
         """The batch as the broker gets it: a new header, and the body uncopied."""
         body, batch = self.body, self.batch
         assert body is not None
-        header = pack_header(
-            batch_length=MIN_BATCH_LENGTH + len(body),
-            crc=0,
-            attributes=int(self.codec) | (TRANSACTIONAL_BIT if self.transactional else 0),
-            last_offset_delta=batch.count - 1,
-            base_timestamp=batch.base_timestamp,
-            max_timestamp=batch.max_timestamp,
-            record_count=batch.count,
-            producer_id=self.producer_id,
-            producer_epoch=self.epoch,
-            base_sequence=self.sequence,
+        header = seal_header(
+            body,
+            self.codec | TRANSACTIONAL_BIT if self.transactional else self.codec,
+            batch.count,
+            batch.base_timestamp,
+            batch.max_timestamp,
+            self.producer_id,
+            self.epoch,
+            self.sequence,
         )
-        summed = header[ATTRIBUTES_POSITION:]
-        crc = crc32c(summed, body).to_bytes(ATTRIBUTES_POSITION - CRC_POSITION, "big")
-        return [header[:CRC_POSITION] + crc + summed, body]
+        return [header, body]
 
 
 def _varint_at(view: memoryview, position: int) -> tuple[int, int]:

@@ -112,6 +112,9 @@ def pack_uvarint(value: int) -> bytes:
     """The unsigned varint of ``value``, which is between 0 and 2**32 - 1."""
     if value < 0x80:
         return bytes((value,))
+    if value < 0x4000:
+        # What a small batch's length takes.
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
