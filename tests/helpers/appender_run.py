@@ -234,15 +234,19 @@ class Run:
             del self.prepared[0]
         return made
 
-    def do_refuse(self, given: dict[str, Any]) -> Any:
+    def do_refused(self, given: dict[str, Any]) -> Any:
         self.door.appender.refusal = lambda: ProducerError("refused")
-
-    def do_welcome(self, given: dict[str, Any]) -> Any:
-        self.door.appender.refusal = None
-        self.door.appender.owner = threading.get_ident() if given["owned"] else 0
+        try:
+            return self.do_put(given)
+        finally:
+            self.door.appender.refusal = None
 
     def do_stray(self, given: dict[str, Any]) -> Any:
         self.door.appender.owner = threading.get_ident() + 1
+        try:
+            return self.do_put(given)
+        finally:
+            self.door.appender.owner = threading.get_ident()
 
     def do_clock(self, given: dict[str, Any]) -> Any:
         self.door.ms += given["ms"]
@@ -302,7 +306,6 @@ class Run:
     def end(self) -> Any:
         """Settle all; what became of every record."""
         self.door.appender.waiting = 0
-        self.do_welcome({"owned": False})
         self.door.take()
         for topic in list(self.door.appender.topics):
             self.door.adopt(topic, max(1, len(self.door.appender.topics[topic].partitions or [])))
