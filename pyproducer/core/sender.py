@@ -143,8 +143,10 @@ class Sender:
             queue.waiting.remove(sealed)
             queue.in_flight.append(sealed)
             chosen.append(sealed)
+            # Also where it has nothing more: another thread may bring it something before the
+            # request is full, and of two batches of one partition the broker keeps one.
+            taken.add(queue)
             if queue.has_work:
-                taken.add(queue)
                 node.line.append(queue)
             else:
                 queue.line = False
