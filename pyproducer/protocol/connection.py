@@ -23,6 +23,8 @@ from pyproducer.protocol.frame import (
     encode_request,
 )
 from pyproducer.protocol.handshake import Handshake
+from pyproducer.protocol.messages.produce import ProduceRequest
+from pyproducer.protocol.produce_shortcut import encode_one_batch, read_one_answer
 from pyproducer.protocol.schema import Message
 
 __all__ = ["Answer", "ClientConnection"]
@@ -52,6 +54,8 @@ class _Pending(NamedTuple):
 
 
 _HANDSHAKE = object()
+
+_PRODUCE = int(ApiKey.PRODUCE)
 
 #: Correlation ids go from 0 to this, then begin again.
 _ID_MASK = 0x7FFFFFFF
@@ -234,7 +238,12 @@ class ClientConnection:
     def _queue(
         self, message: Message, version: int, tag: object, *, expect_response: bool = True
     ) -> None:
-        self._outgoing += encode_request(message, version, self._next_id, self.client_id)
+        frame = (
+            encode_one_batch(message, version, self._next_id, self.client_id)
+            if isinstance(message, ProduceRequest)
+            else None
+        )
+        self._outgoing += frame or encode_request(message, version, self._next_id, self.client_id)
         if expect_response:
             self._pending.append(_Pending(self._next_id, message.api_key, version, tag))
         elif self._first_silent is None:
@@ -245,7 +254,7 @@ class ClientConnection:
         if self.error is not None:
             return
         try:
-            for frame in self._reader.frames():
+            while (frame := self._reader.next_frame()) is not None:
                 self._read_frame(frame)
         except ProtocolError as error:
             self._fail(error)
@@ -271,10 +280,16 @@ class ClientConnection:
         if not self._pending:
             raise ProtocolError(f"the peer sent {len(frame)} bytes that answer no request")
         expected = self._pending[0]
-        name = API[expected.api_key].name
+        if expected.api_key == _PRODUCE:
+            plain = read_one_answer(frame, expected.version)
+            if plain is not None and plain[0] == expected.correlation_id:
+                self._answers.append(Answer(expected.tag, plain[1], expected.version))
+                self._pending.popleft()
+                return
         try:
             correlation_id, body = decode_response_header(frame, expected.api_key, expected.version)
             if correlation_id != expected.correlation_id:
+                name = API[expected.api_key].name
                 raise ProtocolError(
                     f"the peer answered request {correlation_id} where request "
                     f"{expected.correlation_id} ({name}) was to be answered"

@@ -253,6 +253,7 @@ class FrameReader:
         self._pool = pool
         self._frames: deque[memoryview] = deque()
         self._stage: bytearray | None = None
+        self._room = memoryview(b"")
         self._staged = 0
         self._body: bytearray | None = None
         self._filled = 0
@@ -269,7 +270,8 @@ class FrameReader:
             return memoryview(self._body)[self._filled : self._size]
         if self._stage is None:
             self._stage = bytearray(self._STAGE)
-        return memoryview(self._stage)[self._staged :]
+            self._room = memoryview(self._stage)
+        return self._room[self._staged :] if self._staged else self._room
 
     def buffer_updated(self, count: int) -> None:
         """Takes note that ``count`` bytes were put into the room from :meth:`get_buffer`.
@@ -306,8 +308,12 @@ class FrameReader:
 
     def frames(self) -> Iterator[memoryview]:
         """The complete frames, without their size, oldest first; each is given once."""
-        while self._frames:
-            yield self._frames.popleft()
+        while (frame := self.next_frame()) is not None:
+            yield frame
+
+    def next_frame(self) -> memoryview | None:
+        """The oldest complete frame, without its size; None where there is none left."""
+        return self._frames.popleft() if self._frames else None
 
     @property
     def partial(self) -> bool:
@@ -317,6 +323,13 @@ class FrameReader:
     def _cut(self, stage: bytearray) -> None:
         """Moves what is in the stage into frames."""
         staged = self._staged
+        if staged >= _SIZE.size:
+            (size,) = _SIZE.unpack_from(stage)
+            if size == staged - _SIZE.size and size <= self.max_size:
+                # One frame and nothing else, as whoever waits for each answer gets them.
+                self._frames.append(memoryview(stage[_SIZE.size : staged]))
+                self._staged = 0
+                return
         position = 0
         with memoryview(stage) as view:
             while staged - position >= _SIZE.size:
