@@ -113,7 +113,8 @@ sends = st.fixed_dictionaries(
 plain_sends = st.fixed_dictionaries(
     {
         "op": st.sampled_from(
-            ["put"] * 4 + ["await", "await", "block", "accept", "urgent", "refused", "stray"]
+            ["put"] * 4
+            + ["await", "await", "block", "accept", "urgent", "refused", "behind", "stray"]
         ),
         "topic": st.sampled_from(["t", "t", "t", "t", "u", "shelf"]),
         "value": st.integers(0, 400).map(lambda size: b"x" * size),

@@ -241,6 +241,13 @@ class Run:
         finally:
             self.door.appender.refusal = None
 
+    def do_behind(self, given: dict[str, Any]) -> Any:
+        before, self.door.appender.waiting = self.door.appender.waiting, 1
+        try:
+            return self.do_put(given)
+        finally:
+            self.door.appender.waiting = before
+
     def do_stray(self, given: dict[str, Any]) -> Any:
         self.door.appender.owner = threading.get_ident() + 1
         try:
