@@ -235,6 +235,7 @@ class Lifecycle:
                 closing.set_result(None)
             return
         engine.waiters.dismiss(closed_error)
+        runner.pick_up()
         end = runner.now + seconds
         left_open = parts.transactor.close()
         remaining = 0

@@ -65,7 +65,8 @@ cdef extern from *:
     static void pyproducer_warn(PyObject *call) {
         PyObject *kind, *value, *traceback;
         PyErr_Fetch(&kind, &value, &traceback);
-        if (PyErr_WarnEx(
+        /* Not where a signal's handler raised between the call and its await: nobody forgot. */
+        if (kind == NULL && PyErr_WarnEx(
                 PyExc_RuntimeWarning,
                 "coroutine 'AsyncProducer.enqueue' was never awaited", 1) < 0) {
             PyErr_WriteUnraisable(call);

@@ -15,6 +15,8 @@ cdef class Batch:
     cdef public list parts
     #: Deliveries and their callbacks or futures in turns, told in order.
     cdef public list watchers
+    #: How many of them have been told.
+    cdef public Py_ssize_t told
     cdef public list shelved
     cdef public object sealed
     cdef RecordBuffer buffer
@@ -306,9 +308,11 @@ def run_watchers(Batch batch not None, Py_ssize_t start, Py_ssize_t stop):
     cdef list watchers = batch.watchers
     cdef Py_ssize_t position
     stop = min(stop, len(watchers) // 2)
-    for position in range(2 * start, 2 * stop, 2):
-        delivery = watchers[position]
-        watcher = watchers[position + 1]
+    for position in range(max(start, batch.told), stop):
+        # First: one who is told when a signal's handler raises is not told again.
+        batch.told = position + 1
+        delivery = watchers[2 * position]
+        watcher = watchers[2 * position + 1]
         if not _is_function(<PyObject *>watcher) and hasattr(watcher, "set_result"):
             if not watcher.done():
                 watcher.set_result(None)

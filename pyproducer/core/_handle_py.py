@@ -54,6 +54,7 @@ class Batch:
         "shelved",
         "size",
         "state",
+        "told",
         "urgent",
         "watchers",
     )
@@ -79,6 +80,8 @@ class Batch:
         self.parts: list[tuple[int, Batch]] | None = None
         #: Deliveries and their callbacks or futures in turns, told in order.
         self.watchers: list[Any] = []
+        #: How many of them have been told.
+        self.told = 0
         #: A group waits for the batch as a whole, so that its failure is no news to anybody.
         self.expected = False
         self.shelved: list[Prepared] | None = None
@@ -310,7 +313,10 @@ def run_watchers(batch: Batch, start: int, stop: int) -> int:
     """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
     watchers = batch.watchers
     stop = min(stop, len(watchers) // 2)
+    start = max(start, batch.told)
     for delivery, watcher in pairs(watchers[2 * start : 2 * stop]):
+        # First: one who is told when a signal's handler raises is not told again.
+        batch.told += 1
         if hasattr(watcher, "set_result"):
             if not watcher.done():
                 watcher.set_result(None)

@@ -24,11 +24,10 @@ _LOG_PAUSE: Final = 1.0
 class Deliveries:
     """Settled batches whose watchers have to be told, in the order of settling."""
 
-    __slots__ = ("_at", "_line")
+    __slots__ = ("_line",)
 
     def __init__(self) -> None:
         self._line: deque[Batch | Callable[[], object]] = deque()
-        self._at = 0
 
     def __bool__(self) -> bool:
         return bool(self._line)
@@ -54,10 +53,10 @@ class Deliveries:
                 self._line.popleft()
                 batch()
                 continue
-            self._at = run_watchers(batch, self._at, self._at + _STRIDE)
+            # The batch knows how far it has come, also where a signal's handler raises in here.
+            run_watchers(batch, batch.told, batch.told + _STRIDE)
             if not batch.watchers:
                 self._line.popleft()
-                self._at = 0
             if clock() >= end:
                 return
 

@@ -62,6 +62,13 @@ class Pool:
         """Those with a connection, or with one on its way."""
         return list({**self._opening, **self._transports})
 
+    def drop_torn(self) -> None:
+        """Drop the connections of which bytes were lost to a signal's handler that raised."""
+        for transport in list(self._transports.values()):
+            if transport.torn:
+                transport.abort()
+                self.disconnected(transport, "a signal's handler raised while it was read")
+
     def connect(self, effect: Connect) -> None:
         """Begin to open a connection."""
         self.disconnect(effect.node)

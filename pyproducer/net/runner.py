@@ -224,6 +224,22 @@ class Runner:
             self._loop.call_soon(self._step)
             self._asked = True
 
+    def pick_up(self) -> None:
+        """Go on after a signal's handler raised in the event loop, if one did.
+
+        It may have struck between the loop's taking a callback from its line and calling it, or
+        between a socket's bytes and their reader.
+        """
+        if self._pool is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._asked = False
+        self._stepping = False
+        self._pool.drop_torn()
+        self.ask()
+
     # The appender's host.
 
     def wake(self) -> None:
@@ -354,16 +370,19 @@ class Runner:
             self._stepping = False
         if engine.has_more:
             self.ask()
-        self._tell()
         self._arm()
+        self._tell()
 
     def _tell(self) -> None:
         """Tell callers what they wait for, for a while."""
         deliveries = self.engine.settler.deliveries
         if deliveries:
-            deliveries.run(self._clock.monotonic, _SLICE)
-            if deliveries:
-                self.ask()
+            try:
+                deliveries.run(self._clock.monotonic, _SLICE)
+            finally:
+                # Also where a signal's handler raised in a callback: it goes on with the next.
+                if deliveries:
+                    self.ask()
         if self._watchers:
             self._look()
 

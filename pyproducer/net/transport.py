@@ -54,6 +54,8 @@ class BrokerTransport(asyncio.BufferedProtocol):
         owner: who is told of what happens.
         node: the engine's number for the broker.
         address: where it is connected to.
+        torn: bytes are being read; outside of that, a signal's handler raised between the reading
+            and the telling, and nobody knows how many are lost.
     """
 
     def __init__(self, owner: TransportOwner, node: int, client_id: str, address: Address) -> None:
@@ -66,6 +68,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
         self._unanswerable: deque[int] = deque()
         self._unconfirmed = False
         self._over = False
+        self.torn = False
 
     @property
     def versions(self) -> dict[int, tuple[int, int]]:
@@ -130,9 +133,11 @@ class BrokerTransport(asyncio.BufferedProtocol):
         self._write()
 
     def get_buffer(self, sizehint: int) -> memoryview:
+        self.torn = True
         return self._wire.get_buffer(sizehint)
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.torn = False
         wire = self._wire
         if wire.ready:
             wire.buffer_updated(nbytes)
@@ -145,6 +150,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
             self._gone(str(wire.error))
 
     def eof_received(self) -> bool:
+        self.torn = False
         self._wire.receive_eof()
         return False
 

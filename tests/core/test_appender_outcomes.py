@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pyproducer.core.delivery import Deliveries
 from pyproducer.errors import BrokerRejected, UnknownTopic
 from tests.helpers.door import Door
 from tests.helpers.engine_rig import Waiter
@@ -265,3 +266,31 @@ def test_refused_shelf_takes_no_more(twin):
     assert not second.done()
     assert None is door.appender.refuse_shelf(door.appender.topic("u"))
     assert [1, 1] == [batch.count for batch in door.take()[0]]
+
+
+@pytest.mark.parametrize("struck", [0, 3, 31, 32])
+def test_callback_that_a_signal_breaks_off_is_called_once(twin, struck, monkeypatch):
+    """
+    A handler of a signal that raises in a callback: those before it are not told twice, and those
+    after it are told by the next run, also of the batches behind.
+    """
+    door = Door(twin, topics={"t": 1}, batch_max_records=40)
+    told = []
+
+    def tell(delivery):
+        told.append(delivery)
+        if len(told) == struck + 1:
+            raise SystemExit
+
+    monkeypatch.setattr("pyproducer.core.delivery.run_watchers", twin.run_watchers)
+    made = [door.put(b"x", on_delivery=tell) for _ in range(80)]
+    deliveries = Deliveries()
+    for batch in door.opened():
+        batch.acknowledge(0, -1)
+        deliveries.add(batch)
+    with pytest.raises(SystemExit):
+        deliveries.run(lambda: 0.0, 1.0)
+    deliveries.run(lambda: 0.0, 1.0)
+
+    assert [id(one) for one in made] == [id(one) for one in told]
+    assert not deliveries
