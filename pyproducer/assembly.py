@@ -10,6 +10,8 @@ import time
 import weakref
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
+from types import FunctionType, MethodType
 from typing import Any
 
 from pyproducer.clock import Clock, SystemClock
@@ -110,7 +112,7 @@ class Assembly:
             choose=chance.randrange,
             wall_ns=_wall_ns(clock),
             machine_clock=type(clock) is SystemClock,
-            is_coroutine_function=inspect.iscoroutinefunction,
+            is_coroutine_function=_makes_coroutines,
             thread_ident=threading.get_ident,
             make_entry=self._make_default,
             host=self.runner,
@@ -288,8 +290,19 @@ def _not_started() -> ProducerError:
     )
 
 
+def _makes_coroutines(function: object) -> bool:
+    """True for what only makes a coroutine when it is called: an object of such a class too."""
+    if inspect.iscoroutinefunction(function):
+        return True
+    while isinstance(function, partial):
+        function = function.func
+    if isinstance(function, (FunctionType, MethodType)):
+        return False
+    return inspect.iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
+
+
 def _check_callback(option: str, callback: object) -> None:
-    if not callable(callback) or inspect.iscoroutinefunction(callback):
+    if not callable(callback) or _makes_coroutines(callback):
         raise ConfigError(
             f"{option}={callback!r} must be a plain callable of one argument, not a coroutine "
             "function",

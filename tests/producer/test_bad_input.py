@@ -127,8 +127,25 @@ async def coroutine_function(delivery):
     raise AssertionError
 
 
+class AsyncCallable:
+    """What may be called, and makes a coroutine of it."""
+
+    async def __call__(self, delivery):
+        raise AssertionError
+
+
 @pytest.mark.parametrize(
-    "callback", [coroutine_function, functools.partial(coroutine_function), 5, "name", []]
+    "callback",
+    [
+        coroutine_function,
+        functools.partial(coroutine_function),
+        AsyncCallable(),
+        AsyncCallable().__call__,
+        functools.partial(AsyncCallable()),
+        5,
+        "name",
+        [],
+    ],
 )
 async def test_callbacks(at_door, callback):
     """
@@ -143,7 +160,7 @@ async def test_done_callback_is_checked_too(producer):
     add_done_callback refuses what on_delivery refuses.
     """
     delivery = producer.enqueue_nowait("one", b"x")
-    for callback in (coroutine_function, 5):
+    for callback in (coroutine_function, AsyncCallable(), 5):
         with pytest.raises(UsageError, match="callback"):
             delivery.add_done_callback(callback)
     await delivery
