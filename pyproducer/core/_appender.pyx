@@ -271,7 +271,8 @@ cdef class Appender:
     cpdef TopicAppender entry(self, name):
         """The topic with the producer's own serializers."""
         cdef TopicState state
-        if name is self.last_name and name is not None:
+        if name is self.last_name and name is not None and (_HAS_GIL or self._lock is None):
+            # Without a GIL another thread may have written the one and not yet the other.
             return self.last_entry
         try:
             state = self.topics.get(name)
