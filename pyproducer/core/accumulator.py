@@ -29,6 +29,8 @@ class PartitionQueue:
 
     Attributes:
         state: the append end.
+        topic: the topic's name.
+        number: the partition's number.
         leader: the broker that takes its batches, or NO_LEADER.
         leader_epoch: of the metadata that said so; older news is ignored.
         waiting: closed, not under way; retried batches come back to their place.
@@ -57,16 +59,20 @@ class PartitionQueue:
         "muted_until",
         "next_order",
         "next_sequence",
+        "number",
         "producer_id",
         "proven",
         "recovering",
         "stamped",
         "state",
+        "topic",
         "waiting",
     )
 
     def __init__(self, state: PartitionState) -> None:
         self.state = state
+        self.topic: str = state.topic.name
+        self.number: int = state.number
         self.leader = NO_LEADER
         self.leader_epoch = -1
         self.waiting: list[SealedBatch] = []
@@ -84,19 +90,10 @@ class PartitionQueue:
         self.recovering = False
 
     @property
-    def topic(self) -> str:
-        """The topic's name."""
-        return self.state.topic.name
-
-    @property
-    def number(self) -> int:
-        """The partition's number."""
-        return self.state.number
-
-    @property
     def has_work(self) -> bool:
         """True where a batch waits to be sent, or should be closed for it."""
-        return bool(self.waiting) or self.open_is_due
+        # Asked again and again, of partitions that mostly have nothing open.
+        return bool(self.waiting) or (self.state.open is not None and self.open_is_due)
 
     @property
     def open_is_due(self) -> bool:

@@ -38,6 +38,7 @@ class SealedBatch:
         last_error: the last refusal, in words.
         last_code: its error code, or None where no broker answered.
         producer_id, epoch, sequence: its identity; sequence -1 while it has none.
+        stamped: True once it has a sequence number.
         transactional: True where it belongs to a transaction.
     """
 
@@ -55,6 +56,7 @@ class SealedBatch:
         "producer_id",
         "queue",
         "sequence",
+        "stamped",
         "transactional",
     )
 
@@ -74,15 +76,11 @@ class SealedBatch:
         self.producer_id = -1
         self.epoch = -1
         self.sequence = NO_SEQUENCE
+        self.stamped = False
         self.transactional = False
 
     def __lt__(self, other: SealedBatch) -> bool:
         return self.order < other.order
-
-    @property
-    def stamped(self) -> bool:
-        """True once it has a sequence number."""
-        return self.sequence != NO_SEQUENCE
 
     @property
     def size(self) -> int:
@@ -97,6 +95,7 @@ class SealedBatch:
         self.producer_id = producer_id
         self.epoch = epoch
         self.sequence = sequence
+        self.stamped = True
         self.transactional = transactional
         return (sequence + self.batch.count) % SEQUENCE_MODULUS
 
@@ -104,6 +103,7 @@ class SealedBatch:
         """Take its identity back, which is safe only where no log can have the batch."""
         self.producer_id = self.epoch = -1
         self.sequence = NO_SEQUENCE
+        self.stamped = False
 
     def wire(self) -> list[Buffer]:
         """The batch as the broker gets it: a new header, and the body uncopied."""

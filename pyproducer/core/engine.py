@@ -208,7 +208,8 @@ class Engine:
         while self._again and self._again[0][0] <= now:
             self.ready(heapq.heappop(self._again)[2])
         for node in brokers:
-            self._time_out(node, now)
+            if (loss := self._links.look_after(node, now)) is not None:
+                self._lose(loss, now)
         if self.transactions is not None:
             self.transactions.drop(now)
         self.has_more = False
@@ -237,14 +238,14 @@ class Engine:
     def deadline(self) -> float | None:
         """When to poll again though nothing happened, in monotonic seconds; None for never."""
         links = self._links
-        at = min(self._intake.deadline(), self._asking_at(), links.deadline(links.meta))
+        at = min(self._intake.deadline(), self._asking_at())
+        for node in (links.meta, *links.brokers):
+            if (other := links.deadline(node)) < at:
+                at = other
         if self._again:
             at = min(at, self._again[0][0])
         if self.waiters:
             at = min(at, self.waiters.until)
-        for node in links.brokers:
-            if (other := links.deadline(node)) < at:
-                at = other
         if self.transactions is not None:
             at = min(
                 at,
@@ -442,7 +443,9 @@ class Engine:
 
     def ready(self, queue: PartitionQueue) -> None:
         """The partition may have something to send."""
-        if not queue.line and queue.leader != NO_LEADER and queue.has_work:
+        if queue.line or queue.leader == NO_LEADER:
+            return
+        if queue.waiting or (queue.state.open is not None and queue.open_is_due):
             self._links.node(queue.leader).join(queue)
             self._stirred = True
 
@@ -524,7 +527,7 @@ class Engine:
     @property
     def _lacks_identity(self) -> bool:
         return (
-            not self._identity.known
+            self._identity.producer_id < 0
             and self._options.idempotent
             and self.transactions is None
             and not self._identity_asked

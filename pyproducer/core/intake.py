@@ -80,21 +80,8 @@ class Intake:
         """
         appender = self._appender
         opened, closed, hurried = appender.take()
-        created = now if shelf is None else shelf.created
-        for batch in opened:
-            batch.created = created
-            self._settler.add(batch)
-            self.expiring.add(created + self._delivery_timeout, batch)
-            if batch.home.number < 0:
-                self._cluster.want(batch.topic, now)
-                continue
-            self._cluster.use(batch.topic, now)
-            if batch.state != OPEN:
-                continue
-            if shelf is not None or self._linger == 0:
-                self._make_due(batch)
-            elif self._linger is not None:
-                self.lingering.add(now + self._linger, batch)
+        if opened:
+            self._note(opened, now, shelf)
         for batch in closed:
             if batch.error is not None:
                 # A record that could not leave the shelf: refused alone, by name.
@@ -110,6 +97,24 @@ class Intake:
             for batch in list(self._settler.live.values()):
                 if batch.state == OPEN and batch.home.number >= 0:
                     self._make_due(batch)
+
+    def _note(self, opened: list[Batch], now: float, shelf: Batch | None) -> None:
+        """Keep the times of batches that were opened."""
+        created = now if shelf is None else shelf.created
+        for batch in opened:
+            batch.created = created
+            self._settler.add(batch)
+            self.expiring.add(created + self._delivery_timeout, batch)
+            if batch.home.number < 0:
+                self._cluster.want(batch.topic, now)
+                continue
+            self._cluster.use(batch.topic, now)
+            if batch.state != OPEN:
+                continue
+            if shelf is not None or self._linger == 0:
+                self._make_due(batch)
+            elif self._linger is not None:
+                self.lingering.add(now + self._linger, batch)
 
     def _seal(self, batch: Batch) -> None:
         queue = queue_of(batch)

@@ -212,16 +212,11 @@ class Links:
         tag = self._tags
         node.in_flight[tag] = (now + self._request_timeout, batches)
         self._sent_at[tag] = node.used_at = now
-        produce = bool(batches)
-        self._effects.append(
-            Send(
-                node.node_id,
-                message,
-                tag,
-                expect_response=not produce or self._expect_acks,
-                max_version=self.newest_produce if produce else max_version,
-            )
-        )
+        if batches:
+            effect = Send(node.node_id, message, tag, self._expect_acks, self.newest_produce)
+        else:
+            effect = Send(node.node_id, message, tag, max_version=max_version)
+        self._effects.append(effect)
 
     def answered(self, node_id: int, tag: int, now: float) -> tuple[Node, list[SealedBatch]]:
         """A request is answered: its node, and the batches that were in it."""
@@ -293,7 +288,7 @@ class Links:
 
     def _has_moved(self, node: Node) -> bool:
         where = self._cluster.brokers.get(node.node_id)
-        return where is not None and where != (node.host, node.port)
+        return where is not None and (where[0] != node.host or where[1] != node.port)
 
     def limit(self, node: Node) -> int:
         """How many produce requests may be unanswered on the connection."""

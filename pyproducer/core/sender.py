@@ -132,7 +132,8 @@ class Sender:
             if self._transactions is not None and not self._transactions.admits(queue):
                 queue.line = False
                 continue
-            size = sealed.size
+            assert sealed.body is not None
+            size = HEADER_SIZE + len(sealed.body)
             if chosen and size > room:
                 passed.append(queue)
                 break
@@ -150,27 +151,20 @@ class Sender:
                 node.line.append(queue)
             else:
                 queue.line = False
-        node.line.extendleft(reversed(passed))
+        if passed:
+            node.line.extendleft(reversed(passed))
         if not chosen:
             return None
         topics: dict[str, TopicProduceData] = {}
-        stats = self._stats
-        stats.batches += len(chosen)
         for sealed in chosen:
-            sealed.attempts += 1
-            if sealed.attempts > 1:
-                stats.retries += 1
-            stats.batch_records += sealed.batch.count
-            stats.bytes_plain += HEADER_SIZE + sealed.batch.size
-            stats.bytes_sent += sealed.size
-            name = sealed.queue.topic
-            topic = topics.get(name)
+            queue = sealed.queue
+            part = PartitionProduceData(index=queue.number, records=sealed.wire())
+            topic = topics.get(queue.topic)
             if topic is None:
-                topic = topics[name] = TopicProduceData(name=name, partition_data=[])
-            topic.partition_data.append(
-                PartitionProduceData(index=sealed.queue.number, records=sealed.wire())
-            )
-        stats.requests += 1
+                topics[queue.topic] = TopicProduceData(name=queue.topic, partition_data=[part])
+            else:
+                topic.partition_data.append(part)
+        self._count(chosen, self._max_request_size - _REQUEST_OVERHEAD - room)
         request = ProduceRequest(
             transactional_id=self._transactional_id,
             acks=self._acks,
@@ -178,6 +172,24 @@ class Sender:
             topic_data=list(topics.values()),
         )
         return request, chosen
+
+    def _count(self, chosen: list[SealedBatch], size: int) -> None:
+        """Another attempt for each of the batches, which have ``size`` bytes together."""
+        records = plain = retries = 0
+        for sealed in chosen:
+            batch = sealed.batch
+            records += batch.count
+            plain += batch.size
+            if sealed.attempts:
+                retries += 1
+            sealed.attempts += 1
+        stats = self._stats
+        stats.requests += 1
+        stats.batches += len(chosen)
+        stats.batch_records += records
+        stats.bytes_plain += HEADER_SIZE * len(chosen) + plain
+        stats.bytes_sent += size
+        stats.retries += retries
 
     def _choose(self, queue: PartitionQueue, now: float) -> SealedBatch | None:
         if queue.recovering and self._identity.recovered(queue):
@@ -214,22 +226,21 @@ class Sender:
             node.throttled_until = max(node.throttled_until, now + pause)
             self._stats.throttled_s += pause
             plain = False
-        parts = {
-            (topic.name, part.index): part
-            for topic in response.responses
-            for part in topic.partition_responses
-        }
+        parts: dict[tuple[str, int], PartitionProduceResponse] = {}
+        for topic in response.responses:
+            for part in topic.partition_responses:
+                parts[topic.name, part.index] = part
         fatal: BrokerRejected | None = None
         for sealed in batches:
-            part = parts.get((sealed.queue.topic, sealed.queue.number))
-            if part is None:
+            answer = parts.get((sealed.queue.topic, sealed.queue.number))
+            if answer is None:
                 reason = "the broker's answer leaves the partition out"
                 self._back(node, sealed, reason, None, now)
                 self._host.stale(now)
                 plain = False
             else:
-                fatal = self._judge(node, sealed, part, response, now) or fatal
-                plain = plain and part.error_code == 0 and sealed.batch.state == ACKED
+                fatal = self._judge(node, sealed, answer, response, now) or fatal
+                plain = plain and answer.error_code == 0 and sealed.batch.state == ACKED
             self._host.ready(sealed.queue)
         if fatal is not None:
             # Not before the answer is read to its end: other partitions may have taken theirs.
@@ -281,14 +292,16 @@ class Sender:
             self._leave(sealed)
             return None
         code = part.error_code
-        verdict = judge(code, transactional=self._transactions is not None)
-        if verdict.action is Action.ACK and (sealed.stamped or not code):
+        if not code:
             self._leave(sealed)
             queue.proven = True
-            if code:
-                self._settler.acknowledge(sealed.batch, -1, -1)
-            else:
-                self._settler.acknowledge(sealed.batch, part.base_offset, part.log_append_time_ms)
+            self._settler.acknowledge(sealed.batch, part.base_offset, part.log_append_time_ms)
+            return None
+        verdict = judge(code, transactional=self._transactions is not None)
+        if verdict.action is Action.ACK and sealed.stamped:
+            self._leave(sealed)
+            queue.proven = True
+            self._settler.acknowledge(sealed.batch, -1, -1)
             return None
         text = part.error_message
         reason = f"{error_name(code)}: {text}" if text else _reason(code)

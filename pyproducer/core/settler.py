@@ -82,6 +82,10 @@ class Settler:
     def _tell_in_order(self, sealed: SealedBatch) -> None:
         """Callbacks of a partition come in the order of its records, whatever settles first."""
         queue, batch = sealed.queue, sealed.batch
+        if not (queue.in_flight or queue.waiting or queue.held):
+            # The only one.
+            self.deliveries.add(batch)
+            return
         if batch.watchers and queue.is_behind(sealed):
             # One ahead of it is still being retried. Only callbacks have an order to keep:
             # whoever awaits a record need not wait for another's.
@@ -108,6 +112,10 @@ class Settler:
             self.deliveries.add(batch)
         else:
             self._tell_in_order(sealed)
+        if self._flushes:
+            self._tell_flushes(batch, failed)
+
+    def _tell_flushes(self, batch: Batch, failed: int) -> None:
         for flush in list(self._flushes):
             flush.settled(batch, failed)
             if not flush.waiting:

@@ -24,11 +24,15 @@ class BatchTimers:
     Args:
         until: the last state of a batch in which its time matters. The halves of one that was
             split have its time.
+
+    Attributes:
+        next: the next time at which something may be due; NEVER for none.
     """
 
     def __init__(self, until: int) -> None:
         self._until = until
         self._heap: list[tuple[float, int, Batch]] = []
+        self.next = NEVER
         self._most = _FEW
 
     def __iter__(self) -> Iterator[Batch]:
@@ -39,11 +43,6 @@ class BatchTimers:
         """How many that are."""
         return len(self._heap)
 
-    @property
-    def next(self) -> float:
-        """The next time at which something may be due; NEVER for none."""
-        return self._heap[0][0] if self._heap else NEVER
-
     def add(self, at: float, batch: Batch) -> None:
         """Something is due for the batch at this time."""
         heapq.heappush(self._heap, (at, batch.serial, batch))
@@ -52,6 +51,7 @@ class BatchTimers:
             heapq.heapify(kept)
             self._heap = kept
             self._most = max(_FEW, 2 * len(kept))
+        self.next = self._heap[0][0] if self._heap else NEVER
 
     def stirs(self, now: float) -> bool:
         """True where :meth:`due` has something to do: return a batch, or forget one."""
@@ -62,17 +62,21 @@ class BatchTimers:
 
     def due(self, now: float) -> Batch | None:
         """A batch whose time has come, once; None where there is none."""
-        while self._heap:
-            at, _, batch = self._heap[0]
-            current = batch.state <= self._until
-            if current and at > now:
-                return None
-            heapq.heappop(self._heap)
-            if current:
-                return batch
-            for entry in self._current(at, batch):
-                heapq.heappush(self._heap, entry)
-        return None
+        heap, found = self._heap, None
+        while heap:
+            at, _, batch = heap[0]
+            state = batch.state
+            if state <= self._until:
+                if at <= now:
+                    heapq.heappop(heap)
+                    found = batch
+                break
+            heapq.heappop(heap)
+            if state == SPLIT:
+                for entry in self._current(at, batch):
+                    heapq.heappush(heap, entry)
+        self.next = heap[0][0] if heap else NEVER
+        return found
 
     def _current(self, at: float, batch: Batch) -> Iterator[tuple[float, int, Batch]]:
         if batch.state <= self._until:
