@@ -77,10 +77,22 @@ def killed(broker):
     yield
 
 
+def stands_still(pid):
+    """True once each thread of a process is stopped."""
+    states = [
+        stat.read_text().rpartition(")")[2].split()[0]
+        for stat in Path(f"/proc/{pid}/task").glob("*/stat")
+    ]
+    return set(states) == {"T"}
+
+
 @contextlib.contextmanager
 def stopped(broker):
     """The system still takes connections for it, and acknowledges their bytes."""
     os.kill(broker.pid, signal.SIGSTOP)
+    # The signal takes a moment to reach a thread that runs on the other core, and a record less.
+    while not stands_still(broker.pid):
+        time.sleep(0.001)
     try:
         yield
     finally:
