@@ -540,11 +540,11 @@ cdef class Appender:
             self.starve()
             return None
         if shelf is None:
+            self.wake()
             self.serial += 1
             shelf = topic.shelf = Batch(PartitionState(topic, -1), self.serial)
             shelf.shelved = []
             self.opened.append(shelf)
-            self.wake()
         made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
         if made.on_delivery is not None:
             shelf.watchers.append(made.delivery)
@@ -593,13 +593,14 @@ cdef class Appender:
 
     cdef Batch open_batch(self, PartitionState state, int64_t timestamp):
         cdef Batch batch
+        # First of all: it may raise, and there must be no batch then that nobody knows of.
+        self.wake()
         self.serial += 1
         batch = Batch.__new__(Batch, state, self.serial)
         batch.buffer = RecordBuffer.__new__(RecordBuffer)
         batch.base_timestamp = timestamp
         state.open = batch
         self.opened.append(batch)
-        self.wake()
         return batch
 
     cdef int close(self, PartitionState state, Batch batch) except -1:
@@ -627,7 +628,12 @@ cdef class Appender:
     cdef int wake(self) except -1:
         if self.asleep:
             self.asleep = False
-            self.host.wake()
+            try:
+                self.host.wake()
+            except BaseException:
+                # Ctrl-C, or a loop that is closed: the next one has to wake it.
+                self.asleep = True
+                raise
         return 0
 
     # Called by the engine.

@@ -399,6 +399,8 @@ class Appender:
                 return None
         opens = batch is None
         if batch is None:
+            # Before anything else: it may raise, and there must be no record then.
+            self._wake()
             batch = Batch(state, self._serial + 1)
             batch.base_timestamp = timestamp
         index = batch.count
@@ -423,8 +425,6 @@ class Appender:
         if timestamp > batch.max_timestamp:  # noqa: PLR1730 - max() would be a call
             batch.max_timestamp = timestamp
 
-        if opens:
-            self._wake()
         self.since_turn += len(record)
         self.records += 1
         if urgent and not batch.urgent:
@@ -456,11 +456,11 @@ class Appender:
             self._starve()
             return None
         if shelf is None:
+            self._wake()
             self._serial += 1
             shelf = topic.shelf = Batch(PartitionState(topic, -1), self._serial)
             shelf.shelved = []
             self._opened.append(shelf)
-            self._wake()
         made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
         if made.on_delivery is not None:
             shelf.watchers += [made.delivery, made.on_delivery]
@@ -514,7 +514,12 @@ class Appender:
     def _wake(self) -> None:
         if self.asleep:
             self.asleep = False
-            self.host.wake()
+            try:
+                self.host.wake()
+            except BaseException:
+                # Ctrl-C, or a loop that is closed: the next one has to wake it.
+                self.asleep = True
+                raise
 
     # Called by the engine.
 
