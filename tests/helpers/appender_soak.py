@@ -25,6 +25,20 @@ def resident() -> int:
     return pages * 4096
 
 
+def awaited(door: Door, value: bytes, **options: Any) -> Any:
+    """What an awaited enqueue returns."""
+
+    async def one() -> Any:
+        return await door.appender.enqueue("t", value, **options)
+
+    call = one()
+    while True:
+        try:
+            call.send(None)
+        except StopIteration as end:
+            return end.value
+
+
 def one_round(door: Door, number: int) -> None:
     """Records in every way there is, all settled in the end."""
     told: list[Any] = []
@@ -34,6 +48,21 @@ def one_round(door: Door, number: int) -> None:
         )
         for n in range(3000)
     ]
+    for n in range(1000):
+        door.appender.since_turn = 0
+        handles.append(awaited(door, b"a" * (n % 200), on_delivery=told.append if n % 7 else None))
+        handles.append(door.appender.enqueue_blocking("t", b"b", headers={"h": b"%d" % n}))
+        door.appender.enqueue("t", b"closed", key=b"k").close()
+    group = door.twin.Handles()
+    values = [b"%d" % n for n in range(1000)]
+    entry = door.appender.entry("t")
+    position = 0
+    while position < len(values):
+        door.appender.since_turn = 0
+        position = group.fill(entry, values, None, None, None, None, position)
+        if position < len(values):
+            group.append(entry.accept(values[position], None, None, None, None, None, False))
+            position += 1
     shelf = f"shelf{number % 5}"
     handles += [door.put(b"y", topic=shelf, headers={"a": b"b"}) for _ in range(50)]
     for bad in (1, "\ud800"):
@@ -66,6 +95,8 @@ def one_round(door: Door, number: int) -> None:
             else:
                 part.fail(ProducerError("settled"))
             door.twin.run_watchers(part, 0, 1 << 30)
+    assert len(values) == len(group.outcomes()[0])
+    handles += [group[n] for n in range(0, len(values), 9)]
     for handle in handles:
         if handle.exception() is None:
             handle.result()
@@ -75,7 +106,11 @@ def one_round(door: Door, number: int) -> None:
 def main() -> None:
     """Run, and print the growth of the second half in bytes."""
     door = Door(
-        import_module(sys.argv[1]), topics={"t": 3}, batch_size=50_000, buffer_memory=1 << 26
+        import_module(sys.argv[1]),
+        topics={"t": 3},
+        batch_size=50_000,
+        buffer_memory=1 << 26,
+        machine_clock=True,
     )
     gc.disable()
     middle = 0
