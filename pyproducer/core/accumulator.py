@@ -167,6 +167,8 @@ class Node:
         used_at: monotonic seconds of the last request or answer.
         idle_at: monotonic seconds at which to see whether it has been used since.
         window: how many requests may be under way, where no option says.
+        settled_in: the cluster's table of brokers that its address was last compared with, and
+            found to be the same.
     """
 
     __slots__ = (
@@ -181,6 +183,7 @@ class Node:
         "node_id",
         "port",
         "retry_at",
+        "settled_in",
         "throttled_until",
         "used_at",
         "window",
@@ -200,6 +203,7 @@ class Node:
         self.throttled_until = 0.0
         self.used_at = self.idle_at = 0.0
         self.window = Window()
+        self.settled_in: object = None
 
     @property
     def oldest_deadline(self) -> float:

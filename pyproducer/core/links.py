@@ -287,8 +287,15 @@ class Links:
         self._effects.append(Disconnect(node.node_id, reason))
 
     def _has_moved(self, node: Node) -> bool:
-        where = self._cluster.brokers.get(node.node_id)
-        return where is not None and (where[0] != node.host or where[1] != node.port)
+        brokers = self._cluster.brokers
+        if node.settled_in is brokers:
+            # News of brokers come as another table.
+            return False
+        where = brokers.get(node.node_id)
+        if where is not None and where != (node.host, node.port):
+            return True
+        node.settled_in = brokers
+        return False
 
     def limit(self, node: Node) -> int:
         """How many produce requests may be unanswered on the connection."""

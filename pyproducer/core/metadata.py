@@ -93,7 +93,7 @@ class Cluster:
 
     Attributes:
         contacts: whom to ask.
-        brokers: address of each, by id; empty until the first answer.
+        brokers: address of each, by id; empty until the first answer. News make another table.
         wanted: topics that somebody sends to or asks about, each with the monotonic seconds at
             which somebody did so last.
         unknown_since: monotonic seconds since when a wanted topic does not exist.

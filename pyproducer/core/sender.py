@@ -220,6 +220,8 @@ class Sender:
                     self._settler.acknowledge(sealed.batch, -1, -1)
                 self._host.ready(sealed.queue)
             return True
+        if len(batches) == 1 and self._acknowledged(batches[0], response):
+            return True
         plain = True
         if response.throttle_time_ms > 0:
             pause = response.throttle_time_ms / 1000
@@ -246,6 +248,27 @@ class Sender:
             # Not before the answer is read to its end: other partitions may have taken theirs.
             self._host.fatal(fatal, now)
         return plain
+
+    def _acknowledged(self, sealed: SealedBatch, response: ProduceResponse) -> bool:
+        """Settle the only batch of a request if the answer is that all is well; True if so."""
+        topics = response.responses
+        if response.throttle_time_ms > 0 or len(topics) != 1 or sealed.batch.state > CLOSED:
+            return False
+        parts, queue = topics[0].partition_responses, sealed.queue
+        if len(parts) != 1 or topics[0].name != queue.topic:
+            return False
+        [part] = parts
+        if part.error_code or part.index != queue.number:
+            return False
+        self._accept(sealed, part)
+        self._host.ready(queue)
+        return True
+
+    def _accept(self, sealed: SealedBatch, part: PartitionProduceResponse) -> None:
+        """The broker has the batch, and says where."""
+        self._leave(sealed)
+        sealed.queue.proven = True
+        self._settler.acknowledge(sealed.batch, part.base_offset, part.log_append_time_ms)
 
     def on_lost(self, node: Node, batches: list[SealedBatch], reason: str, now: float) -> None:
         """A connection went before the request was answered: the log may have the batches."""
@@ -293,9 +316,7 @@ class Sender:
             return None
         code = part.error_code
         if not code:
-            self._leave(sealed)
-            queue.proven = True
-            self._settler.acknowledge(sealed.batch, part.base_offset, part.log_append_time_ms)
+            self._accept(sealed, part)
             return None
         verdict = judge(code, transactional=self._transactions is not None)
         if verdict.action is Action.ACK and sealed.stamped:

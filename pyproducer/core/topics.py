@@ -109,7 +109,9 @@ class Topics:
     ) -> None:
         """A broker says who leads the partition now (KIP-951)."""
         for endpoint in response.node_endpoints:
-            self._cluster.brokers[endpoint.node_id] = (endpoint.host, endpoint.port)
+            # Another table: whoever has compared an address with the old one looks again.
+            address = endpoint.host, endpoint.port
+            self._cluster.brokers = {**self._cluster.brokers, endpoint.node_id: address}
         # Only newer news: two brokers that each name the other would have us run between them.
         if leader in self._cluster.brokers and epoch > queue.leader_epoch:
             self._lead(queue, leader, epoch)
