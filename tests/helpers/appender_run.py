@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -153,7 +154,9 @@ class Run:
             made = getattr(self, "do_" + given["op"].replace(" ", "_"))(given)
         except Exception as error:
             cause = error.__cause__
-            return type(error), str(error), vars(error), type(cause), str(cause)
+            # A function that is refused is named with its address.
+            text = re.sub("0x[0-9a-f]+", "0x", str(error))
+            return type(error), text, vars(error), type(cause), str(cause)
         if isinstance(made, self.door.twin.Delivery):
             self.handles.append(made)
             return "delivery", made.topic, made.partition, made._index, repr(made)
