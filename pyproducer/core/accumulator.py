@@ -215,9 +215,3 @@ class Node:
     def address(self) -> str:
         """``host:port``."""
         return f"{self.host}:{self.port}"
-
-    def join(self, queue: PartitionQueue) -> None:
-        """Put a partition into the line, unless it stands there."""
-        if not queue.line:
-            queue.line = True
-            self.line.append(queue)

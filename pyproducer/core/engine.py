@@ -446,8 +446,8 @@ class Engine:
         if queue.line or queue.leader == NO_LEADER:
             return
         if queue.waiting or (queue.state.open is not None and queue.open_is_due):
-            self._links.node(queue.leader).join(queue)
-            self._stirred = True
+            queue.line = self._stirred = True
+            self._links.node(queue.leader).line.append(queue)
 
     def stale(self, now: float) -> None:
         """A leader is not where metadata says."""
@@ -505,14 +505,17 @@ class Engine:
 
     def _ask(self, now: float) -> None:
         """Metadata and the producer id, on their own connection."""
-        meta = self._links.meta
-        self._time_out(meta, now)
-        if self.cluster.complaint:
-            complaint, self.cluster.complaint = self.cluster.complaint, ""
+        meta, cluster = self._links.meta, self.cluster
+        if (loss := self._links.look_after(meta, now)) is not None:
+            self._lose(loss, now)
+        if cluster.complaint:
+            complaint, cluster.complaint = cluster.complaint, ""
             if meta.connected:
                 self._lose(self._links.move_on(complaint, now), now)
-        want_metadata = not self.cluster.asked and self.cluster.due_at <= now
-        want_identity = self._lacks_identity and self._identity_at <= now
+        want_metadata = not cluster.asked and cluster.due_at <= now
+        want_identity = (
+            self._identity.producer_id < 0 and self._lacks_identity and self._identity_at <= now
+        )
         if not (want_identity or want_metadata):
             return
         if not meta.connected:
@@ -527,7 +530,7 @@ class Engine:
     @property
     def _lacks_identity(self) -> bool:
         return (
-            self._identity.producer_id < 0
+            not self._identity.known
             and self._options.idempotent
             and self.transactions is None
             and not self._identity_asked
@@ -539,7 +542,7 @@ class Engine:
         if meta.connecting:
             return NEVER
         at = NEVER if self.cluster.asked else self.cluster.due_at
-        if self._lacks_identity:
+        if self._identity.producer_id < 0 and self._lacks_identity:
             at = min(at, self._identity_at)
         return at if meta.connected else max(at, meta.retry_at)
 

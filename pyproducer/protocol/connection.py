@@ -253,8 +253,9 @@ class ClientConnection:
     def _read_frames(self) -> None:
         if self.error is not None:
             return
+        next_frame = self._reader.next_frame
         try:
-            while (frame := self._reader.next_frame()) is not None:
+            while (frame := next_frame()) is not None:
                 self._read_frame(frame)
         except ProtocolError as error:
             self._fail(error)

@@ -24,7 +24,7 @@ def crc32c(*buffers: Buffer) -> int:
     """The CRC32C of the buffers, as if they were joined; 0 for no bytes at all."""
     crc = 0
     for buffer in buffers:
-        if not isinstance(buffer, (bytearray, memoryview)):
+        if type(buffer) is bytes or not isinstance(buffer, (bytearray, memoryview)):
             # bytes, and extension types whose memory stays put for as long as they live.
             crc = google_crc32c.extend(crc, buffer)
             continue
