@@ -27,6 +27,7 @@ from pyproducer.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
+from pyproducer.protocol.produce_shortcut import request_of_one
 from pyproducer.records.batch import HEADER_SIZE
 from pyproducer.records.compression import decompress
 
@@ -155,6 +156,21 @@ class Sender:
             node.line.extendleft(reversed(passed))
         if not chosen:
             return None
+        self._count(chosen, self._max_request_size - _REQUEST_OVERHEAD - room)
+        return self._request(chosen), chosen
+
+    def _request(self, chosen: list[SealedBatch]) -> ProduceRequest:
+        if len(chosen) == 1:
+            [sealed] = chosen
+            queue = sealed.queue
+            return request_of_one(
+                self._transactional_id,
+                self._acks,
+                self._timeout_ms,
+                queue.topic,
+                queue.number,
+                sealed.wire(),
+            )
         topics: dict[str, TopicProduceData] = {}
         for sealed in chosen:
             queue = sealed.queue
@@ -164,14 +180,12 @@ class Sender:
                 topics[queue.topic] = TopicProduceData(name=queue.topic, partition_data=[part])
             else:
                 topic.partition_data.append(part)
-        self._count(chosen, self._max_request_size - _REQUEST_OVERHEAD - room)
-        request = ProduceRequest(
+        return ProduceRequest(
             transactional_id=self._transactional_id,
             acks=self._acks,
             timeout_ms=self._timeout_ms,
             topic_data=list(topics.values()),
         )
-        return request, chosen
 
     def _count(self, chosen: list[SealedBatch], size: int) -> None:
         """Another attempt for each of the batches, which have ``size`` bytes together."""

@@ -53,6 +53,9 @@ class _Pending(NamedTuple):
     tag: object
 
 
+# Makes a named tuple at a third of what its class takes, which takes arguments by name too.
+_tuple = tuple.__new__
+
 _HANDSHAKE = object()
 
 _PRODUCE = int(ApiKey.PRODUCE)
@@ -245,7 +248,8 @@ class ClientConnection:
         )
         self._outgoing += frame or encode_request(message, version, self._next_id, self.client_id)
         if expect_response:
-            self._pending.append(_Pending(self._next_id, message.api_key, version, tag))
+            values = self._next_id, message.api_key, version, tag
+            self._pending.append(_tuple(_Pending, values))
         elif self._first_silent is None:
             self._first_silent = self._next_id
         self._next_id = (self._next_id + 1) & _ID_MASK
@@ -284,7 +288,7 @@ class ClientConnection:
         if expected.api_key == _PRODUCE:
             plain = read_one_answer(frame, expected.version)
             if plain is not None and plain[0] == expected.correlation_id:
-                self._answers.append(Answer(expected.tag, plain[1], expected.version))
+                self._answers.append(_tuple(Answer, (expected.tag, plain[1], expected.version)))
                 self._pending.popleft()
                 return
         try:

@@ -3,7 +3,7 @@
 Whoever waits for each record sends one batch of one partition at a time, and all that comes back
 is where it is. The general codec would take three quarters of that request's time of ours: it
 cannot know that nothing is there twice, and nothing is null. What is not quite usual is left to
-it: both functions here give what it would give, or None.
+it: the functions here give what it would give, or None.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Final
 
 from pyproducer.model import Buffer
 from pyproducer.protocol.messages.produce import (
+    PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
+    TopicProduceData,
     TopicProduceResponse,
 )
 from pyproducer.protocol.primitives import MAX_STRING, ZERO_UUID, pack_uvarint
 
-__all__ = ["encode_one_batch", "read_one_answer"]
+__all__ = ["encode_one_batch", "read_one_answer", "request_of_one"]
 
 #: Compact lengths came with the first, topic ids instead of names after the last.
 _VERSIONS: Final = frozenset(range(ProduceRequest.flexible_since, 13))
@@ -45,8 +47,40 @@ _ANSWER: Final = 47
 _LONGEST_NAME: Final = 126
 #: No errors of records, no message, no tagged fields of the partition, nor of the topic.
 _NOTHING: Final = b"\1\0\0\0"
+#: How an answer looks whose topic has a name of so many bytes.
+_LAYOUTS: Final = tuple(
+    struct.Struct(f">i3s{length}scihqqq4siB") for length in range(_LONGEST_NAME + 1)
+)
+#: And how it begins: no tagged fields of the header, one topic, and the length of its name.
+_BEGINNINGS: Final = tuple(
+    b"\0" + _ONE + bytes([length + 1]) for length in range(_LONGEST_NAME + 1)
+)
 
 _new = object.__new__
+
+
+def request_of_one(
+    transactional_id: str | None,
+    acks: int,
+    timeout_ms: int,
+    topic: str,
+    index: int,
+    records: list[Buffer],
+) -> ProduceRequest:
+    """A request with the batch of one partition."""
+    part = _new(PartitionProduceData)
+    part.index = index
+    part.records = records
+    data = _new(TopicProduceData)
+    data.name = topic
+    data.topic_id = ZERO_UUID
+    data.partition_data = [part]
+    request = _new(ProduceRequest)
+    request.transactional_id = transactional_id
+    request.acks = acks
+    request.timeout_ms = timeout_ms
+    request.topic_data = [data]
+    return request
 
 
 @lru_cache(maxsize=1024)
@@ -105,18 +139,11 @@ def encode_one_batch(
     return [head + _INDEX.pack(parts[0].index) + length, header, body, _END]
 
 
-@lru_cache(maxsize=_LONGEST_NAME + 1)
-def _answer(length: int) -> tuple[struct.Struct, bytes]:
-    """How an answer looks whose topic has a name of this length, and how its message begins."""
-    return struct.Struct(f">i3s{length}scihqqq4siB"), b"\0" + _ONE + bytes([length + 1])
-
-
 def read_one_answer(frame: memoryview, version: int) -> tuple[int, ProduceResponse] | None:
     """The correlation id of a plain answer about one partition, and the answer; None for others."""
     length = len(frame) - _ANSWER
     if not 0 <= length <= _LONGEST_NAME or version not in _VERSIONS:
         return None
-    layout, beginning = _answer(length)
     part = _new(PartitionProduceResponse)
     (
         correlation_id,
@@ -131,8 +158,8 @@ def read_one_answer(frame: memoryview, version: int) -> tuple[int, ProduceRespon
         nothing,
         throttle_time_ms,
         tags,
-    ) = layout.unpack(frame)
-    if begins != beginning or partitions != _ONE or nothing != _NOTHING or tags:
+    ) = _LAYOUTS[length].unpack(frame)
+    if begins != _BEGINNINGS[length] or partitions != _ONE or nothing != _NOTHING or tags:
         return None
     topic = _new(TopicProduceResponse)
     try:

@@ -19,7 +19,7 @@ from pyproducer.protocol.messages.produce import (
     TopicProduceData,
     TopicProduceResponse,
 )
-from pyproducer.protocol.produce_shortcut import encode_one_batch, read_one_answer
+from pyproducer.protocol.produce_shortcut import encode_one_batch, read_one_answer, request_of_one
 
 FLEXIBLE = (9, 10, 11, 12)
 INT16 = st.integers(-(2**15), 2**15 - 1)
@@ -150,6 +150,19 @@ def test_records_of_wide_items_are_left_to_the_general_way():
     request = ProduceRequest(topic_data=[TopicProduceData(name="t", partition_data=[part])])
 
     assert encode_one_batch(request, 12, 1, "me") is None
+
+
+def test_a_request_of_one_is_the_one_made_by_name():
+    """All fields are there, with the same values."""
+    part = PartitionProduceData(index=3, records=[b"header", b"body"])
+    named = ProduceRequest(
+        transactional_id="x",
+        acks=-1,
+        timeout_ms=5,
+        topic_data=[TopicProduceData(name="t", partition_data=[part])],
+    )
+
+    assert named == request_of_one("x", -1, 5, "t", 3, [b"header", b"body"])
 
 
 def general(frame, version):
