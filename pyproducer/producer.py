@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, overload
 from pyproducer.assembly import Assembly
 from pyproducer.bulk import DeliveryGroup
 from pyproducer.closing import fail_remaining
-from pyproducer.core.appender import Delivery, Prepared
+from pyproducer.core.appender import Delivery, Prepared, coroutine_method
 from pyproducer.errors import ProducerError, UnknownTopic
 from pyproducer.generics import TK, TV, K, Serializer, V
 from pyproducer.interceptors import Interceptor, refused
@@ -98,9 +98,12 @@ class AsyncProducer(Transactional, Generic[K, V]):
         self._lifecycle = Lifecycle(parts, owned=owned)
         if parts.direct:
             # Straight into the appender: nothing stands between the caller and the batch.
-            for name, method in _REPLACED.items():
-                if getattr(type(self), name) is method:
-                    setattr(self, name, getattr(parts.appender, name))
+            if type(self).enqueue is _ENQUEUE:
+                self.enqueue = coroutine_method(  # type: ignore[method-assign]
+                    parts.appender.enqueue, _ENQUEUE
+                )
+            if type(self).enqueue_nowait is _ENQUEUE_NOWAIT:
+                self.enqueue_nowait = parts.appender.enqueue_nowait  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         servers = ",".join(f"{host}:{port}" for host, port in self._parts.bootstrap)
@@ -549,4 +552,5 @@ class AsyncProducer(Transactional, Generic[K, V]):
 
 #: What an instance may do without; not so where a subclass, or somebody's patch of the class, has
 #: put another in its place.
-_REPLACED = {name: getattr(AsyncProducer, name) for name in ("enqueue", "enqueue_nowait")}
+_ENQUEUE = AsyncProducer.enqueue
+_ENQUEUE_NOWAIT = AsyncProducer.enqueue_nowait

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from pyproducer.assembly import Entry
 from pyproducer.bulk import DeliveryGroup, columns, fill
-from pyproducer.core.appender import Delivery, TopicAppender
+from pyproducer.core.appender import Delivery, TopicAppender, coroutine_method
 from pyproducer.generics import K, V
 from pyproducer.model import Headers, RecordMetadata
 
@@ -29,7 +29,9 @@ class Topic(Generic[K, V]):
         if isinstance(entry, TopicAppender):
             # Straight into the appender: nothing stands between the caller and the batch.
             self.enqueue_nowait = entry.enqueue_nowait  # type: ignore[method-assign]
-            self.enqueue = entry.enqueue  # type: ignore[method-assign]
+            self.enqueue = coroutine_method(  # type: ignore[method-assign]
+                entry.enqueue, Topic.enqueue
+            )
 
     def __repr__(self) -> str:
         return f"<Topic {self.name}>"

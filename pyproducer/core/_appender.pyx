@@ -115,6 +115,7 @@ include "_topic.pxi"
 include "_quick.pxi"
 include "_call.pxi"
 include "_group.pxi"
+include "_method.pxi"
 
 
 @cython.final

@@ -17,7 +17,7 @@ a :class:`Delivery` come out. Both twins promise the rest of the engine the same
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "ACCELERATED",
@@ -34,6 +34,7 @@ __all__ = [
     "Prepared",
     "TopicAppender",
     "TopicState",
+    "coroutine_method",
     "run_watchers",
 ]
 
@@ -64,3 +65,15 @@ Prepared = _twin.Prepared
 TopicAppender = _twin.TopicAppender
 TopicState = _twin.TopicState
 run_watchers = _twin.run_watchers
+
+
+def coroutine_method(method: Any, like: Any) -> Any:
+    """``method`` of one of these classes, which returns coroutines, as a coroutine function.
+
+    Args:
+        method: what is called.
+        like: the method that it stands for, a function with ``self``: what it is documented by.
+    """
+    # Python knows by itself.
+    kind: Any = getattr(_twin, "CoroutineMethod", None)
+    return method if kind is None else kind(method, like)
