@@ -68,7 +68,7 @@ TEXTS = ("*.md", "*.toml", "Makefile", ".ci/*", "docs/**/*.md", "docs/*.yml")
 
 MAX_LINES = 600
 # One class, whose methods read and write each other's fields millions of times a second.
-LONGER = {"pyproducer/core/_appender.pyx": 850, "pyproducer/core/_appender_py.py": 700}
+LONGER = {"pyproducer/core/_appender.pyx": 800, "pyproducer/core/_appender_py.py": 700}
 UNFINISHED = re.compile(
     r"\b(?:" + "|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "HA" + "CK"]) + r")\b"
 )

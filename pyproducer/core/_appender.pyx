@@ -409,7 +409,6 @@ cdef class Appender:
         cdef list partitions = topic.partitions
         cdef PartitionState state
         cdef Batch batch
-        cdef RecordBuffer buffer
         cdef Py_ssize_t head = PyBytes_GET_SIZE(headers)
         cdef Py_ssize_t fixed, record, held, size, step, beside
         cdef int index
@@ -418,9 +417,7 @@ cdef class Appender:
             number = self.route(topic, key)
         if number >= len(partitions):
             raise rules.wrong_partition(topic.name, number, len(partitions))
-        fixed = 1 + head
-        fixed += 1 if key.null else _varint_size(key.size) + key.size
-        fixed += 1 if value.null else _varint_size(value.size) + value.size
+        fixed = 1 + head + _field_size(key) + _field_size(value)
         state = <PartitionState>partitions[number]
         batch = state.open
         if batch is not None:
@@ -467,38 +464,12 @@ cdef class Appender:
             batch = self.open_batch(state, timestamp)
         if step:
             batch.buffer.reserve(held + step)
-        self.used += step + beside
-        batch.charged += step + beside
-        batch.beside += beside
-        buffer = batch.buffer
         index = batch.count
-        at = buffer.data + batch.size
-        at = _put_varint(at, record)
-        at[0] = 0
-        at = _put_varint(at + 1, timestamp - batch.base_timestamp)
-        at = _put_varint(at, index)
-        if key.null:
-            at[0] = 1
-            at += 1
-        else:
-            at = _put_varint(at, key.size)
-            memcpy(at, key.data, key.size)
-            at += key.size
-        if value.null:
-            at[0] = 1
-            at += 1
-        else:
-            at = _put_varint(at, value.size)
-            memcpy(at, value.data, value.size)
-            at += value.size
+        at = batch.buffer.data + batch.size
+        at = _put_start(at, record, timestamp - batch.base_timestamp, index)
+        at = _put_field(_put_field(at, key), value)
         memcpy(at, PyBytes_AS_STRING(headers), head)
-        self.since_turn += size - batch.size
-        self.records += 1
-        batch.count = index + 1
-        batch.size = size
-        buffer.size = size
-        if timestamp > batch.max_timestamp:
-            batch.max_timestamp = timestamp
+        _grown(<PyObject *>self, <PyObject *>batch, size, timestamp, step, beside)
         if delivery is None:
             delivery = _delivery(batch, index, timestamp)
         else:
@@ -791,10 +762,7 @@ cdef class Appender:
                 1 + _varint_size(timestamp - batch.base_timestamp) + _varint_size(index)
                 + len(rest)
             )
-            at = _put_varint(at, size)
-            at[0] = 0
-            at = _put_varint(at + 1, timestamp - batch.base_timestamp)
-            at = _put_varint(at, index)
+            at = _put_start(at, size, timestamp - batch.base_timestamp, index)
             memcpy(at, PyBytes_AS_STRING(rest), len(rest))
             at += len(rest)
             if timestamp > batch.max_timestamp:

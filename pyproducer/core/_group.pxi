@@ -105,7 +105,6 @@ cdef class Handles:
             if not _place(<PyObject *>appender, <PyObject *>topic, &call, _RECORD_HELD):
                 break
             self.note(call.batch, call.index, call.timestamp)
-            appender.records += 1
             position += 1
             if appender.since_turn >= _TURN_BYTES:
                 break

@@ -28,6 +28,37 @@ cdef inline char *_put_varint(char *at, int64_t value) noexcept nogil:
     return at + 1
 
 
+cdef struct _Slice:
+    const char *data
+    Py_ssize_t size
+    bint null
+
+
+cdef inline Py_ssize_t _field_size(_Slice *field) noexcept nogil:
+    """Bytes of a field with its length."""
+    return 1 if field.null else _varint_size(field.size) + field.size
+
+
+cdef inline char *_put_field(char *at, _Slice *field) noexcept nogil:
+    """Write a field behind its length; where it ends is returned."""
+    if field.null:
+        at[0] = 1
+        return at + 1
+    at = _put_varint(at, field.size)
+    memcpy(at, field.data, field.size)
+    return at + field.size
+
+
+cdef inline char *_put_start(
+    char *at, Py_ssize_t record, int64_t delta, int index
+) noexcept nogil:
+    """Write what stands before a record's key: its length, attributes, timestamp and offset."""
+    at = _put_varint(at, record)
+    at[0] = 0
+    at = _put_varint(at + 1, delta)
+    return _put_varint(at, index)
+
+
 cdef inline uint32_t _murmur2(const uint8_t *data, Py_ssize_t length) noexcept nogil:
     # Bytes are put together by hand, so that the hash is the same on big-endian machines.
     cdef uint32_t m = 0x5BD1E995
@@ -128,12 +159,6 @@ cdef class RecordBuffer:
             self.data = grown
             self.capacity = capacity
         return 0
-
-
-cdef struct _Slice:
-    const char *data
-    Py_ssize_t size
-    bint null
 
 
 cdef inline int _look(object field, _Slice *part) except -1:
@@ -237,20 +262,11 @@ cdef bytes _pack_at_hand(object headers):
             return None
         count += 1
     for position in range(2 * length):
-        if parts[position].null:
-            size += 1
-        else:
-            size += _varint_size(parts[position].size) + parts[position].size
+        size += _field_size(&parts[position])
     made = PyBytes_FromStringAndSize(NULL, size)
     at = _put_varint(PyBytes_AS_STRING(made), length)
     for position in range(2 * length):
-        if parts[position].null:
-            at[0] = 1
-            at += 1
-        else:
-            at = _put_varint(at, parts[position].size)
-            memcpy(at, parts[position].data, parts[position].size)
-            at += parts[position].size
+        at = _put_field(at, &parts[position])
     return made
 
 

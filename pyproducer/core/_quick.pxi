@@ -164,9 +164,25 @@ cdef PyObject *_quick(
         (<Appender>appender).last_ms = call.now
         if not (<Appender>appender).turn_ms:
             (<Appender>appender).turn_ms = call.now
-    (<Appender>appender).records += 1
     Py_INCREF(made)
     return <PyObject *>made
+
+
+cdef inline void _grown(
+    PyObject *appender, PyObject *batch, Py_ssize_t size, int64_t timestamp, Py_ssize_t room,
+    Py_ssize_t beside
+) noexcept:
+    """A record was written: the batch is of ``size`` now, with ``room`` more memory for records."""
+    (<Appender>appender).used += room + beside
+    (<Appender>appender).since_turn += size - (<Batch>batch).size
+    (<Appender>appender).records += 1
+    (<Batch>batch).charged += room + beside
+    (<Batch>batch).beside += beside
+    (<Batch>batch).count += 1
+    (<Batch>batch).size = size
+    (<Batch>batch).buffer.size = size
+    if timestamp > (<Batch>batch).max_timestamp:
+        (<Batch>batch).max_timestamp = timestamp
 
 
 cdef inline int _write(
@@ -184,8 +200,7 @@ cdef inline int _write(
     cdef Py_ssize_t record = 1 + head + _varint_size(delta) + _varint_size(index)
     cdef Py_ssize_t size
     cdef char *at
-    record += 1 if key.null else _varint_size(key.size) + key.size
-    record += 1 if value.null else _varint_size(value.size) + value.size
+    record += _field_size(key) + _field_size(value)
     size = (<Batch>batch).size + record + _varint_size(record)
     if (
         size > (<Batch>batch).charged - (<Batch>batch).beside
@@ -199,37 +214,12 @@ cdef inline int _write(
     ):
         return -1
     at = (<Batch>batch).buffer.data + (<Batch>batch).size
-    at = _put_varint(at, record)
-    at[0] = 0
-    at = _put_varint(at + 1, delta)
-    at = _put_varint(at, index)
-    if key.null:
-        at[0] = 1
-        at += 1
-    else:
-        at = _put_varint(at, key.size)
-        memcpy(at, key.data, key.size)
-        at += key.size
-    if value.null:
-        at[0] = 1
-        at += 1
-    else:
-        at = _put_varint(at, value.size)
-        memcpy(at, value.data, value.size)
-        at += value.size
+    at = _put_field(_put_field(_put_start(at, record, delta, index), key), value)
     if head == 1:
         at[0] = 0
     else:
         memcpy(at, PyBytes_AS_STRING(<object>headers), head)
-    (<Appender>appender).used += beside
-    (<Appender>appender).since_turn += size - (<Batch>batch).size
-    (<Batch>batch).charged += beside
-    (<Batch>batch).beside += beside
-    (<Batch>batch).count = index + 1
-    (<Batch>batch).size = size
-    (<Batch>batch).buffer.size = size
-    if timestamp > (<Batch>batch).max_timestamp:
-        (<Batch>batch).max_timestamp = timestamp
+    _grown(appender, batch, size, timestamp, 0, beside)
     return index
 
 
