@@ -208,8 +208,7 @@ class Engine:
         while self._again and self._again[0][0] <= now:
             self.ready(heapq.heappop(self._again)[2])
         for node in brokers:
-            if (loss := self._links.look_after(node, now)) is not None:
-                self._lose(loss, now)
+            self._time_out(node, now)
         if self.transactions is not None:
             self.transactions.drop(now)
         self.has_more = False
@@ -445,7 +444,7 @@ class Engine:
         """The partition may have something to send."""
         if queue.line or queue.leader == NO_LEADER:
             return
-        if queue.waiting or (queue.state.open is not None and queue.open_is_due):
+        if queue.has_work:
             queue.line = self._stirred = True
             self._links.node(queue.leader).line.append(queue)
 
@@ -506,8 +505,7 @@ class Engine:
     def _ask(self, now: float) -> None:
         """Metadata and the producer id, on their own connection."""
         meta, cluster = self._links.meta, self.cluster
-        if (loss := self._links.look_after(meta, now)) is not None:
-            self._lose(loss, now)
+        self._time_out(meta, now)
         if cluster.complaint:
             complaint, cluster.complaint = cluster.complaint, ""
             if meta.connected:

@@ -133,8 +133,7 @@ class Sender:
             if self._transactions is not None and not self._transactions.admits(queue):
                 queue.line = False
                 continue
-            assert sealed.body is not None
-            size = HEADER_SIZE + len(sealed.body)
+            size = sealed.size
             if chosen and size > room:
                 passed.append(queue)
                 break
@@ -272,17 +271,18 @@ class Sender:
         if len(parts) != 1 or topics[0].name != queue.topic:
             return False
         [part] = parts
-        if part.error_code or part.index != queue.number:
+        code = part.error_code
+        if code or part.index != queue.number or judge(code).action is not Action.ACK:
             return False
-        self._accept(sealed, part)
+        self._accept(sealed, part.base_offset, part.log_append_time_ms)
         self._host.ready(queue)
         return True
 
-    def _accept(self, sealed: SealedBatch, part: PartitionProduceResponse) -> None:
-        """The broker has the batch, and says where."""
+    def _accept(self, sealed: SealedBatch, base_offset: int, log_append_time_ms: int) -> None:
+        """The broker has the batch; -1 where it does not say at which offset."""
         self._leave(sealed)
         sealed.queue.proven = True
-        self._settler.acknowledge(sealed.batch, part.base_offset, part.log_append_time_ms)
+        self._settler.acknowledge(sealed.batch, base_offset, log_append_time_ms)
 
     def on_lost(self, node: Node, batches: list[SealedBatch], reason: str, now: float) -> None:
         """A connection went before the request was answered: the log may have the batches."""
@@ -329,14 +329,12 @@ class Sender:
             self._leave(sealed)
             return None
         code = part.error_code
-        if not code:
-            self._accept(sealed, part)
-            return None
         verdict = judge(code, transactional=self._transactions is not None)
+        if verdict.action is Action.ACK and not code:
+            self._accept(sealed, part.base_offset, part.log_append_time_ms)
+            return None
         if verdict.action is Action.ACK and sealed.stamped:
-            self._leave(sealed)
-            queue.proven = True
-            self._settler.acknowledge(sealed.batch, -1, -1)
+            self._accept(sealed, -1, -1)
             return None
         text = part.error_message
         reason = f"{error_name(code)}: {text}" if text else _reason(code)

@@ -108,10 +108,12 @@ class Topics:
         self, queue: PartitionQueue, response: ProduceResponse, leader: int, epoch: int
     ) -> None:
         """A broker says who leads the partition now (KIP-951)."""
-        for endpoint in response.node_endpoints:
+        if response.node_endpoints:
             # Another table: whoever has compared an address with the old one looks again.
-            address = endpoint.host, endpoint.port
-            self._cluster.brokers = {**self._cluster.brokers, endpoint.node_id: address}
+            self._cluster.brokers = self._cluster.brokers | {
+                endpoint.node_id: (endpoint.host, endpoint.port)
+                for endpoint in response.node_endpoints
+            }
         # Only newer news: two brokers that each name the other would have us run between them.
         if leader in self._cluster.brokers and epoch > queue.leader_epoch:
             self._lead(queue, leader, epoch)
