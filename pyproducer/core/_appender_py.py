@@ -20,7 +20,6 @@ from pyproducer.core._handle_py import (
     SPLIT,
     Batch,
     Delivery,
-    pairs,
     run_watchers,
 )
 from pyproducer.core._packing_py import VARINTS, pack_record
@@ -37,6 +36,7 @@ from pyproducer.core.appender_rules import (
     TURN_MS,
     buffer_full,
     check_topic_name,
+    pairs,
     topic_error,
     wrong_partition,
 )

@@ -303,12 +303,12 @@ cdef inline Delivery _delivery(Batch batch, int index, int64_t timestamp):
     return made
 
 
-def run_watchers(Batch batch not None, Py_ssize_t start, Py_ssize_t stop):
-    """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
+def run_watchers(Batch batch not None, Py_ssize_t stop):
+    """Tell a settled batch's watchers up to ``stop``, each once; how many know is returned."""
     cdef list watchers = batch.watchers
     cdef Py_ssize_t position
     stop = min(stop, len(watchers) // 2)
-    for position in range(max(start, batch.told), stop):
+    for position in range(batch.told, stop):
         # First: one who is told when a signal's handler raises is not told again.
         batch.told = position + 1
         delivery = watchers[2 * position]

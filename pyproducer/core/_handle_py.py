@@ -6,10 +6,10 @@ The twin of the classes of the same names in ``_appender.pyx``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer.core.appender_rules import CALLBACK_HELD, callback_error
+from pyproducer.core.appender_rules import CALLBACK_HELD, callback_error, pairs
 from pyproducer.model import RecordMetadata, TimestampType
 
 if TYPE_CHECKING:
@@ -303,18 +303,11 @@ class Delivery:
             batch.home.topic.appender.host.saw(batch)
 
 
-def pairs(watchers: list[Any]) -> Iterable[tuple[Delivery, Any]]:
-    """Each delivery with its callback or future."""
-    flat = iter(watchers)
-    return zip(flat, flat, strict=True)
-
-
-def run_watchers(batch: Batch, start: int, stop: int) -> int:
-    """Tell the watchers ``start`` to ``stop`` of a settled batch; where to go on is returned."""
+def run_watchers(batch: Batch, stop: int) -> int:
+    """Tell a settled batch's watchers up to ``stop``, each once; how many know is returned."""
     watchers = batch.watchers
     stop = min(stop, len(watchers) // 2)
-    start = max(start, batch.told)
-    for delivery, watcher in pairs(watchers[2 * start : 2 * stop]):
+    for delivery, watcher in pairs(watchers[2 * batch.told : 2 * stop]):
         # First: one who is told when a signal's handler raises is not told again.
         batch.told += 1
         if hasattr(watcher, "set_result"):

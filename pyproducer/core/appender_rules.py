@@ -1,8 +1,10 @@
-"""What both twins of the appender share: sizes, and the errors of the door in one wording."""
+"""What both twins of the appender share: sizes, how watchers are kept, and the door's errors."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from pyproducer.errors import (
     BufferFull,
@@ -12,6 +14,9 @@ from pyproducer.errors import (
     UsageError,
     WrongLoop,
 )
+
+if TYPE_CHECKING:
+    from pyproducer.core.appender import Delivery
 
 _LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
@@ -42,6 +47,12 @@ RECORD_OVERHEAD = 31
 def _brief(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def pairs(watchers: list[Any]) -> Iterable[tuple[Delivery, Any]]:
+    """Each delivery with its callback or future, of a batch's ``watchers``."""
+    flat = iter(watchers)
+    return zip(flat, flat, strict=True)
 
 
 def buffer_full(topic: str, needed: int, used: int, limit: int) -> BufferFull:

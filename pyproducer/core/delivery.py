@@ -54,7 +54,7 @@ class Deliveries:
                 batch()
                 continue
             # The batch knows how far it has come, also where a signal's handler raises in here.
-            run_watchers(batch, batch.told, batch.told + _STRIDE)
+            run_watchers(batch, batch.told + _STRIDE)
             if not batch.watchers:
                 self._line.popleft()
             if clock() >= end:

@@ -6,6 +6,7 @@ from bisect import insort
 from collections.abc import Callable
 
 from pyproducer.core.appender import Appender, Batch
+from pyproducer.core.appender_rules import pairs
 from pyproducer.core.batch import SealedBatch
 from pyproducer.core.delivery import Deliveries, Flush, Ledger
 from pyproducer.core.stats import Stats
@@ -125,8 +126,7 @@ class Settler:
 def _wake(batch: Batch) -> None:
     """Wake those who await a record of the batch; its callbacks stay."""
     callbacks = []
-    waiting = iter(batch.watchers)
-    for delivery, watcher in zip(waiting, waiting, strict=True):
+    for delivery, watcher in pairs(batch.watchers):
         if not hasattr(watcher, "set_result"):
             callbacks += [delivery, watcher]
         elif not watcher.done():

@@ -300,7 +300,7 @@ def test_shelf_keeps_order_and_is_adopted(twin):
         values = [int(record[1]) for record in door.records(batch)]
         assert sorted(values) == values
         batch.acknowledge(0, -1)
-        door.twin.run_watchers(batch, 0, 100)
+        door.twin.run_watchers(batch, 100)
     assert 6 == len(told)
     assert 6 == door.appender.records
     assert sum(batch.charged for batch in homes) == door.appender.used

@@ -40,10 +40,10 @@ def test_watchers_are_told_in_order(twin):
     waiter, go_on = drive(handles[2])
     [batch] = door.opened()
     batch.acknowledge(10, -1)
-    assert 2 == twin.run_watchers(batch, 0, 2)
+    assert 2 == twin.run_watchers(batch, 2)
     assert [0, 1] == told
     assert not waiter.done()
-    assert 6 == twin.run_watchers(batch, 2, 100)
+    assert 6 == twin.run_watchers(batch, 100)
 
     assert [0, 1, 2, 3, 4] == told
     assert waiter.done()
@@ -62,7 +62,7 @@ def test_cancelled_awaiter_is_passed_over(twin):
     waiter.cancel()
     [batch] = door.opened()
     batch.acknowledge(3, -1)
-    twin.run_watchers(batch, 0, 10)
+    twin.run_watchers(batch, 10)
 
     assert other.done()
     assert 3 == go_on().offset
@@ -117,7 +117,7 @@ def test_callback_added_late_is_called_soon(twin):
     delivery.add_done_callback(told.append)
     [batch] = door.opened()
     batch.acknowledge(0, -1)
-    twin.run_watchers(batch, 0, 10)
+    twin.run_watchers(batch, 10)
     assert [delivery] == told
     delivery.add_done_callback(told.append)
 
@@ -139,7 +139,7 @@ def test_callback_that_raises_is_logged_and_passed(twin, caplog):
     door.put(b"x", on_delivery=told.append)
     [batch] = door.opened()
     batch.acknowledge(0, -1)
-    twin.run_watchers(batch, 0, 10)
+    twin.run_watchers(batch, 10)
 
     assert 1 == len(told)
     [record] = caplog.records
@@ -161,7 +161,7 @@ def test_keyboard_interrupt_in_a_callback_goes_through(twin):
     batch.acknowledge(0, -1)
 
     with pytest.raises(KeyboardInterrupt):
-        twin.run_watchers(batch, 0, 10)
+        twin.run_watchers(batch, 10)
 
 
 def test_split_keeps_order_handles_and_watchers(twin):
@@ -189,7 +189,7 @@ def test_split_keeps_order_handles_and_watchers(twin):
     error = rejected()
     assert 0 == fourth.fail(error)
     for part in (first, third, fourth):
-        twin.run_watchers(part, 0, 100)
+        twin.run_watchers(part, 100)
 
     assert [100, 101, 102, 200, 201] == [handle.result().offset for handle in handles[:5]]
     assert [error, error] == [handle.exception() for handle in handles[5:]]
@@ -213,7 +213,7 @@ def test_split_before_anybody_looked(twin):
     handles[3].add_done_callback(told.append)
     for number, half in enumerate(halves):
         half.acknowledge(number * 10, -1)
-        twin.run_watchers(half, 0, 10)
+        twin.run_watchers(half, 10)
 
     assert [0, 1, 10, 11] == [handle.result().offset for handle in handles]
     assert [handles[3]] == told

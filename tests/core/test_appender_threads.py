@@ -92,7 +92,7 @@ def test_threads_lose_nothing_and_keep_their_order(twin, partitioner):
         door.appender.recharge(batch, 0)
         batch.acknowledge(offset, -1)
         offset += batch.count
-        twin.run_watchers(batch, 0, 1 << 30)
+        twin.run_watchers(batch, 1 << 30)
     assert 0 == door.appender.used
     places = [handle.result().offset for each in handles for handle in each]
     assert set(range(offset)) == set(places)

@@ -310,7 +310,7 @@ class Run:
             unseen = batch.fail(batch.error or ProducerError("settled"))
         else:
             batch.acknowledge(batch.serial * 1000, batch.serial if batch.serial % 2 else -1)
-        self.door.twin.run_watchers(batch, 0, 1 << 30)
+        self.door.twin.run_watchers(batch, 1 << 30)
         return unseen
 
     def end(self) -> Any:

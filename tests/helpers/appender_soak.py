@@ -94,7 +94,7 @@ def one_round(door: Door, number: int) -> None:
                 part.acknowledge(part.serial, -1)
             else:
                 part.fail(ProducerError("settled"))
-            door.twin.run_watchers(part, 0, 1 << 30)
+            door.twin.run_watchers(part, 1 << 30)
     assert len(values) == len(group.outcomes()[0])
     handles += [group[n] for n in range(0, len(values), 9)]
     for handle in handles:
