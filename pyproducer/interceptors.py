@@ -154,17 +154,7 @@ class InterceptedAppender:
         record = ProducerRecord(topic, value, key, headers, partition, timestamp_ms)
         for one in self._senders:
             record = _sent(one, record)
-        if not self._listeners:
-            return self._inner.accept(
-                record.value,
-                record.key,
-                record.headers,
-                record.partition,
-                record.timestamp_ms,
-                on_delivery,
-                urgent,
-            )
-        report = _Report(self._listeners, record, on_delivery)
+        report = _Report(self._listeners, record, on_delivery) if self._listeners else None
         try:
             return self._inner.accept(
                 record.value,
@@ -172,11 +162,12 @@ class InterceptedAppender:
                 record.headers,
                 record.partition,
                 record.timestamp_ms,
-                report,
+                on_delivery if report is None else report,
                 urgent,
             )
         except Exception as error:
-            report.tell(None, error)
+            if report is not None:
+                report.tell(None, error)
             raise
 
 

@@ -236,7 +236,6 @@ class Runner:
             self._timer.cancel()
             self._timer = None
         self._asked = False
-        self._stepping = False
         self._pool.drop_torn()
         self.ask()
 
