@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from tests.helpers.processes import end_by_input
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -68,11 +70,7 @@ class DriverProcess:
         trace: TracebackType | None,
     ) -> None:
         assert self._process is not None
-        try:
-            self._process.communicate(timeout=5)  # the end of its input ends it
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+        end_by_input(self._process, 5)
         self._complaints.close()
 
     def do(

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.helpers.processes import PeerFailed
+from tests.helpers.processes import PeerFailed, end_by_input
 
 
 class BrokerProcess:
@@ -56,13 +56,8 @@ class BrokerProcess:
         trace: TracebackType | None,
     ) -> None:
         assert self._process is not None
-        try:
-            self._process.communicate(timeout=30)  # the end of its input ends it
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
-            if kind is None:
-                raise
+        if not end_by_input(self._process, 30) and kind is None:
+            raise PeerFailed("the broker did not end with its input in 30 s")
 
 
 def _main() -> None:

@@ -29,7 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from tests.helpers.processes import PeerFailed, PeerMissing
+from tests.helpers.processes import PeerFailed, PeerMissing, end_by_input
 
 _RD_KAFKA_PRODUCER = 0
 _PRODUCE = 0
@@ -191,11 +191,7 @@ class MockCluster:
         trace: TracebackType | None,
     ) -> None:
         assert self._process is not None
-        try:
-            self._process.communicate(timeout=10)  # the end of its input ends it
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+        end_by_input(self._process, 10)
 
     def create_topics(self, topics: Mapping[str, int]) -> None:
         """Create topics with their numbers of partitions, ready to be written when this returns."""

@@ -29,6 +29,21 @@ def require_program(name: str, debian_package: str) -> str:
     return path
 
 
+def end_by_input(process: subprocess.Popen[str], patience: float) -> bool:
+    """Close a program's input, which ends it, or kill it after ``patience`` seconds.
+
+    Returns:
+        False where it had to be killed.
+    """
+    try:
+        process.communicate(timeout=patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return False
+    return True
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports that nothing listens on. All are held until the last is known, so they differ."""
     sockets = [socket.socket() for _ in range(count)]
