@@ -81,7 +81,7 @@ counts: $(READY)
 	$(BIN)/python -m tests.bench.counts
 
 conformance: $(READY)
-	$(PYTEST) -m conformance tests/conformance $(ARGS)
+	$(PYTEST) -m conformance tests/conformance tests/statements $(ARGS)
 
 lock:
 	@sh .ci/setup lock

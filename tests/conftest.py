@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import entry_points
 from typing import Any
 
+import pytest
+
 # An environment that was set up before the plugin existed does not know it by its entry point.
 if not entry_points(group="pytest11", name="pyproducer"):
     pytest_plugins = ["pyproducer.pytest_plugin"]
@@ -28,6 +30,13 @@ def pytest_report_header() -> list[str]:
         else "as installed"
     )
     return [f"accelerator: built {built() or 'nothing'}, used {mode}; {sys.platform}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a program that the environment leaves out by name."""
+    from tests.helpers.left_out import skip_left_out
+
+    skip_left_out(items)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -7,49 +7,26 @@ tools), ``tansu``, ``mock``, and those of the clients, such as ``kcat``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.apache_kafka import ApacheKafka
+from tests.helpers.left_out import left_out
 from tests.helpers.mock_cluster import MockCluster
 from tests.helpers.peers import PEERS
 from tests.helpers.scoreboard import Scoreboard
 from tests.helpers.tansu import Tansu
 
 _SCOREBOARD = Scoreboard()
-_CAN_BE_LEFT_OUT = frozenset({"kafka", "tansu", "mock", *PEERS})
-
-
-def _left_out() -> frozenset[str]:
-    names = os.environ.get("PYPRODUCER_CONFORMANCE_WITHOUT", "").replace(",", " ").split()
-    unknown = sorted(set(names) - _CAN_BE_LEFT_OUT)
-    if unknown:
-        raise pytest.UsageError(
-            f"PYPRODUCER_CONFORMANCE_WITHOUT names {unknown}; known: {sorted(_CAN_BE_LEFT_OUT)}"
-        )
-    return frozenset(names)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker that says which foreign programs a test needs."""
-    config.addinivalue_line(
-        "markers", "needs(*peers): foreign programs that the test needs, see tests/conformance"
-    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder, and skip what the environment leaves out by name."""
-    left_out = _left_out()
+    """Mark everything in this folder."""
     for item in items:
-        if not item.path.is_relative_to(Path(__file__).parent):
-            continue
-        item.add_marker(pytest.mark.conformance)
-        for marker in item.iter_markers("needs"):
-            for name in left_out.intersection(marker.args):
-                item.add_marker(pytest.mark.skip(reason=f"PYPRODUCER_CONFORMANCE_WITHOUT={name}"))
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.conformance)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -63,14 +40,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("")
         for line in note.splitlines():
             terminalreporter.write_line(line)
-    for name in sorted(_left_out()):
+    for name in sorted(left_out()):
         terminalreporter.write_line(f"left out by PYPRODUCER_CONFORMANCE_WITHOUT: {name}")
 
 
 @pytest.fixture(scope="session")
 def scoreboard() -> Scoreboard:
     """The table printed after the last test."""
-    _SCOREBOARD.readers = [name for name in PEERS if name not in _left_out()]
+    _SCOREBOARD.readers = [name for name in PEERS if name not in left_out()]
     return _SCOREBOARD
 
 

@@ -81,10 +81,7 @@ class ApacheKafka:
     def __enter__(self) -> Self:
         try:
             self._node.format()
-            self._node.start()
-            self._node.process.wait_until(
-                lambda: cluster_answers(self.bootstrap_servers), timeout=60
-            )
+            self.start()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -99,6 +96,19 @@ class ApacheKafka:
         if self._node.running:
             self._node.stop()
         self._folder.cleanup()
+
+    def start(self) -> None:
+        """It runs on the storage it had, and answers."""
+        self._node.start()
+        self._node.process.wait_until(lambda: cluster_answers(self.bootstrap_servers), timeout=60)
+
+    def stop(self) -> None:
+        """It has ended as an operator ends it."""
+        self._node.stop()
+
+    def kill(self) -> None:
+        """It is gone at once (SIGKILL)."""
+        self._node.kill()
 
     def create_topics(self, topics: Mapping[str, int]) -> None:
         """Create topics with their numbers of partitions, ready to be written when this returns."""
