@@ -1,4 +1,4 @@
-"""The broker's HTTP side: health, topics, metrics in Prometheus' text format, and faults.
+"""The broker's HTTP side: health, topics, metrics in Prometheus' text format, time, and faults.
 
 It has no authentication, and whoever reaches it can set faults: it listens on loopback unless told
 otherwise.
@@ -6,10 +6,12 @@ otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+from pyproducer.broker.broker_clock import checked_span
 from pyproducer.broker.faults.http import FaultsHttp
+from pyproducer.broker.json_http import json_object
 from pyproducer.broker.metrics import LATENCY_BOUNDS
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.api import API
@@ -26,17 +28,20 @@ _SHUTDOWN = 1.0
 
 
 class AdminHttp:
-    """Serves `/health`, `/topics`, `/metrics` and `/faults`, from `start` until `close`.
+    """Serves `/health`, `/topics`, `/metrics`, `/tick` and `/faults`, from `start` to `close`.
 
     Args:
         node: What it tells about.
         faults: What `/faults` sets and ends.
+        pass_time: Does what so many more seconds bring.
 
     Raises:
         ConfigError: aiohttp is not installed.
     """
 
-    def __init__(self, node: Node, faults: Faults) -> None:
+    def __init__(
+        self, node: Node, faults: Faults, pass_time: Callable[[float], Awaitable[None]]
+    ) -> None:
         try:
             from aiohttp import web
         except ImportError as error:
@@ -44,6 +49,7 @@ class AdminHttp:
                 "http_port needs aiohttp: pip install 'pyproducer[cli]'", option="http_port"
             ) from error
         self._node = node
+        self._pass_time = pass_time
         self._faults = FaultsHttp(faults)
         self._web = web
         self._runner: web.AppRunner | None = None
@@ -60,6 +66,7 @@ class AdminHttp:
                 self._web.get("/health", self._health),
                 self._web.get("/topics", self._topics),
                 self._web.get("/metrics", self._metrics),
+                self._web.post("/tick", self._tick),
                 *self._faults.routes(),
             ]
         )
@@ -105,6 +112,16 @@ class AdminHttp:
                 for topic in node.topics
             ]
         )
+
+    async def _tick(self, request: web.Request) -> web.Response:
+        """`{"days": 8}`: so much time passes; the answer says how far the clock is ahead."""
+        try:
+            await self._pass_time(checked_span(None, await json_object(request)))
+        except ConfigError as error:
+            return self._web.json_response({"error": str(error)}, status=400)
+        clock = self._node.clock
+        body = {"time_ms": clock.wall_ms(), "ahead_seconds": clock.ahead}
+        return self._web.json_response(body)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         text = "".join(f"{line}\n" for line in metric_lines(self._node))

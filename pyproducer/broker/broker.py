@@ -7,9 +7,11 @@ import atexit
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from pyproducer.broker.broker_clock import BrokerClock, checked_span
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.inspection import BrokerRecord, PartitionReader, records_of
@@ -65,13 +67,13 @@ class Broker:
             instead of 50.
         auto_create_topics: Create a topic with `num.partitions` partitions when a client first
             asks for it; the same as `auto.create.topics.enable`.
-        http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`); 0 lets
+        http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`...); 0 lets
             the system pick one, None is no HTTP side. Needs the extra `cli`.
         http_host: Address of the HTTP side.
         transaction_version: The finalized level of Kafka's feature `transaction.version`, told
             to clients: with 2 they use protocol 2 of transactions (KIP-890), with 0 or 1 the
             protocol before it.
-        clock: Gives all time; None is the machine's clock.
+        clock: Gives all time; None is the machine's clock. `tick` moves the broker ahead of it.
         fs: File system of `data_dir`; None is the machine's.
 
     Raises:
@@ -106,7 +108,7 @@ class Broker:
             http_host=checked_host("http_host", http_host),
             http_port=None if http_port is None else checked_port("http_port", http_port),
             transaction_version=checked_transaction_version(transaction_version),
-            clock=clock or SystemClock(),
+            clock=BrokerClock(clock or SystemClock()),
             fs=fs,
         )
         self._faults = Faults()
@@ -331,6 +333,65 @@ class Broker:
             UsageError: The broker is not running in the background.
         """
         return self._background().call(self._committed_offsets(group))
+
+    def tick(
+        self,
+        delta: timedelta | None = None,
+        /,
+        *,
+        days: float = 0,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+        milliseconds: float = 0,
+    ) -> None:
+        """So much time has passed in the broker, and all that it brings is done: nobody waits.
+
+        Retention, compaction, forgotten producers and offsets, transactions and sessions that
+        time out, files of deleted topics: each comes at its time on the way, whatever the
+        intervals at which the broker looks otherwise. Records written from now on have the later
+        time. Clients live outside, where no time passes: their connections stay, as does what
+        they wait for by their own clocks. The clock stays ahead over a stop and a start.
+
+        It blocks for as long as the work takes. In a coroutine it may be called too, since the
+        broker has a thread of its own; `atick` lets the loop go on meanwhile.
+
+        Args:
+            delta: How much; what the others say is added.
+            days: As of a `timedelta`, like those that follow.
+            hours: Likewise.
+            minutes: Likewise.
+            seconds: Likewise.
+            milliseconds: Likewise.
+
+        Raises:
+            ConfigError: That is no span, or time would go back.
+            UsageError: The broker is not running in the background.
+        """
+        parts = {"days": days, "hours": hours, "minutes": minutes}
+        parts |= {"seconds": seconds, "milliseconds": milliseconds}
+        span = checked_span(delta, parts)
+        self._background().call(self._tick(span))
+
+    async def atick(self, delta: timedelta | None = None, /, **parts: float) -> None:
+        """As `tick`, with the same arguments, for coroutines; and the one form with `serve`.
+
+        A broker that serves on this loop could not work while a call blocks it.
+
+        Raises:
+            ConfigError: That is no span, or time would go back.
+            UsageError: The broker is not running.
+        """
+        if self._thread is not None:
+            await asyncio.to_thread(self.tick, delta, **parts)
+        else:
+            self._node()
+            await self._tick(checked_span(delta, parts))
+
+    async def _tick(self, seconds: float) -> None:
+        if self._running is None:
+            raise UsageError("the broker is not running")
+        await self._running.housekeeping.pass_time(seconds)
 
     async def _open(self) -> None:
         self._running = await RunningBroker.open(self._settings, self._faults)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+from pyproducer.broker.broker_clock import BrokerClock
 from pyproducer.broker.configs import (
     BrokerConfig,
     Resolved,
@@ -30,7 +31,6 @@ from pyproducer.broker.metrics import BrokerMetrics
 from pyproducer.broker.partition import Partition
 from pyproducer.broker.producer_ids import ProducerIds
 from pyproducer.broker.topics import Topic, TopicRegistry, TopicSpec
-from pyproducer.clock import Clock
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.api_versions import ApiVersion
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pyproducer.broker.handlers.route import Route
     from pyproducer.broker.housekeeping import Housekeeping
     from pyproducer.broker.log.filesystem import FileSystem
+    from pyproducer.broker.timers import Timers
     from pyproducer.broker.transactions.coordinator import TransactionCoordinator
     from pyproducer.broker.transactions.markers import Markers
 
@@ -77,6 +78,7 @@ class Node:
         advertised_port: Likewise.
         topics: Which topics there are; known after `open`.
         producer_ids: Ids for idempotent producers; known after `open`.
+        timers: Calls at moments of the clock; set once the node has a loop.
         groups: Consumer groups; set by `open_groups`, which needs an open node.
         transactions: Transactional ids; set by `open_transactions`, which needs the groups.
         markers: Ends transactions on partitions; set likewise.
@@ -85,6 +87,7 @@ class Node:
 
     topics: TopicRegistry
     producer_ids: ProducerIds
+    timers: Timers
     groups: GroupCoordinator
     transactions: TransactionCoordinator
     markers: Markers
@@ -94,7 +97,7 @@ class Node:
         data_dir: Path,
         *,
         config: BrokerConfig,
-        clock: Clock,
+        clock: BrokerClock,
         fs: FileSystem,
         routes: Sequence[Route],
         new_uuid: Callable[[], UUID] = uuid4,

@@ -67,7 +67,7 @@ class Router:
             if key == ApiKey.API_VERSIONS:
                 return self._unsupported_api_versions(correlation_id)
             raise CloseConnection(f"API {key} version {version} is not served")
-        started = self._node.clock.monotonic()
+        started = self._node.clock.outside.monotonic()
         header = decode_request_header(frame)
         request = API[key].request.decode(header.body, version, whole=False)
         context = RequestContext(
@@ -83,7 +83,7 @@ class Router:
             response = await faults.handle(route, self._node, request, context)
         else:
             response = await route.handle(self._node, request, context)
-        self._node.metrics.count_request(key, self._node.clock.monotonic() - started)
+        self._node.metrics.count_request(key, self._node.clock.outside.monotonic() - started)
         if response is None:
             return None
         return encode_response(response, context.api_version, correlation_id)

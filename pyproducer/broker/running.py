@@ -14,7 +14,6 @@ from pyproducer.broker.configs import BrokerConfig
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.faults.disk import FillableDisk
 from pyproducer.broker.faults.faults import Faults
-from pyproducer.broker.groups.scheduler import LoopScheduler
 from pyproducer.broker.groups.wiring import add_group_chores, open_groups
 from pyproducer.broker.handlers.table import ROUTES
 from pyproducer.broker.housekeeping import Housekeeping
@@ -23,6 +22,7 @@ from pyproducer.broker.node import Node
 from pyproducer.broker.router import Router
 from pyproducer.broker.server import Server
 from pyproducer.broker.settings import BrokerSettings
+from pyproducer.broker.timers import Timers
 from pyproducer.broker.transactions.wiring import add_transaction_chores, open_transactions
 from pyproducer.errors import ConfigError
 
@@ -32,8 +32,11 @@ class RunningBroker:
 
     Attributes:
         node: What it serves.
+        housekeeping: Its chores.
         http_port: Port of the HTTP side, or None if there is none.
     """
+
+    housekeeping: Housekeeping
 
     def __init__(
         self, node: Node, folder: _TemporaryFolder | None, disk: FillableDisk, faults: Faults
@@ -95,7 +98,9 @@ class RunningBroker:
         self._faults.prepare(self._disk)
         node.open()
         self._exit.callback(node.close)
-        open_groups(node, LoopScheduler(asyncio.get_running_loop(), node.clock))
+        node.timers = Timers(asyncio.get_running_loop(), node.clock)
+        self.housekeeping = Housekeeping(node.clock, node.timers)
+        open_groups(node, node.timers)
         self._exit.callback(node.groups.close)
         open_transactions(node)
         _make_topics(node, settings)
@@ -116,10 +121,10 @@ class RunningBroker:
         if settings.http_port is not None:
             from pyproducer.broker.admin_http import AdminHttp
 
-            http = AdminHttp(node, self._faults)
+            http = AdminHttp(node, self._faults, self.housekeeping.pass_time)
             self._exit.push_async_callback(http.close)
             self.http_port = await http.start(settings.http_host, settings.http_port)
-        housekeeping = Housekeeping(node.clock)
+        housekeeping = self.housekeeping
         node.add_chores(housekeeping)
         add_group_chores(node.groups, housekeeping)
         add_transaction_chores(node.transactions, housekeeping)
@@ -128,7 +133,7 @@ class RunningBroker:
             housekeeping.add(
                 "closing idle connections",
                 min(idle / 4, 60.0),
-                lambda: server.close_idle(node.clock.monotonic(), idle),
+                lambda: server.close_idle(node.clock.outside.monotonic(), idle),
             )
         chores = asyncio.create_task(housekeeping.run(), name="housekeeping")
         self._exit.push_async_callback(_end, chores)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from pyproducer.broker.node import Node
     from pyproducer.broker.router import Router
+    from pyproducer.broker.timers import Timers
     from pyproducer.model import Buffer
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._clock = server.node.clock
+        # A client and its silence are outside: a tick passes for the broker alone.
+        self._clock = server.node.clock.outside
         self._reader = FrameReader(
             server.node.config.int("socket.request.max.bytes"), pool=server.pool
         )
@@ -289,7 +291,7 @@ class Connection(asyncio.BufferedProtocol):
                 await faults.gate()
             if info.mishap is not None:
                 mishap, info.mishap = info.mishap, None
-                if not await _suffer(mishap, transport, answer):
+                if not await _suffer(mishap, transport, answer, self._server.node.timers):
                     return
             elif answer is not None:
                 write_buffers(transport, answer)
@@ -351,7 +353,10 @@ def _keep_freed_memory() -> None:
 
 
 async def _suffer(
-    mishap: Mishap, transport: asyncio.Transport, answer: Sequence[Buffer] | None
+    mishap: Mishap,
+    transport: asyncio.Transport,
+    answer: Sequence[Buffer] | None,
+    timers: Timers,
 ) -> bool:
     """Sends the answer as far as a test wants it; returns whether the connection lives on."""
     if answer is not None and mishap.cut is not None:
@@ -366,5 +371,5 @@ async def _suffer(
     if answer is not None:
         write_buffers(transport, answer)
     if mishap.muted:
-        await asyncio.sleep(mishap.muted)
+        await timers.sleep(mishap.muted)
     return True

@@ -13,8 +13,8 @@ from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec,
 from pyproducer.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pyproducer.broker.broker_clock import BrokerClock
     from pyproducer.broker.log.filesystem import FileSystem
-    from pyproducer.clock import Clock
 
 #: Where one broker in a test is better off with other values than Kafka's: a lone consumer gets
 #: its partitions at once, and the first group or transaction does not make 50 logs.
@@ -41,7 +41,7 @@ class BrokerSettings:
     http_host: str
     http_port: int | None
     transaction_version: int
-    clock: Clock
+    clock: BrokerClock
     fs: FileSystem | None
 
 

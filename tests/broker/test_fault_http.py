@@ -149,7 +149,7 @@ def test_every_kind_can_be_set(remote: Remote):
 @pytest.mark.parametrize(
     ("body", "status", "message"),
     [
-        (b"{", 400, "no JSON"),
+        (b"{", 400, "this is none"),
         ([1], 400, "a JSON object"),
         ({}, 400, "kind is one of"),
         ({"kind": "clear"}, 400, "kind is one of"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from pyproducer.broker.broker_clock import BrokerClock
 from pyproducer.broker.configs import BrokerConfig
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.handlers.table import ROUTES
@@ -15,6 +17,7 @@ from pyproducer.broker.housekeeping import Housekeeping
 from pyproducer.broker.metadata_file import FILE_NAME, MetadataFile
 from pyproducer.broker.node import Node
 from pyproducer.broker.producer_ids import BLOCK_SIZE, ProducerIds
+from pyproducer.broker.timers import Timers
 from pyproducer.broker.topics import TopicSpec
 from pyproducer.protocol.error_codes import ErrorCode
 from tests.helpers.faulty_disk import FaultyFileSystem
@@ -35,7 +38,7 @@ class Setting:
         node = Node(
             self.directory,
             config=BrokerConfig({name.replace("_", "."): value for name, value in config.items()}),
-            clock=self.clock,
+            clock=BrokerClock(self.clock),
             fs=self.disk,
             routes=ROUTES,
         )
@@ -52,6 +55,10 @@ def setting(tmp_path: Path):
     made.disk.space = None
     made.disk.broken.clear()
     made.node.close()
+
+
+def housekeeping(clock: BrokerClock) -> Housekeeping:
+    return Housekeeping(clock, Timers(asyncio.get_running_loop(), clock))
 
 
 def names(node: Node) -> list[str]:
@@ -167,7 +174,7 @@ async def test_chores_checkpoint_flush_and_retain(setting: Setting):
     node.create_topics([TopicSpec("orders", 1, {"flush.ms": "1000", "retention.ms": "60000"})])
     [partition] = node.partitions("orders")
     partition.append(batch(time=setting.clock.wall_ms()), request_version=9)
-    chores = Housekeeping(setting.clock)
+    chores = housekeeping(node.clock)
     node.add_chores(chores)
     checkpoint = setting.directory / "replication-offset-checkpoint"
 
@@ -193,7 +200,7 @@ async def test_failed_chore_is_tried_again(caplog: pytest.LogCaptureFixture):
     A chore that fails is logged, does not stop the others, and comes round again.
     """
     clock, done = VirtualTime(), []
-    chores = Housekeeping(clock)
+    chores = housekeeping(BrokerClock(clock))
     chores.add("breaking", 1.0, lambda: done.append("broken") or 1 / 0)
 
     async def later() -> None:

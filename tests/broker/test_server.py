@@ -277,7 +277,7 @@ def test_silent_connections_are_closed_and_waiting_ones_are_not():
         assert waiting.ask(ApiVersionsRequest(), 0).error_code == 0
         part = FetchPartition(partition=0, partition_max_bytes=1000)
         topics = [FetchTopic(topic="orders", partitions=[part])]
-        waiting.send(FetchRequest(max_wait_ms=60_000, min_bytes=1, topics=topics), 11)
+        waiting.send(FetchRequest(max_wait_ms=900_000, min_bytes=1, topics=topics), 11)
         while not broker._node().partition("orders", 0).watches:
             threading.Event().wait(0.005)
         clock.pass_time(700)

@@ -17,6 +17,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from pyproducer.broker.faults.fault import Fault
+from pyproducer.broker.json_http import json_object
 from pyproducer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,15 +71,7 @@ class FaultsHttp:
         return _json([fault.describe() for fault in self._faults.active])
 
     async def _set(self, request: web.Request) -> web.Response:
-        # A page of some web site, opened in a browser on this machine, can send anything but this.
-        if request.content_type != "application/json":
-            return _error("the body is JSON, with Content-Type: application/json", 415)
-        try:
-            body = await request.json()
-        except ValueError as error:
-            return _error(f"the body is no JSON: {error}", 400)
-        if not isinstance(body, dict):
-            return _error("the body is a JSON object", 400)
+        body = await json_object(request)
         kind = body.pop("kind", None)
         if kind not in KINDS:
             return _error(f"kind is one of {', '.join(KINDS)}, not {kind!r}", 400)

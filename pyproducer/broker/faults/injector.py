@@ -115,7 +115,7 @@ class Injector:
         response = await _refused_in_part(met, route, node, request, context)
         if met.delay is not None:
             met.delay.strike()
-            await asyncio.sleep(met.delay.settings["seconds"])
+            await node.timers.sleep(met.delay.settings["seconds"])
         if met.throttle is not None:
             met.throttle.strike()
             ms = met.throttle.settings["ms"]

@@ -140,14 +140,6 @@ class GroupCoordinator:
                     effect.deliver()
         self._groups.clear()
 
-    def ring_due(self) -> None:
-        """Do what the clock says is due, for a clock that may jump ahead of the scheduler."""
-        now = self._clock.monotonic()
-        for group_id, alarm in list(self._alarms.items()):
-            if alarm.when <= now:
-                alarm.timer.cancel()
-                self._ring(self._groups[group_id])
-
     def refusal(self, group_id: str) -> ErrorCode | None:
         """Return why nothing can be said of a group, None if it can; the first thing to ask.
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Protocol
-
-from pyproducer.clock import Clock
 
 
 class Timer(Protocol):
@@ -21,15 +18,3 @@ class Scheduler(Protocol):
 
     def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
         """Have `callback` called when the clock's monotonic seconds reach `when`."""
-
-
-class LoopScheduler:
-    """Timers of an asyncio loop, in terms of an injected clock."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self._loop = loop
-        self._clock = clock
-
-    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
-        """Have `callback` called when the clock's monotonic seconds reach `when`."""
-        return self._loop.call_later(max(0.0, when - self._clock.monotonic()), callback)

@@ -24,7 +24,6 @@ _TOPIC_CONFIGS = {
     "retention.ms": "-1",
     "segment.bytes": "104857600",
 }
-_RING_SECONDS = 1.0
 
 
 def open_groups(node: Node, scheduler: Scheduler) -> GroupCoordinator:
@@ -62,4 +61,3 @@ def add_group_chores(coordinator: GroupCoordinator, housekeeping: Housekeeping) 
         coordinator.config.offsets_retention_check_interval_ms / 1000,
         coordinator.expire_offsets,
     )
-    housekeeping.add("timing out group members", _RING_SECONDS, coordinator.ring_due)

@@ -6,7 +6,6 @@ of its requests names all its partitions, as before sessions existed (KIP-227).
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,23 +44,21 @@ async def handle(node: Node, request: FetchRequest, context: RequestContext) -> 
     """Answers at once if `min_bytes` are there or anything is wrong, else by `max_wait_ms`."""
     if request.session_id and request.session_epoch > 0:
         return FetchResponse(error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + request.max_wait_ms / 1000
+    deadline = node.clock.monotonic() + request.max_wait_ms / 1000
     while True:
         reading = _read(node, request, context.api_version)
         missing = request.min_bytes - reading.size
-        if missing <= 0 or reading.failed or loop.time() >= deadline:
+        if missing <= 0 or reading.failed or node.clock.monotonic() >= deadline:
             _count(node, reading)
             return reading.response
         watch = Watch(missing)
         for partition in reading.partitions:
             partition.watches.add(watch)
+        timer = node.timers.call_at(deadline, watch.disturb, moment=False)
         try:
-            async with asyncio.timeout_at(deadline):
-                await watch.wait()
-        except TimeoutError:
-            pass
+            await watch.wait()
         finally:
+            timer.cancel()
             for partition in reading.partitions:
                 partition.watches.discard(watch)
 

@@ -229,6 +229,17 @@ class TransactionCoordinator:
                 )
                 self._try(self._shut_out, transaction)
 
+    def next_timeout(self) -> float | None:
+        """Return in how many seconds the next open transaction will have timed out, if any is."""
+        now_ms = self._clock.wall_ms()
+        # One more millisecond: it may be open for as long as its timeout.
+        left = (
+            one.start_ms + one.timeout_ms + 1 - now_ms
+            for one in self._known.values()
+            if one.state is ONGOING and not one.has_timed_out(now_ms)
+        )
+        return min((ms / 1000 for ms in left), default=None)
+
     def complete_decided(self) -> None:
         """Partitions that could not be told how a transaction ended are told again."""
         for transaction in list(self._known.values()):

@@ -69,6 +69,7 @@ def add_transaction_chores(coordinator: TransactionCoordinator, housekeeping: Ho
         "aborting timed-out transactions",
         config.abort_interval_ms / 1000,
         coordinator.abort_timed_out,
+        moment=coordinator.next_timeout,
     )
     housekeeping.add(
         "forgetting transactional ids",

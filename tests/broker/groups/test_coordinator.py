@@ -377,21 +377,6 @@ def test_log_is_rewritten_when_little_of_it_is_live(monkeypatch):
     assert desk.coordinator.heartbeat("g", member, None, 1) is ErrorCode.NONE
 
 
-def test_clock_that_jumps_ahead_of_the_scheduler():
-    """
-    What is due by the clock is done when asked, whatever the timers do.
-    """
-    desk = Desk()
-    desk.member()
-    desk.time.now += 9
-    desk.coordinator.ring_due()
-    assert desk.state() is GroupState.STABLE
-    desk.time.now += 1
-    desk.coordinator.ring_due()
-
-    assert desk.state() is GroupState.EMPTY
-
-
 def test_groups_of_an_unreadable_partition_are_not_taken_for_new(monkeypatch):
     """
     Where the store cannot be read, everything is 15: an empty answer would rewind consumers.
