@@ -10,6 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from pyproducer.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
+)
 from pyproducer.records.builder import build_batch
 from pyproducer.records.record import Record
 from tests.helpers.apache_kafka import ApacheKafka
@@ -74,6 +79,7 @@ class Server(ABC):
         settings = {key.replace("_", "."): str(value) for key, value in configs.items()}
         create_topics(self.bootstrap_servers, {name: partitions}, config=settings)
         self._topics[name] = partitions
+        self._wait_until_led({name: partitions})
         return name
 
     def folder(self, topic: str, partition: int = 0) -> Path:
@@ -133,8 +139,7 @@ class Server(ABC):
     def start(self) -> None:
         """It runs again, and leads all partitions of its topics."""
         self._start()
-        if self._topics:
-            wait_for_leaders(self.bootstrap_servers, self._topics)
+        self._wait_until_led(self._topics)
 
     def restart(self) -> None:
         """It has ended cleanly and runs again."""
@@ -144,6 +149,30 @@ class Server(ABC):
     def forget(self, topic: str) -> None:
         """The topic is gone: nobody waits for its leaders any more."""
         self._topics.pop(topic, None)
+
+    def _wait_until_led(self, topics: Mapping[str, int]) -> None:
+        """Return when every partition can be written."""
+        wait_for_leaders(self.bootstrap_servers, topics)
+        # Kafka tells of a leader a moment before the leader knows that it is one.
+        asked = [
+            ListOffsetsTopic(
+                name=name,
+                partitions=[
+                    ListOffsetsPartition(partition_index=index, timestamp=-1)
+                    for index in range(count)
+                ],
+            )
+            for name, count in topics.items()
+        ]
+        request = ListOffsetsRequest(topics=asked)
+        with self.connect() as client:
+            eventually(
+                lambda: all(
+                    part.error_code == 0
+                    for topic in client.ask(request, 4).topics
+                    for part in topic.partitions
+                )
+            )
 
     def _alone(self) -> None:
         assert not self.shared, "other tests use this server too: take one from `servers.own()`"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from pyproducer.broker.context import CloseConnection, RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.handlers.transaction_errors import as_told
+from pyproducer.broker.log.validation import check_shape
 from pyproducer.broker.topics import INTERNAL_TOPICS
 from pyproducer.broker.transactions.transaction import Identity
 from pyproducer.model import TopicPartition
@@ -99,8 +100,6 @@ def _refusal_of_all(request: ProduceRequest) -> Refused | None:
             ErrorCode.INVALID_PRODUCER_ID_MAPPING,
             f"the transactional records are of several producers: {sorted(producers)}",
         )
-    if request.acks not in _ACKS:
-        return Refused(ErrorCode.INVALID_REQUIRED_ACKS, f"acks={request.acks} is none of 0, 1, -1")
     return None
 
 
@@ -144,8 +143,8 @@ def _append(
     partition = node.led_partition(topic, part.index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no {topic}-{part.index}")
-    if topic in INTERNAL_TOPICS:
-        raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is written by the broker alone")
+    if request.acks not in _ACKS or topic in INTERNAL_TOPICS:
+        raise _not_taken(request.acks, topic, part, context.api_version)
     header = _transactional_header(part)
     if header is not None and request.transactional_id is not None:
         place = TopicPartition(topic, part.index)
@@ -165,6 +164,18 @@ def _append(
         log_append_time_ms=result.log_append_time_ms,
         log_start_offset=result.log_start_offset,
     )
+
+
+def _not_taken(acks: int, topic: str, part: PartitionProduceData, version: int) -> Refused:
+    """Why records for a topic that there is are not looked at."""
+    try:
+        # In Kafka's order: what is no batch at all is told before anything else.
+        check_shape(cast("memoryview | None", part.records), version)
+    except Refused as refused:
+        return refused
+    if acks not in _ACKS:
+        return Refused(ErrorCode.INVALID_REQUIRED_ACKS, f"acks={acks} is none of 0, 1, -1")
+    return Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic} is written by the broker alone")
 
 
 def _refusal(index: int, refused: Refused) -> PartitionProduceResponse:

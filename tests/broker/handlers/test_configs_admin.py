@@ -233,21 +233,6 @@ def test_w7_setting_without_effect(client: WireClient):
     assert "min.cleanable.dirty.ratio=0.1" in refused.error_message
 
 
-@pytest.mark.parametrize(("kind", "name"), [(TOPIC, "orders"), (BROKER, "")])
-def test_more_replicas_in_sync_than_there_are_are_refused(client: WireClient, kind: int, name: str):
-    """
-    min.insync.replicas above 1 would wait for nobody here, so that no alteration sets it.
-    """
-    refused = incremental(client, kind, name, ("min.insync.replicas", SET, "2"))
-    replaced = replace(client, kind, name, min_insync_replicas="2")
-    default = incremental(client, kind, name, ("min.insync.replicas", SET, "1"))
-
-    for one in (refused, replaced):
-        assert ErrorCode.INVALID_CONFIG == one.error_code
-        assert "min.insync.replicas=2 has no effect" in one.error_message
-    assert 0 == default.error_code
-
-
 def test_n4_broker_defaults_reach_topics(client: WireClient):
     """
     N4, N5: a broker's default reaches topics that do not set it; this broker's beats all brokers'.
