@@ -10,7 +10,8 @@ ARGS ?=
 COMPILER := $(shell command -v cc >/dev/null 2>&1 && echo cc || { command -v gcc >/dev/null 2>&1 && echo gcc; } || echo none)
 DEPS := $(VENV)/.stamp-deps
 READY := $(VENV)/.stamp-built-with-$(COMPILER)
-EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd')
+EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd') \
+	$(shell sed -n 's/.*sources = \["\(.*\.py\)"\].*/\1/p' pyproject.toml)
 
 .PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance lock clean
 
@@ -90,4 +91,4 @@ clean:
 	rm -rf $(VENV) .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache
 	find pyproducer serializers tests examples docs -name __pycache__ -prune -exec rm -rf {} +
 	find pyproducer -name '*.so' -delete
-	find pyproducer -name '_*.c' -delete
+	find pyproducer -name '*.c' -delete

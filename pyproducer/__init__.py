@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer import _version
+from pyproducer import _pure, _version
 
 if TYPE_CHECKING:
     from pyproducer.bulk import DeliveryGroup
@@ -66,6 +66,11 @@ if TYPE_CHECKING:
     from pyproducer.sync_transaction import SyncTransaction
     from pyproducer.topic import Topic
     from pyproducer.transaction import Transaction
+
+if _pure.PURE:
+    from pyproducer._sources import show_sources
+
+    show_sources()
 
 __version__ = _version.VERSION
 

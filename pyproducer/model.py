@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from pyproducer._pure import PURE
 
 __all__ = [
     "Buffer",
@@ -73,7 +74,7 @@ def _restored(*fields: Any) -> RecordMetadata:
     return RecordMetadata(*fields)
 
 
-if not TYPE_CHECKING and os.environ.get("PYPRODUCER_PURE", "") in {"", "0"}:
+if not TYPE_CHECKING and not PURE:
     _twin = RecordMetadata
     try:
         from pyproducer._metadata import RecordMetadata, bind

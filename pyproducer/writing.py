@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """Buffers to a socket, in order, without joining the large ones."""
 
 from __future__ import annotations

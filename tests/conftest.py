@@ -20,6 +20,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure() -> None:
+    """Refuse to test compiled modules whose sources have changed since they were compiled."""
+    from tests.helpers.accelerator import outdated
+
+    if old := outdated():
+        raise pytest.UsageError(f"compiled before the last change, make setup: {', '.join(old)}")
+
+
 def pytest_report_header() -> list[str]:
     """Return the line that tells a run with the accelerator from one without."""
     from tests.helpers.accelerator import built

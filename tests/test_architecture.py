@@ -14,6 +14,7 @@ from tests.helpers.source_tree import ROOT, all_imports, files, imports, is_with
 
 # Imports go from a later row to an earlier one, or stay in their row.
 LAYERS = [
+    {"_pure", "_sources"},
     {"errors", "model", "clock", "loop_thread", "generics", "writing", "_metadata", "_version"},
     {"protocol", "records", "config", "config_rules", "bootstrap", "dialects"},
     {"partitioner"},

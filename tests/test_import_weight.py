@@ -65,9 +65,9 @@ def test_an_import_loads_the_libraries_it_needs(statement, libraries):
 
 def test_the_packages_alone_load_nothing():
     """
-    The bare imports load nothing but a version: names are looked up when they are asked for.
+    The bare imports load a version and a switch: names are looked up when they are asked for.
     """
-    assert {"_version"} == ours(loaded("import pyproducer"), "pyproducer")
+    assert {"_pure", "_version"} == ours(loaded("import pyproducer"), "pyproducer")
     assert set() == ours(loaded("import serializers"), "serializers")
 
 

@@ -66,9 +66,12 @@ def test_modules():
     )
 
     assert passed(done, 1)
-    assert {"pyproducer", "pyproducer._version", "pyproducer.pytest_plugin"} == set(
-        json.loads((tmp_path / "modules.json").read_text())
-    )
+    assert {
+        "pyproducer",
+        "pyproducer._pure",
+        "pyproducer._version",
+        "pyproducer.pytest_plugin",
+    } == set(json.loads((tmp_path / "modules.json").read_text()))
 
 
 @pytest.mark.kafka(topics={"orders": 3}, config={"message.max.bytes": "2000"})

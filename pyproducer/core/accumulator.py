@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """Closed batches by partition, and the partitions of each broker that have something to send.
 
 Readiness is pushed: whatever makes a partition sendable (a batch closed, a pause over, an answer
@@ -89,13 +90,11 @@ class PartitionQueue:
         self.proven = False
         self.recovering = False
 
-    @property
     def has_work(self) -> bool:
         """True where a batch waits to be sent, or should be closed for it."""
         # Asked again and again, of partitions that mostly have nothing open.
-        return bool(self.waiting) or (self.state.open is not None and self.open_is_due)
+        return bool(self.waiting) or self.open_is_due()
 
-    @property
     def open_is_due(self) -> bool:
         """True where the open batch should be closed as soon as it can be sent."""
         batch = self.state.open
@@ -113,42 +112,51 @@ class PartitionQueue:
 
     def is_behind(self, sealed: SealedBatch) -> bool:
         """True while a batch ahead of this one has no outcome."""
-        if self.waiting and self.waiting[0] < sealed:
+        if self.waiting and self.waiting[0].order < sealed.order:
             return True
-        return any(other < sealed and other.batch.state <= CLOSED for other in self.in_flight)
+        for other in self.in_flight:
+            if other.order < sealed.order and other.batch.state <= CLOSED:
+                return True
+        return False
 
     def put_back(self, sealed: SealedBatch) -> None:
         """Put a batch that has to be sent again where it belongs."""
         insort(self.waiting, sealed)
 
-    def takes_new(self, *, idempotent: bool) -> bool:
+    def takes_new(self, idempotent: bool) -> bool:
         """True where a batch that was never sent may be sent now."""
         if not self.in_flight:
             return not (idempotent and (self.recovering or self.stamped >= MAX_UNRESOLVED))
-        if any(sealed.in_doubt for sealed in self.in_flight):
-            # It may be in the log already, with others behind it that were acknowledged: each new
-            # batch brings it nearer to the end of what the broker remembers.
-            return False
+        for sealed in self.in_flight:
+            if sealed.in_doubt:
+                # It may be in the log already, with others behind it that were acknowledged: each
+                # new batch brings it nearer to the end of what the broker remembers.
+                return False
         # Without idempotence, two under way and a refusal of the first would reorder them.
         return idempotent and self.proven and not self.recovering and self.stamped < MAX_UNRESOLVED
 
-    def next(self, now: float, *, idempotent: bool) -> SealedBatch | None:
+    def next(self, now: float, idempotent: bool) -> SealedBatch | None:
         """The batch that may be sent now, or None. It stays where it is."""
         if now < self.muted_until or not self.waiting:
             return None
         head = self.waiting[0]
         if head.body is None:
             return None
-        if not head.stamped and not self.takes_new(idempotent=idempotent):
+        if not head.stamped and not self.takes_new(idempotent):
             return None
         if self.in_flight and not self.proven:
             return None
         if self.recovering:
             # Only what the log may have is sent again, under its old identity, to learn its fate.
-            return next((sealed for sealed in self.waiting if sealed.in_doubt), None)
-        if self.in_flight and head.order < self.in_flight[-1].order:
-            # It came back while later ones are still out: their answers decide.
+            for sealed in self.waiting:
+                if sealed.in_doubt:
+                    return sealed
             return None
+        if self.in_flight:
+            last = self.in_flight[-1]
+            if head.order < last.order:
+                # It came back while later ones are still out: their answers decide.
+                return None
         return head
 
 
@@ -205,7 +213,6 @@ class Node:
         self.window = Window()
         self.settled_in: object = None
 
-    @property
     def oldest_deadline(self) -> float:
         """Monotonic seconds by which the oldest request has to be answered; there must be one."""
         # They are in the order of writing.

@@ -16,8 +16,9 @@ a :class:`Delivery` come out. Both twins promise the rest of the engine the same
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
+
+from pyproducer._pure import PURE
 
 __all__ = [
     "ACCELERATED",
@@ -41,7 +42,7 @@ __all__ = [
 #: True where the Cython twin is in use.
 ACCELERATED = False
 
-if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}:
+if TYPE_CHECKING or PURE:
     from pyproducer.core import _appender_py as _twin
 else:
     try:

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """A closed batch on its way to the broker: its header, its attempts, its halves."""
 
 from __future__ import annotations
@@ -82,14 +83,13 @@ class SealedBatch:
     def __lt__(self, other: SealedBatch) -> bool:
         return self.order < other.order
 
-    @property
     def size(self) -> int:
         """Bytes on the wire, header included."""
         assert self.body is not None
         return HEADER_SIZE + len(self.body)
 
     def stamp(
-        self, producer_id: int, epoch: int, sequence: int, *, transactional: bool = False
+        self, producer_id: int, epoch: int, sequence: int, transactional: bool = False
     ) -> int:
         """Give it an identity; the sequence number after its last record is returned."""
         self.producer_id = producer_id

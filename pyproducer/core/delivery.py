@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """From a settled batch to its callers: callbacks, futures, and the count of what nobody saw."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The engine: everything a producer decides, with no socket, clock or chance of its own.
 
 Whoever runs it does four things, over and over: tells it news (``on_connected``, ``on_answer``,
@@ -160,7 +161,7 @@ class Engine:
             appender,
             self.settler,
             auto_create=options.auto_create,
-            absorb=self._intake.absorb,
+            intake=self._intake,
             ready=self.ready,
         )
         # What a failed record means there, the end of its transaction tells.
@@ -444,7 +445,7 @@ class Engine:
         """The partition may have something to send."""
         if queue.line or queue.leader == NO_LEADER:
             return
-        if queue.has_work:
+        if queue.has_work():
             queue.line = self._stirred = True
             self._links.node(queue.leader).line.append(queue)
 
@@ -510,9 +511,9 @@ class Engine:
             complaint, cluster.complaint = cluster.complaint, ""
             if meta.connected:
                 self._lose(self._links.move_on(complaint, now), now)
-        want_metadata = not cluster.asked and cluster.due_at <= now
+        want_metadata = not cluster.asked and cluster.due_at() <= now
         want_identity = (
-            self._identity.producer_id < 0 and self._lacks_identity and self._identity_at <= now
+            self._identity.producer_id < 0 and self._lacks_identity() and self._identity_at <= now
         )
         if not (want_identity or want_metadata):
             return
@@ -525,7 +526,6 @@ class Engine:
             self._identity_asked = True
             self._links.send(meta, InitProducerIdRequest(transactional_id=None), [], now)
 
-    @property
     def _lacks_identity(self) -> bool:
         return (
             not self._identity.known
@@ -539,8 +539,8 @@ class Engine:
         meta = self._links.meta
         if meta.connecting:
             return NEVER
-        at = NEVER if self.cluster.asked else self.cluster.due_at
-        if self._identity.producer_id < 0 and self._lacks_identity:
+        at = NEVER if self.cluster.asked else self.cluster.due_at()
+        if self._identity.producer_id < 0 and self._lacks_identity():
             at = min(at, self._identity_at)
         return at if meta.connected else max(at, meta.retry_at)
 

@@ -56,7 +56,7 @@ class Identity:
             queue.producer_id,
             queue.epoch,
             queue.next_sequence,
-            transactional=self.transactional,
+            self.transactional,
         )
         queue.stamped += 1
         return True

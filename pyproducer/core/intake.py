@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """From what callers append to batches that can be sent: opened, lingering, closed, expired."""
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Intake:
                 self._appender.close_open(batch.home)
         self.absorb(now)
 
-    def absorb(self, now: float, *, shelf: Batch | None = None) -> None:
+    def absorb(self, now: float, shelf: Batch | None = None) -> None:
         """Take note of what the appender opened, closed and hurried.
 
         Args:

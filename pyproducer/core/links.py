@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The connections to the brokers: wanted, made, lost, and what is written on them unanswered."""
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Links:
         self._max_idle = max_idle
         self._logged: set[tuple[int, str, str]] = set()
         self._request_timeout = request_timeout
-        self._max_in_flight = max_in_flight
+        self._max_in_flight = max_in_flight or 0
         self._expect_acks = expect_acks
         self.brokers: list[Node] = []
         self._nodes: dict[int, Node] = {}
@@ -204,7 +205,6 @@ class Links:
         message: Message,
         batches: list[SealedBatch],
         now: float,
-        *,
         max_version: int | None = None,
     ) -> None:
         """Have a request written; ``batches`` is empty where it is no Produce request."""
@@ -231,7 +231,7 @@ class Links:
         full = len(node.in_flight) >= node.window.size
         _, batches = node.in_flight.pop(tag)
         if batches:
-            node.window.answered(took, full=full)
+            node.window.answered(took, full)
         self._stats.round_trip(took)
         return node, batches
 
@@ -242,7 +242,7 @@ class Links:
         under way on it, and nothing was for long, or the broker has moved to another address.
         """
         if node.in_flight:
-            if node.oldest_deadline > now:
+            if node.oldest_deadline() > now:
                 return None
             reason = f"a request stayed unanswered for {self._request_timeout:g} s"
             self._effects.append(Disconnect(node.node_id, reason))
@@ -315,7 +315,7 @@ class Links:
         """When the connection needs a look though nothing happened; NEVER for not at all."""
         at = NEVER
         if node.in_flight:
-            at = node.oldest_deadline
+            at = node.oldest_deadline()
         elif node.connected:
             at = node.idle_at
         if node.line:

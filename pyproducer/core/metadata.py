@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """What is known of the cluster, and when to ask again."""
 
 from __future__ import annotations
@@ -135,7 +136,6 @@ class Cluster:
         self._fruitless = 0
         self._pauses: dict[str, float] = {}
 
-    @property
     def due_at(self) -> float:
         """Monotonic seconds at which to ask next."""
         return min(self._whole_at, self._urgent_at)

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """From closed batches to Produce requests, and from their answers to outcomes.
 
 ``fill`` is stations 6 and 7 of a record's path, ``on_answer`` station 8. What an error code means
@@ -133,7 +134,7 @@ class Sender:
             if self._transactions is not None and not self._transactions.admits(queue):
                 queue.line = False
                 continue
-            size = sealed.size
+            size = sealed.size()
             if chosen and size > room:
                 passed.append(queue)
                 break
@@ -147,7 +148,7 @@ class Sender:
             # Also where it has nothing more: another thread may bring it something before the
             # request is full, and of two batches of one partition the broker keeps one.
             taken.add(queue)
-            if queue.has_work:
+            if queue.has_work():
                 node.line.append(queue)
             else:
                 queue.line = False
@@ -211,10 +212,10 @@ class Sender:
             return None
         if now < queue.muted_until:
             return None
-        if not queue.waiting and queue.open_is_due and queue.takes_new(idempotent=self._idempotent):
+        if not queue.waiting and queue.open_is_due() and queue.takes_new(self._idempotent):
             # Not before it can be sent: until then it goes on filling.
             self._host.seal_open(queue, now)
-        return queue.next(now, idempotent=self._idempotent)
+        return queue.next(now, self._idempotent)
 
     # Back.
 
@@ -454,7 +455,7 @@ class Sender:
                     sealed.producer_id,
                     sealed.epoch,
                     following,
-                    transactional=sealed.transactional,
+                    sealed.transactional,
                 )
                 queue.stamped += 1
             queue.put_back(half)

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The end of a batch: its outcome set, its bytes given back, its callers told."""
 
 from __future__ import annotations

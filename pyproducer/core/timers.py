@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """When something is due for a batch, unless the batch has moved on by then."""
 
 from __future__ import annotations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 from pyproducer.core.accumulator import NO_LEADER, PartitionQueue
-from pyproducer.core.appender import Appender, Batch, TopicState
+from pyproducer.core.appender import Appender, TopicState
+from pyproducer.core.intake import Intake
 from pyproducer.core.links import Links
 from pyproducer.core.metadata import Cluster, TopicView
 from pyproducer.core.settler import Settler
@@ -17,7 +18,7 @@ from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from pyproducer.protocol.messages.produce import ProduceResponse
 
-__all__ = ["UNKNOWN_TOPIC_GRACE", "Absorb", "Topics"]
+__all__ = ["UNKNOWN_TOPIC_GRACE", "Topics"]
 
 logger = logging.getLogger("pyproducer.engine")
 
@@ -32,13 +33,6 @@ _REFUSED: Final = {
 }
 
 
-class Absorb(Protocol):
-    """Takes note of what the appender opened and closed."""
-
-    def __call__(self, now: float, *, shelf: Batch | None = None) -> None:
-        """``shelf`` is where the records come from, if from a shelf."""
-
-
 class Topics:
     """What metadata does to the topics that the producer uses."""
 
@@ -50,7 +44,7 @@ class Topics:
         settler: Settler,
         *,
         auto_create: bool,
-        absorb: Absorb,
+        intake: Intake,
         ready: Callable[[PartitionQueue], None],
     ) -> None:
         self._cluster = cluster
@@ -58,7 +52,7 @@ class Topics:
         self._appender = appender
         self._settler = settler
         self._auto_create = auto_create
-        self._absorb = absorb
+        self._intake = intake
         self._ready = ready
         self._refused: set[str] = set()
         self._ids: dict[str, UUID] = {}
@@ -72,7 +66,7 @@ class Topics:
         """Metadata came."""
         # A shelf that was begun in this very turn has no time yet, and what leaves it takes over
         # its time: with none, it would be long expired.
-        self._absorb(now)
+        self._intake.absorb(now)
         views = self._cluster.learn(response, now)
         if self._cluster.complaint:
             return
@@ -156,7 +150,7 @@ class Topics:
             if moved is not None:
                 shelf, homes = moved
                 self._settler.replace(shelf, homes)
-                self._absorb(now, shelf=shelf)
+                self._intake.absorb(now, shelf)
         self._refused.discard(state.name)
         if recreated:
             logger.warning("topic %r was deleted and created anew", state.name)
@@ -166,7 +160,7 @@ class Topics:
                 part.queue.proven = False
         for part, (leader, epoch) in zip(state.partitions or [], view.leaders, strict=False):
             self._lead(part.queue, leader, epoch)
-        self._absorb(now)
+        self._intake.absorb(now)
 
     def _lead(self, queue: PartitionQueue, leader: int, epoch: int) -> None:
         if 0 <= epoch < queue.leader_epoch:

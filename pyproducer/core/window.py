@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """How many requests may be under way on one connection, where nobody has set their number."""
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Window:
         self.size = _FIRST
         self._quickest = _QUICK
 
-    def answered(self, seconds: float, *, full: bool) -> None:
+    def answered(self, seconds: float, full: bool) -> None:
         """An answer came, so long after its request; ``full`` where none could be added to it."""
         quickest = self._quickest = min(self._quickest, seconds)
         if seconds > 4 * quickest:

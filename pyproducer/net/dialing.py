@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pyproducer.errors import ConnectionFailed
-from pyproducer.net.transport import BrokerTransport
+from pyproducer.net.transport import BrokerProtocol, BrokerTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +145,7 @@ class Dialing:
             sock.close()
             raise
         self._told[address] = self._silence
-        transport = BrokerTransport(self, self.node, self._client_id, address)
+        transport = BrokerProtocol(self, self.node, self._client_id, address)
         done = self._attempts[transport] = self._loop.create_future()
         # From here on the socket is the transport's.
         await self._loop.create_connection(lambda: transport, sock=sock)

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The connections of one producer: at most one to each broker, and one for metadata."""
 
 from __future__ import annotations

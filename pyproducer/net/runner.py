@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """Runs one engine on one event loop: performs its effects, brings it news, tells the callers.
 
 There is no task that loops: whatever happens asks for one step at the end of the loop's turn, so

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """One TCP connection to a broker, as asyncio sees it.
 
 It feeds the sans-IO :class:`~pyproducer.protocol.connection.ClientConnection` and passes on what
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pyproducer.core.effects import Send
     from pyproducer.net.resolver import Address
 
-__all__ = ["BrokerTransport", "TransportOwner"]
+__all__ = ["BrokerProtocol", "BrokerTransport", "TransportOwner"]
 
 #: Bytes that asyncio may hold for a slow broker before requests without an answer wait.
 _HIGH_WATER: Final = 1024 * 1024
@@ -47,7 +48,7 @@ class TransportOwner(Protocol):
         """The connection is gone; told once, and not after :meth:`BrokerTransport.abort`."""
 
 
-class BrokerTransport(asyncio.BufferedProtocol):
+class BrokerTransport:
     """Drives one wire connection. Knows sockets; knows nothing of records.
 
     Attributes:
@@ -86,12 +87,7 @@ class BrokerTransport(asyncio.BufferedProtocol):
         Raises:
             ProducerError: it cannot be written in any version that the broker knows.
         """
-        self._wire.send(
-            request.message,
-            tag=request.tag,
-            expect_response=request.expect_response,
-            versions=None if request.max_version is None else range(request.max_version + 1),
-        )
+        self._wire.send(request.message, request.tag, request.expect_response, request.max_version)
         self._write()
         if not request.expect_response:
             self._unconfirmed = True
@@ -192,3 +188,9 @@ class BrokerTransport(asyncio.BufferedProtocol):
             return
         self.abort()
         self.owner.disconnected(self, reason)
+
+
+class BrokerProtocol(BrokerTransport, asyncio.BufferedProtocol):
+    """The same as asyncio knows it: by its class, which a compiled one cannot have for a base."""
+
+    __slots__ = ()

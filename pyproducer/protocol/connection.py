@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The client's side of one connection, without the connection.
 
 Bytes from the broker go in by :meth:`ClientConnection.receive_data` (or the two methods of
@@ -112,7 +113,7 @@ class ClientConnection:
         self._first_silent: int | None = None
         self._started = False
         # Versions that were found by API and by what the caller is prepared to speak.
-        self._chosen: dict[tuple[int, range | None], int] = {}
+        self._chosen: dict[tuple[int, int | None], int] = {}
 
     # Sending
 
@@ -122,28 +123,27 @@ class ClientConnection:
             self._started = True
             self._ask()
 
-    def version_for(self, api_key: int, versions: range | None = None) -> int | None:
+    def version_for(self, api_key: int, newest: int | None = None) -> int | None:
         """The version in which a request would be sent now; None if it cannot be.
 
         Args:
             api_key: the API.
-            versions: those that the caller is prepared to speak; None for all we know.
+            newest: the last that the caller is prepared to speak; None for all we know.
         """
         if api_key not in self.versions or api_key not in API:
             return None
         first, last = self.versions[api_key]
         ours = API[api_key].versions
-        if versions is not None:
-            ours = range(max(ours.start, versions.start), min(ours.stop, versions.stop))
+        if newest is not None:
+            ours = range(ours.start, min(ours.stop, newest + 1))
         return negotiate(ours, range(first, last + 1))
 
     def send(
         self,
         message: Message,
-        *,
         tag: object,
         expect_response: bool = True,
-        versions: range | None = None,
+        newest: int | None = None,
     ) -> int:
         """Queues a request in the newest version that both sides know, which it returns.
 
@@ -152,7 +152,7 @@ class ClientConnection:
                 before they are written.
             tag: comes back in the :class:`Answer`.
             expect_response: False for a Produce request with acks=0, which has no answer.
-            versions: those that the caller is prepared to speak; None for all we know.
+            newest: the last version that the caller is prepared to speak; None for all we know.
 
         Raises:
             UsageError: the connection is not ready.
@@ -164,13 +164,13 @@ class ClientConnection:
             raise ProtocolError(f"the connection broke before: {self.error}") from self.error
         if not self.ready:
             raise UsageError("the broker has not told its versions yet; wait until ready")
-        version = self._chosen.get((message.api_key, versions))
+        version = self._chosen.get((message.api_key, newest))
         if version is None:
-            version = self.version_for(message.api_key, versions)
+            version = self.version_for(message.api_key, newest)
             if version is None:
-                raise UnsupportedVersion(self._mismatch(message, versions))
-            self._chosen[message.api_key, versions] = version
-        self._queue(message, version, tag, expect_response=expect_response)
+                raise UnsupportedVersion(self._mismatch(message, newest))
+            self._chosen[message.api_key, newest] = version
+        self._queue(message, version, tag, expect_response)
         return version
 
     def data_to_send(self) -> list[Buffer]:
@@ -239,7 +239,7 @@ class ClientConnection:
         self._queue(self._handshake.request(), self._handshake.version, _HANDSHAKE)
 
     def _queue(
-        self, message: Message, version: int, tag: object, *, expect_response: bool = True
+        self, message: Message, version: int, tag: object, expect_response: bool = True
     ) -> None:
         frame = (
             encode_one_batch(message, version, self._next_id, self.client_id)
@@ -257,9 +257,9 @@ class ClientConnection:
     def _read_frames(self) -> None:
         if self.error is not None:
             return
-        next_frame = self._reader.next_frame
+        reader = self._reader
         try:
-            while (frame := next_frame()) is not None:
+            while (frame := reader.next_frame()) is not None:
                 self._read_frame(frame)
         except ProtocolError as error:
             self._fail(error)
@@ -329,13 +329,14 @@ class ClientConnection:
         if self.error is None:
             self.error = error
 
-    def _mismatch(self, message: Message, versions: range | None) -> str:
+    def _mismatch(self, message: Message, newest: int | None) -> str:
         name = type(message).__name__
         served = self.versions.get(message.api_key)
         if served is None:
             return f"the broker does not serve {name} (API key {message.api_key})"
-        ours = API[ApiKey(message.api_key)].versions if versions is None else versions
+        ours = API[ApiKey(message.api_key)]
+        last = ours.max_version if newest is None else min(newest, ours.max_version)
         return (
             f"the broker serves {name} in versions {served[0]} to {served[1]}, "
-            f"we speak {ours.start} to {ours.stop - 1}"
+            f"we speak {ours.min_version} to {last}"
         )

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """Frames and headers: what stands around a message on the wire.
 
 A frame is a 4-byte size and that many bytes. A request header is v1 (key, version, correlation

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The usual Produce request and its usual answer, by a straight path.
 
 Whoever waits for each record sends one batch of one partition at a time, and all that comes back

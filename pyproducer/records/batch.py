@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The header of a record batch, format version 2: 61 bytes that say all but the records.
 
 Layout, big endian (the CRC covers everything from ``attributes`` to the end of the batch)::

@@ -5,8 +5,9 @@ The environment variable ``PYPRODUCER_PURE=1`` forces the pure one.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
+
+from pyproducer._pure import PURE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ __all__ = ["COMPILED", "pinned", "read_records", "scan_records"]
 #: there is no such thing.
 pinned: Callable[[Buffer], bytes] | None = None
 
-if TYPE_CHECKING or os.environ.get("PYPRODUCER_PURE", "") not in {"", "0"}:
+if TYPE_CHECKING or PURE:
     from pyproducer.records._scan_py import read_records, scan_records
 
     _compiled = False

@@ -1,14 +1,25 @@
-"""The schedules find what is wrong: faults planted in the engine, one at a time."""
+"""The schedules find what is wrong: faults planted in the engine, one at a time.
+
+Only classes of Python can be patched. Where the engine is compiled, this file runs once more, in a
+process that takes the sources instead.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import struct
+import subprocess
+import sys
 
 import pytest
 
+from tests.helpers.accelerator import is_built
 from tests.helpers.planted_faults import PLANTS, TRANSACTIONAL
 from tests.helpers.schedule_runs import SCHEDULES, TRANSACTIONS, run_all, run_one
+
+#: The engine's classes are of C, and take no patches.
+COMPILED = is_built("pyproducer.core.engine")
 
 #: Schedules in which each has to be found; a run of the others has 10,000.
 WITHIN = range(3_000_000, 3_003_000)
@@ -24,6 +35,23 @@ def quiet():
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.skipif(not COMPILED, reason="the faults are planted in this very process")
+def test_planted_faults_are_found_in_the_sources():
+    """
+    The tests of this file pass on the sources of the compiled engine.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        check=False,
+        capture_output=True,
+        env=os.environ | {"PYPRODUCER_PURE": "1"},
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(PLANTS) + len(TRANSACTIONAL) + 1} passed" in done.stdout
+
+
+@pytest.mark.skipif(COMPILED, reason="a process that takes the sources runs it")
 @pytest.mark.parametrize("fault", [*PLANTS, *TRANSACTIONAL])
 def test_planted_fault_is_found(fault, monkeypatch, record_property):
     """
@@ -40,6 +68,7 @@ def test_planted_fault_is_found(fault, monkeypatch, record_property):
     pytest.fail(f"{len(WITHIN)} schedules do not find an engine that {fault}")
 
 
+@pytest.mark.skipif(COMPILED, reason="a process that takes the sources runs it")
 def test_failure_says_how_to_see_it_again(monkeypatch):
     """
     The error of a failing schedule ends with what happened in it, and with the command that runs

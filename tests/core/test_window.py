@@ -10,7 +10,7 @@ from tests.helpers.engine_rig import Rig
 
 def grown(window: Window, answers: int, seconds: float) -> Window:
     for _ in range(answers):
-        window.answered(seconds, full=True)
+        window.answered(seconds, True)
     return window
 
 
@@ -34,7 +34,7 @@ def test_does_not_grow_where_it_is_not_used():
     """
     window = Window()
     for _ in range(20):
-        window.answered(0.05, full=False)
+        window.answered(0.05, False)
     assert 5 == window.size
 
 
@@ -43,7 +43,7 @@ def test_does_not_grow_where_requests_wait_for_each_other():
     A broker that takes one after the other is not helped by more of them.
     """
     window = Window()
-    window.answered(0.001, full=False)
+    window.answered(0.001, False)
     assert 5 == grown(window, 20, 0.002).size
 
 
@@ -59,7 +59,7 @@ def test_shrinks_to_five_where_answers_become_slow():
     More than fits on the line comes off it again.
     """
     window = grown(Window(), 20, 0.05)
-    window.answered(0.21, full=True)
+    window.answered(0.21, True)
     assert 24 == window.size
     assert 5 == grown(window, 50, 0.3).size
 

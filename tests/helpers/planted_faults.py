@@ -120,8 +120,8 @@ def puts_a_refused_batch_behind_its_followers(patch: Patch) -> None:
 def sends_on_past_a_batch_that_came_back(patch: Patch) -> None:
     true = PartitionQueue.next
 
-    def following(self: PartitionQueue, now: float, **options: Any) -> SealedBatch | None:
-        made = true(self, now, **options)
+    def following(self: PartitionQueue, now: float, idempotent: bool) -> SealedBatch | None:
+        made = true(self, now, idempotent)
         if made is None or made.stamped or not self.waiting[1:]:
             return made
         other = self.waiting[1]
@@ -143,13 +143,13 @@ def believes_an_unproven_epoch(patch: Patch) -> None:
 
 @_plant
 def has_two_under_way_without_idempotence(patch: Patch) -> None:
-    patch.setattr(PartitionQueue, "takes_new", lambda self, **options: len(self.in_flight) < 2)
+    patch.setattr(PartitionQueue, "takes_new", lambda self, idempotent: len(self.in_flight) < 2)
     true = PartitionQueue.next
 
-    def following(self: PartitionQueue, now: float, *, idempotent: bool) -> SealedBatch | None:
+    def following(self: PartitionQueue, now: float, idempotent: bool) -> SealedBatch | None:
         proven, self.proven = self.proven, self.proven or not idempotent
         try:
-            return true(self, now, idempotent=idempotent)
+            return true(self, now, idempotent)
         finally:
             self.proven = proven
 
@@ -224,10 +224,10 @@ def lets_nobody_expire(patch: Patch) -> None:
 def gives_records_from_the_shelf_new_time(patch: Patch) -> None:
     true = Intake.absorb
 
-    def absorb(self: Intake, now: float, *, shelf: Any = None) -> None:
+    def absorb(self: Intake, now: float, shelf: Any = None) -> None:
         if shelf is not None:
             shelf.created = now
-        true(self, now, shelf=shelf)
+        true(self, now, shelf)
 
     patch.setattr(Intake, "absorb", absorb)
 

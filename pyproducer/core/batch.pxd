@@ -1,0 +1,23 @@
+cdef class SealedBatch:
+    cdef public object batch
+    cdef public object queue
+    cdef public tuple order
+    cdef public object body
+    cdef public object codec
+    cdef public double deadline
+    cdef public int attempts
+    cdef public bint in_doubt
+    cdef public str last_error
+    cdef public object last_code
+    cdef public long long producer_id
+    cdef public int epoch
+    cdef public long long sequence
+    cdef public bint stamped
+    cdef public bint transactional
+
+    cpdef Py_ssize_t size(self)
+    cpdef long long stamp(
+        self, long long producer_id, int epoch, long long sequence, bint transactional=*
+    )
+    cpdef unstamp(self)
+    cpdef list wire(self)

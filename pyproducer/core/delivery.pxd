@@ -1,0 +1,5 @@
+cdef class Deliveries:
+    cdef object _line
+
+    cpdef add(self, batch)
+    cpdef run(self, clock, double slice_s)

@@ -1,0 +1,38 @@
+cimport cython
+
+from pyproducer.core.delivery cimport Deliveries
+from pyproducer.core.engine cimport Engine
+from pyproducer.net.pool cimport Pool
+
+
+cdef class Runner:
+    cdef object _clock
+    cdef object _client_id
+    cdef object _codec
+    cdef object _level
+    cdef bint _shared
+    cdef Engine _engine
+    cdef object _loop
+    cdef unsigned long _thread
+    cdef public Pool _pool
+    cdef object _timer
+    cdef double _timer_at
+    cdef bint _asked
+    cdef bint _stepping
+    cdef object _executor
+    cdef list _watchers
+    cdef bint _forked
+    cdef object _refuse
+
+    cpdef ask(self)
+    cpdef wake(self)
+    cpdef future(self)
+    @cython.locals(engine=Engine, effects=list)
+    cpdef _step(self)
+    @cython.locals(deliveries=Deliveries)
+    cdef _tell(self)
+    cdef _look(self)
+    cdef _arm(self)
+    cdef _perform(self, effect)
+    @cython.locals(engine=Engine, now=double, stirred=bint)
+    cpdef node_answered(self, int node, answers)

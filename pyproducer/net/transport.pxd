@@ -1,0 +1,18 @@
+from pyproducer.protocol.connection cimport ClientConnection
+
+
+cdef class BrokerTransport:
+    cdef public object owner
+    cdef public int node
+    cdef public object address
+    cdef ClientConnection _wire
+    cdef public object _transport
+    cdef bint _paused
+    cdef object _unanswerable
+    cdef bint _unconfirmed
+    cdef bint _over
+    cdef public bint torn
+
+    cpdef send(self, request)
+    cdef _write(self)
+    cdef _report_written(self)
