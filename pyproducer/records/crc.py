@@ -20,9 +20,14 @@ _PIECE: Final = 64 * 1024
 _COPIED: Final = 16 * 1024
 
 
-def crc32c(*buffers: Buffer) -> int:
-    """The CRC32C of the buffers, as if they were joined; 0 for no bytes at all."""
-    crc = 0
+def crc32c(*buffers: Buffer, start: int = 0) -> int:
+    """The CRC32C of the buffers, as if they were joined; 0 for no bytes at all.
+
+    Args:
+        buffers: The bytes.
+        start: The CRC32C of what comes before them.
+    """
+    crc = start
     for buffer in buffers:
         if type(buffer) is bytes or not isinstance(buffer, (bytearray, memoryview)):
             # bytes, and extension types whose memory stays put for as long as they live.
@@ -39,6 +44,6 @@ def crc32c(*buffers: Buffer) -> int:
         elif pinned is not None:
             crc = google_crc32c.extend(crc, pinned(view))
         else:
-            for start in range(0, size, _PIECE):
-                crc = google_crc32c.extend(crc, bytes(view[start : start + _PIECE]))
+            for at in range(0, size, _PIECE):
+                crc = google_crc32c.extend(crc, bytes(view[at : at + _PIECE]))
     return crc

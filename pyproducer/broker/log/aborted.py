@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from pyproducer.broker.log.filesystem import FileSystem, append_all, read_file
 from pyproducer.broker.log.index import CorruptIndexError
 
-__all__ = ["AbortedIndex", "AbortedTransaction"]
+__all__ = ["AbortedIndex", "AbortedTransaction", "unpack_aborted"]
 
 _VERSION: Final = 0
 _ENTRY: Final = struct.Struct(">hqqqq")
@@ -39,6 +39,24 @@ class AbortedTransaction(NamedTuple):
     first_offset: int
     last_offset: int
     last_stable_offset: int
+
+
+def unpack_aborted(raw: bytes) -> list[AbortedTransaction]:
+    """The entries of a ``.txnindex`` file, in the order of their markers.
+
+    Raises:
+        CorruptIndexError: it holds something else.
+    """
+    if len(raw) % _ENTRY.size:
+        raise CorruptIndexError(f"{len(raw)} bytes are no whole entries")
+    found: list[AbortedTransaction] = []
+    for version, *fields in _ENTRY.iter_unpack(raw):
+        entry = AbortedTransaction(*fields)
+        before = found[-1].last_offset if found else -1
+        if version != _VERSION or not before < entry.last_offset >= entry.first_offset >= 0:
+            raise CorruptIndexError(f"entry {len(found)}: version {version}, {entry}")
+        found.append(entry)
+    return found
 
 
 class AbortedIndex:
@@ -139,14 +157,7 @@ class AbortedIndex:
             self.seal()
 
     def _load(self) -> list[AbortedTransaction]:
-        raw = read_file(self._fs, self.path) or b""
-        if len(raw) % _ENTRY.size:
-            raise CorruptIndexError(f"{self.path}: {len(raw)} bytes are no whole entries")
-        found: list[AbortedTransaction] = []
-        for version, *fields in _ENTRY.iter_unpack(raw):
-            entry = AbortedTransaction(*fields)
-            before = found[-1].last_offset if found else -1
-            if version != _VERSION or not before < entry.last_offset >= entry.first_offset >= 0:
-                raise CorruptIndexError(f"{self.path}: version {version}, {entry}")
-            found.append(entry)
-        return found
+        try:
+            return unpack_aborted(read_file(self._fs, self.path) or b"")
+        except CorruptIndexError as error:
+            raise CorruptIndexError(f"{self.path}: {error}") from error

@@ -33,11 +33,14 @@ def render_lines(rows: Iterable[Sequence[object]]) -> bytes:
 
 
 def parse_lines(raw: bytes, path: Path, columns: int) -> list[list[str]]:
-    """The rows of a checkpoint file, each with ``columns`` words.
+    """The rows of a checkpoint file, each with ``columns`` words; none of an empty file.
 
     Raises:
         CorruptCheckpointError: version, count or a line is wrong.
     """
+    if not raw:
+        # Kafka makes the file at its first start, and writes it later.
+        return []
     try:
         lines = raw.decode("utf-8").splitlines()
     except UnicodeDecodeError as error:

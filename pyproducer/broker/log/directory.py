@@ -14,6 +14,7 @@ from pyproducer.errors import ConfigError
 __all__ = [
     "DataDirectory",
     "DataDirectoryError",
+    "parse_topic_id",
     "read_topic_id",
     "uuid_from_text",
     "uuid_text",
@@ -52,11 +53,22 @@ def write_topic_id(fs: FileSystem, directory: Path, topic_id: uuid.UUID) -> None
 
 def read_topic_id(fs: FileSystem, directory: Path) -> uuid.UUID | None:
     """The topic id of a partition's directory, or None where it is missing or unreadable."""
-    raw = read_file(fs, directory / _PARTITION_META)
     try:
-        return uuid_from_text(_properties(raw or b"", ":")["topic_id"])
-    except (KeyError, ValueError):
+        return parse_topic_id(read_file(fs, directory / _PARTITION_META) or b"")
+    except ValueError:
         return None
+
+
+def parse_topic_id(raw: bytes) -> uuid.UUID:
+    """The topic id in the contents of a ``partition.metadata``.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return uuid_from_text(_properties(raw, ":")["topic_id"])
+    except KeyError:
+        raise ValueError("there is no line topic_id") from None
 
 
 def _properties(raw: bytes, separator: str) -> dict[str, str]:

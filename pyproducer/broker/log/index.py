@@ -15,11 +15,24 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pyproducer.broker.log.filesystem import File, FileSystem, append_all
 
-__all__ = ["CorruptIndexError", "OffsetIndex", "OffsetPosition", "TimeIndex", "TimestampOffset"]
+__all__ = [
+    "OFFSET_ENTRY",
+    "TIME_ENTRY",
+    "CorruptIndexError",
+    "OffsetIndex",
+    "OffsetPosition",
+    "TimeIndex",
+    "TimestampOffset",
+]
+
+#: An entry of a ``.index``: relative offset, position.
+OFFSET_ENTRY: Final = struct.Struct(">ii")
+#: An entry of a ``.timeindex``: timestamp, relative offset.
+TIME_ENTRY: Final = struct.Struct(">qi")
 
 
 class CorruptIndexError(Exception):
@@ -173,7 +186,7 @@ def _search(
 class OffsetIndex(_SparseIndex):
     """Where in the ``.log`` the batch that ends at an offset starts."""
 
-    _ENTRY = struct.Struct(">ii")
+    _ENTRY = OFFSET_ENTRY
 
     @property
     def full(self) -> bool:
@@ -210,7 +223,7 @@ class OffsetIndex(_SparseIndex):
 class TimeIndex(_SparseIndex):
     """Which batch first reached a timestamp."""
 
-    _ENTRY = struct.Struct(">qi")
+    _ENTRY = TIME_ENTRY
 
     @property
     def full(self) -> bool:

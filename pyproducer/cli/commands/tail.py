@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pyproducer.cli.bytes_fields import bytes_field
 from pyproducer.cli.commands.topics import open_cluster
 from pyproducer.cli.exits import CliError, Exit
 from pyproducer.cli.output import note
@@ -142,25 +142,16 @@ def _json(topic: str, _keys: bool) -> _Write:
             "partition": partition,
             "offset": record.offset,
             "timestamp_ms": record.timestamp_ms,
-            **_field("key", record.key),
-            **_field("value", record.value),
+            **bytes_field("key", record.key),
+            **bytes_field("value", record.value),
         }
         if record.headers:
             document["headers"] = [
-                {"name": name, **_field("value", value)} for name, value in record.headers
+                {"name": name, **bytes_field("value", value)} for name, value in record.headers
             ]
         return json.dumps(document, ensure_ascii=False)
 
     return write
-
-
-def _field(name: str, data: bytes | None) -> dict[str, str | None]:
-    if data is None:
-        return {name: None}
-    try:
-        return {name: data.decode()}
-    except UnicodeDecodeError:
-        return {f"{name}_base64": base64.b64encode(data).decode()}
 
 
 _FORMATS: dict[str, Callable[[str, bool], _Write]] = {"text": _text, "json": _json, "hex": _hex}

@@ -24,9 +24,12 @@ def test_checkpoint_has_kafkas_format(tmp_path):
 
 def test_checkpoint_round_trip(tmp_path):
     """
-    What was written is read, also by another instance, and nothing is read from no file.
+    What was written is read, also by another instance; nothing is read from no file, and nothing
+    from an empty one, which Kafka makes before it has anything to write.
     """
     fs, path = RealFileSystem(), tmp_path / "c"
+    assert {} == OffsetCheckpoint(fs, path).read()
+    path.touch()
     assert {} == OffsetCheckpoint(fs, path).read()
     OffsetCheckpoint(fs, path).write({A: 1, B: 2})
 
@@ -51,7 +54,7 @@ def test_unchanged_checkpoint_is_not_written(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"1\n0\n", b"0\n2\na 0 1\n", b"0\n1\na 0\n", b"0\n1\na x 1\n", b"\xff\xfe", b"0\nx\n"],
+    [b"\n", b"1\n0\n", b"0\n2\na 0 1\n", b"0\n1\na 0\n", b"0\n1\na x 1\n", b"\xff\xfe", b"0\nx\n"],
 )
 def test_broken_checkpoints_are_refused(tmp_path, content):
     """
