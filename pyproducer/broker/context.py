@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyproducer.broker.faults.fault import Fault
 
 ANONYMOUS = "User:ANONYMOUS"
@@ -62,6 +64,8 @@ class RequestContext:
         client_id: The client's name for itself; "" if it gave none.
         connection: The connection it came in on.
         received_at: The clock's monotonic seconds when the request was taken up.
+        refused: Partitions that a fault wants refused, by topic and number, with their codes;
+            for the handlers that see to it themselves.
     """
 
     api_key: int
@@ -70,3 +74,4 @@ class RequestContext:
     client_id: str
     connection: ConnectionInfo
     received_at: float = field(default=0.0)
+    refused: Mapping[tuple[str | None, int | None], int] | None = None

@@ -54,14 +54,15 @@ class PartitionReader:
         if not data:
             return None
         found = list(iter_batches(data))
-        visible = self._without_aborted(found, data) if self._committed else found
+        visible = self._without_aborted(found) if self._committed else found
         visible = [batch for batch in visible if not batch.header.is_control]
         self._offset = found[-1].header.next_offset
         self.count += sum(batch.header.record_count for batch in visible)
         return visible
 
-    def _without_aborted(self, batches: list[Batch], data: bytes) -> list[Batch]:
-        aborted = self._partition.log.aborted_transactions(self._offset, data)
+    def _without_aborted(self, batches: list[Batch]) -> list[Batch]:
+        end = batches[-1].header.next_offset
+        aborted = self._partition.log.aborted_transactions(self._offset, end)
         aborted.sort(key=lambda one: one.first_offset, reverse=True)
         producers: set[int] = set()
         visible: list[Batch] = []

@@ -24,6 +24,7 @@ from pyproducer.broker.configs import (
 )
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.faults.injector import Injector
+from pyproducer.broker.fetch_sessions.cache import FetchSessionCache
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.manager import LogManager, TopicLogs
 from pyproducer.broker.metadata_file import MetadataFile
@@ -79,6 +80,7 @@ class Node:
         topics: Which topics there are; known after `open`.
         producer_ids: Ids for idempotent producers; known after `open`.
         timers: Calls at moments of the clock; set once the node has a loop.
+        fetch_sessions: What readers read, kept from one Fetch to the next.
         groups: Consumer groups; set by `open_groups`, which needs an open node.
         transactions: Transactional ids; set by `open_transactions`, which needs the groups.
         markers: Ends transactions on partitions; set likewise.
@@ -114,6 +116,12 @@ class Node:
         self.advertised_host = ""
         self.advertised_port = -1
         self.on_topic_deleted: list[Callable[[str], None]] = []
+        self.fetch_sessions = FetchSessionCache(
+            config.int("max.incremental.fetch.session.cache.slots"),
+            clock=clock,
+            # Of a random id's last 31 bits all are random.
+            new_id=lambda: new_uuid().int & 0x7FFFFFFF or 1,
+        )
         self._data_dir = data_dir
         self._fs = fs
         self._new_uuid = new_uuid

@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Somebody waiting for a number of bytes to be appended, to any of several partitions.
+    """Somebody waiting until so many bytes more can be read, in any of several partitions.
 
     Args:
         needed: Bytes that are worth waking up for.
+        committed: Bytes count only once no transaction is open below them.
     """
 
-    __slots__ = ("_event", "_needed")
+    __slots__ = ("_event", "_needed", "committed")
 
-    def __init__(self, needed: int = 1) -> None:
+    def __init__(self, needed: int = 1, *, committed: bool = False) -> None:
+        self.committed = committed
         self._needed = needed
         self._event = asyncio.Event()
 
-    def appended(self, size: int) -> None:
-        """Counts a batch; wakes the waiter if it is enough."""
+    def grown(self, size: int) -> None:
+        """Counts bytes; wakes the waiter if it is enough."""
         self._needed -= size
         if self._needed <= 0:
             self._event.set()
@@ -54,7 +56,7 @@ class Partition:
         index: Its number.
         log: What it holds.
         leader_epoch: Grows with every start of the broker.
-        watches: Who is woken by an append.
+        watches: Who is woken when the high watermark or the last stable offset moves.
     """
 
     __slots__ = ("_counters", "index", "leader_epoch", "log", "topic", "watches")
@@ -111,7 +113,8 @@ class Partition:
             size = batch.header.size
             self._counters.records_in += batch.header.record_count
             self._counters.bytes_in += size
-            self.grown(size)
+            if self.watches:
+                self._grown(size)
         return result
 
     def end_transaction(self, producer_id: int, epoch: int, marker: EndMarker) -> None:
@@ -120,17 +123,24 @@ class Partition:
         Raises:
             Refused: Nothing has changed.
         """
+        before = self.last_stable_offset
         size = self.log.append_marker(producer_id, epoch, marker, leader_epoch=self.leader_epoch)
-        if size:
-            self._counters.bytes_in += size
+        if not size:
+            return
+        self._counters.bytes_in += size
+        self._grown(size)
+        if self.last_stable_offset > before:
             # Far more may be readable than the marker's own bytes.
             for watch in self.watches:
-                watch.disturb()
+                if watch.committed:
+                    watch.disturb()
 
-    def grown(self, size: int) -> None:
+    def _grown(self, size: int) -> None:
         """Tells the watchers that so many bytes were appended."""
+        stable = self.last_stable_offset == self.high_watermark
         for watch in self.watches:
-            watch.appended(size)
+            if stable or not watch.committed:
+                watch.grown(size)
 
     def retire(self) -> None:
         """Tells the watchers that the partition is gone."""

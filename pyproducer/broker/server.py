@@ -2,8 +2,8 @@
 
 Requests of one connection are worked on one at a time and answered in order, as Kafka does it.
 Reading stops while enough of a connection's requests are waiting, and the next request is not
-begun while the client does not read the last answer, so a connection holds at most one answer and
-a bounded amount of requests in memory.
+begun while the client does not read the last answer, so a connection holds at most one answer, of
+records not even that (see `outlet`), and a bounded amount of requests in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.context import CloseConnection, ConnectionInfo, Mishap
+from pyproducer.broker.context import CloseConnection, ConnectionInfo
+from pyproducer.broker.log.slices import LogSlice
+from pyproducer.broker.outlet import Outlet
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
 from pyproducer.protocol.frame_pool import FramePool
@@ -24,18 +26,15 @@ from pyproducer.writing import write_buffers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pyproducer.broker.faults.fault import Fault
     from pyproducer.broker.node import Node
     from pyproducer.broker.router import Router
-    from pyproducer.broker.timers import Timers
     from pyproducer.model import Buffer
 
 log = logging.getLogger(__name__)
 
 #: Bytes of complete requests that may wait on one connection before it is no longer read.
 QUEUE_LIMIT = 1 << 20
-#: Answers above this size make the connection wait for its client before the next request.
-WRITE_LIMIT = 256 << 10
-
 #: Bytes of freed memory that the C library need not give back to the system at once.
 _KEPT_MEMORY = 8 << 20
 
@@ -153,6 +152,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._info: ConnectionInfo | None = None
         self._worker: asyncio.Task[None] | None = None
+        self._outlet: Outlet
         # The worker waits for one of these at a time: a frame, or room to write.
         self._wake: asyncio.Future[None] | None = None
         self._writable = True
@@ -170,7 +170,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._info is None:
             transport.abort()
             return
-        transport.set_write_buffer_limits(high=WRITE_LIMIT)
+        self._outlet = Outlet(transport, self._room)
         self._set_socket_buffers(transport.get_extra_info("socket"))
         self._worker = asyncio.get_running_loop().create_task(self._work(self._info))
 
@@ -289,13 +289,26 @@ class Connection(asyncio.BufferedProtocol):
             self._server.pool.give(frame)
             if faults.pauses:
                 await faults.gate()
-            if info.mishap is not None:
-                mishap, info.mishap = info.mishap, None
-                if not await _suffer(mishap, transport, answer, self._server.node.timers):
+            mishap, info.mishap = info.mishap, None
+            if mishap is not None and mishap.cut is not None and answer is not None:
+                _cut(mishap.cut, transport, answer)
+                return
+            if answer is not None:
+                try:
+                    await self._outlet.send(answer)
+                except OSError as error:
+                    self._cut_off(error, info, transport)
                     return
-            elif answer is not None:
-                write_buffers(transport, answer)
+            if mishap is not None and mishap.muted:
+                await self._server.node.timers.sleep(mishap.muted)
             self.last_active = self._clock.monotonic()
+
+    async def _room(self) -> None:
+        """Returns once the client has read what it was sent."""
+        while not self._writable:
+            # Nobody but the client can end this, so that silence counts.
+            self.busy = False
+            await self._news()
 
     async def _news(self) -> None:
         self._wake = asyncio.get_running_loop().create_future()
@@ -314,6 +327,18 @@ class Connection(asyncio.BufferedProtocol):
             self._refuse(error)
             return
         log.error("request of %s:%d failed", info.peer_host, info.peer_port, exc_info=error)
+        transport.abort()
+
+    def _cut_off(self, error: OSError, info: ConnectionInfo, transport: asyncio.Transport) -> None:
+        """The connection is closed in the middle of an answer, whose rest is not to be had."""
+        if not isinstance(error, ConnectionError):
+            log.warning(
+                "closing the connection of %s:%d in the middle of an answer: %s",
+                info.peer_host,
+                info.peer_port,
+                error,
+            )
+        # Not close: a client must not take what follows for the rest of this answer.
         transport.abort()
 
     def _refuse(self, error: Exception) -> None:
@@ -352,24 +377,12 @@ def _keep_freed_memory() -> None:
     bytes(_KEPT_MEMORY)
 
 
-async def _suffer(
-    mishap: Mishap,
-    transport: asyncio.Transport,
-    answer: Sequence[Buffer] | None,
-    timers: Timers,
-) -> bool:
-    """Sends the answer as far as a test wants it; returns whether the connection lives on."""
-    if answer is not None and mishap.cut is not None:
-        whole = b"".join(answer)
-        after = mishap.cut.settings["after_bytes"]
-        # Never all of it: an answer that arrives whole was not cut.
-        size = len(whole) // 2 if after is None else min(after, len(whole) - 1)
-        transport.write(whole[:size])
-        transport.close()
-        mishap.cut.strike()
-        return False
-    if answer is not None:
-        write_buffers(transport, answer)
-    if mishap.muted:
-        await timers.sleep(mishap.muted)
-    return True
+def _cut(fault: Fault, transport: asyncio.Transport, answer: Sequence[Buffer | LogSlice]) -> None:
+    """Sends the answer as far as a test wants it, and closes the connection."""
+    whole = b"".join(one.read() if isinstance(one, LogSlice) else one for one in answer)
+    after = fault.settings["after_bytes"]
+    # Never all of it: an answer that arrives whole was not cut.
+    size = len(whole) // 2 if after is None else min(after, len(whole) - 1)
+    transport.write(whole[:size])
+    transport.close()
+    fault.strike()

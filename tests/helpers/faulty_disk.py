@@ -81,6 +81,10 @@ class _FaultyFile:
                 fs._space -= written
         return written
 
+    def sendfile(self, socket: int, count: int, position: int) -> int:
+        self._fs.check("pread")
+        return self._file.sendfile(socket, count, position)
+
     def pread(self, size: int, position: int) -> bytes:
         self._fs.check("pread")
         return self._file.pread(size, position)

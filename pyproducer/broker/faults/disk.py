@@ -100,6 +100,7 @@ class _File:
         "fsync",
         "inner",
         "pread",
+        "sendfile",
         "size",
         "truncate",
         "writev",
@@ -109,6 +110,7 @@ class _File:
         self.inner = inner
         self.writev: Callable[[Sequence[Buffer]], int] = inner.writev
         self.pread = inner.pread
+        self.sendfile = inner.sendfile
         self.size = inner.size
         self.truncate = inner.truncate
         self.fsync = inner.fsync

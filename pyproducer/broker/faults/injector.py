@@ -214,13 +214,18 @@ async def _refused_in_part(
     place, version = met.place, context.api_version
     if place is None or not met.failures:
         return await route.handle(node, request, context)
+    response: Any = None
+    if place.handled:
+        context.refused = {**met.before, **met.after}
+        response = await route.handle(node, request, context)
+        if not response.error_code:
+            met.struck(set(context.refused))
+        return response
     unanswered = isinstance(request, ProduceRequest) and request.acks == 0
-    # What changes nothing may as well be worked on, and then has everything that an answer needs;
-    # but a fetch that will fail does not wait for records first.
+    # What changes nothing may as well be worked on, and then has everything that an answer needs.
     omits = place.by_partition or not place.reads
     omitted = {**met.before, **(met.after if place.reads else {})} if omits else {}
     rest = place.without(request, omitted, node) if omitted else request
-    response: Any = None
     if rest is not None:
         response = await route.handle(node, rest, context)
     elif not unanswered:

@@ -18,6 +18,7 @@ from pyproducer.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnResponse,
     AddPartitionsToTxnTopicResult,
 )
+from pyproducer.protocol.messages.fetch import FetchRequest
 from pyproducer.protocol.messages.write_txn_markers import (
     WritableTxnMarkerPartitionResult,
     WritableTxnMarkerResult,
@@ -48,11 +49,13 @@ class Place:
         by_topic: Whether they are about topics, so that a fault can be about one of them.
         by_partition: Likewise for partitions.
         reads: Whether a request changes nothing, so that it can be worked on and then refused.
+        handled: Whether the handler itself refuses what it finds in `RequestContext.refused`.
     """
 
     by_topic = False
     by_partition = False
     reads = False
+    handled = False
 
     def keys(self, request: Message, node: Node) -> list[Key]:
         """What the answer will have codes about."""
@@ -269,6 +272,21 @@ class Partitions(Place):
         return struck
 
 
+class FetchedPartitions(Partitions):
+    """Fetch: a code for each partition, named in the request or kept in its session."""
+
+    handled = True
+
+    def keys(self, request: Message, node: Node) -> list[Key]:
+        found = super().keys(request, node)
+        wanted = cast("FetchRequest", request)
+        session = node.fetch_sessions.get(wanted.session_id)
+        if session is not None and session.epoch == wanted.session_epoch:
+            kept = ((one.topic, one.index) for one in session.partitions.values())
+            found = list(dict.fromkeys([*found, *kept]))
+        return found
+
+
 class AddedPartitions(Place):
     """AddPartitionsToTxn: a code for each partition, and from version 4 on one for the answer."""
 
@@ -424,7 +442,7 @@ PLACES: dict[int, Place] = {
         answered=("responses", "name", "partition_responses", "index"),
         blank={"base_offset": -1, "log_append_time_ms": -1, "log_start_offset": -1},
     ),
-    ApiKey.FETCH: Partitions(
+    ApiKey.FETCH: FetchedPartitions(
         asked=("topics", "topic", "partitions", "partition"),
         answered=("responses", "topic", "partitions", "partition_index"),
         # Empty, not null: librdkafka refuses a records length of -1.

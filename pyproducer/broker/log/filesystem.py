@@ -46,6 +46,13 @@ class File(Protocol):
     def pread(self, size: int, position: int) -> bytes:
         """The ``size`` bytes from ``position``; fewer only where the file ends."""
 
+    def sendfile(self, socket: int, count: int, position: int) -> int:
+        """Bytes from ``position``, at most ``count``, are with a socket; says how many.
+
+        None are where the file ends, which no caller asks for. The socket is given by its
+        descriptor and does not block: BlockingIOError where it takes nothing now.
+        """
+
     def size(self) -> int:
         """Length of the file in bytes."""
 
@@ -120,6 +127,9 @@ class _RealFile:
             parts.append(data)
             got += len(data)
         return b"".join(parts)
+
+    def sendfile(self, socket: int, count: int, position: int) -> int:
+        return os.sendfile(socket, self._fd, position, count)
 
     def size(self) -> int:
         return os.fstat(self._fd).st_size

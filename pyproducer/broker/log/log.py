@@ -21,23 +21,20 @@ from pathlib import Path
 
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.log import recovery, retention
-from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.append import AppendResult, stored_buffers
 from pyproducer.broker.log.config import LogConfig
-from pyproducer.broker.log.epochs import EpochEnd, LeaderEpochs
+from pyproducer.broker.log.epochs import LeaderEpochs
 from pyproducer.broker.log.filesystem import FileSystem
 from pyproducer.broker.log.flushing import FlushTicket
-from pyproducer.broker.log.health import LogHealth
-from pyproducer.broker.log.index import CorruptIndexError
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.markers import marker_batch
 from pyproducer.broker.log.producer_state import EndMarker, ProducerEntry, ProducerStates
+from pyproducer.broker.log.reading import ReadableLog
 from pyproducer.broker.log.segment import Segment
 from pyproducer.broker.log.segment_list import SegmentList
 from pyproducer.broker.log.snapshots import drop_strays, take_snapshot
 from pyproducer.broker.log.validation import ValidBatch, validate
 from pyproducer.clock import Clock
-from pyproducer.errors import CorruptRecord
 from pyproducer.model import Buffer, TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 
@@ -46,7 +43,7 @@ __all__ = ["AppendResult", "FlushTicket", "FoundOffset", "PartitionLog"]
 _log = logging.getLogger(__name__)
 
 
-class PartitionLog:
+class PartitionLog(ReadableLog):
     """One partition's log. Made by :meth:`open`.
 
     Attributes:
@@ -69,19 +66,17 @@ class PartitionLog:
         clock: Clock,
         fs: FileSystem,
     ) -> None:
-        self.topic_partition = topic_partition
+        super().__init__(
+            topic_partition,
+            ProducerStates(lambda: self.config),
+            LeaderEpochs(fs, directory / "leader-epoch-checkpoint"),
+        )
         self.directory = directory
         self.config = config
         self.sole_replica = True
-        self.log_start_offset = 0
-        self.high_watermark = 0
         self.recovery_point = 0
         self._clock = clock
         self._fs = fs
-        self._health = LogHealth(topic_partition)
-        self._segments = SegmentList([])
-        self._producers = ProducerStates(lambda: self.config)
-        self._epochs = LeaderEpochs(fs, directory / "leader-epoch-checkpoint")
         self._flushed_ms = clock.wall_ms()
 
     @classmethod
@@ -137,35 +132,6 @@ class PartitionLog:
         return log
 
     # What the log holds.
-
-    @property
-    def log_end_offset(self) -> int:
-        """Offset that the next record gets."""
-        return self._segments.end_offset
-
-    @property
-    def last_stable_offset(self) -> int:
-        """Offset below which no transaction is open, at most the high watermark."""
-        first_open = self._producers.first_open_offset
-        if first_open is None:
-            return self.high_watermark
-        # DeleteRecords may have passed the start of an open transaction.
-        return min(max(first_open, self.log_start_offset), self.high_watermark)
-
-    @property
-    def size(self) -> int:
-        """Bytes of all batches on disk."""
-        return self._segments.size
-
-    @property
-    def segment_base_offsets(self) -> list[int]:
-        """First offset of each segment, oldest first."""
-        return [segment.base_offset for segment in self._segments]
-
-    @property
-    def leader_epoch(self) -> int:
-        """Newest epoch that the log knows, or -1."""
-        return self._epochs.latest
 
     @property
     def failure(self) -> OSError | None:
@@ -350,90 +316,6 @@ class PartitionLog:
         self.high_watermark = min(self.high_watermark, end)
         self.log_start_offset = min(self.log_start_offset, end)
         return True
-
-    # Reading.
-
-    def read(
-        self,
-        offset: int,
-        max_bytes: int,
-        *,
-        max_offset: int | None = None,
-        min_one_batch: bool = True,
-    ) -> bytes:
-        """Whole batches from the one that holds ``offset`` on; b"" where there is none yet.
-
-        The first batch may start below ``offset``: readers skip what they did not ask for.
-
-        Args:
-            offset: First offset wanted.
-            max_bytes: Limit of the answer.
-            max_offset: Records from here on are left out; None takes the high watermark.
-            min_one_batch: Give the first batch even if it alone exceeds ``max_bytes``.
-
-        Raises:
-            Refused: OFFSET_OUT_OF_RANGE outside log start and log end, KAFKA_STORAGE_ERROR,
-                CORRUPT_MESSAGE.
-        """
-        end = self.log_end_offset
-        if not self.log_start_offset <= offset <= end:
-            raise Refused(
-                ErrorCode.OFFSET_OUT_OF_RANGE,
-                f"{self.topic_partition}: offset {offset} is not in "
-                f"[{self.log_start_offset}, {end}]",
-            )
-        limit = min(self.high_watermark if max_offset is None else max_offset, end)
-        if offset >= limit:
-            return b""
-        try:
-            return self._segments.read(offset, max_bytes, limit=limit, at_least_one=min_one_batch)
-        except (OSError, CorruptRecord) as error:
-            raise self._health.unreadable(error) from error
-
-    def aborted_transactions(self, offset: int, data: bytes) -> list[AbortedTransaction]:
-        """The aborted transactions with records in what :meth:`read` gave for ``offset``.
-
-        Raises:
-            Refused: KAFKA_STORAGE_ERROR or CORRUPT_MESSAGE.
-        """
-        try:
-            return self._segments.aborted(offset, data)
-        except (OSError, CorruptIndexError) as error:
-            raise self._health.unreadable(error) from error
-
-    def offset_for_timestamp(
-        self, timestamp: int, *, max_offset: int | None = None
-    ) -> FoundOffset | None:
-        """The first record at least as young as ``timestamp``, or None if there is none.
-
-        Args:
-            timestamp: Milliseconds since the epoch.
-            max_offset: Records from here on are not looked at; None takes the high watermark.
-
-        Raises:
-            Refused: KAFKA_STORAGE_ERROR.
-        """
-        limit = self.high_watermark if max_offset is None else max_offset
-        try:
-            found = self._segments.first_at_or_after(timestamp, self.log_start_offset)
-        except (OSError, CorruptRecord) as error:
-            raise self._health.unreadable(error) from error
-        return found if found is not None and found.offset < limit else None
-
-    def max_timestamp_offset(self) -> FoundOffset | None:
-        """The first record with the highest timestamp of all, or None in an empty log.
-
-        Raises:
-            Refused: KAFKA_STORAGE_ERROR.
-        """
-        try:
-            return self._segments.youngest(self.log_start_offset)
-        except (OSError, CorruptRecord) as error:
-            raise self._health.unreadable(error) from error
-
-    def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
-        """Where the newest epoch not above ``epoch`` ended; (-1, -1) where nobody knows."""
-        return self._epochs.end_offset_for(epoch, self.log_end_offset)
 
     # The old end.
 

@@ -19,6 +19,7 @@ from pyproducer.broker.log.index import (
     TimeIndex,
     TimestampOffset,
 )
+from pyproducer.broker.log.slices import EMPTY, LogSlice, SharedFile
 from pyproducer.errors import CorruptRecord
 from pyproducer.model import Buffer
 from pyproducer.records.batch import HEADER_SIZE, MIN_BATCH_LENGTH, BatchHeader, read_header
@@ -67,6 +68,7 @@ class Segment:
         self.base_offset = base_offset
         self.created_ms = created_ms
         self.log: File = fs.open(self.path(".log"))
+        self._shared: SharedFile | None = SharedFile(self.log)
         self.size = self.log.size()
         self.offset_index = OffsetIndex(
             fs, self.path(".index"), base_offset, config.segment_index_bytes
@@ -236,9 +238,9 @@ class Segment:
                 return position, header
         return None
 
-    def read(
+    def slice(
         self, offset: int, max_bytes: int, *, end_offset: int | None, at_least_one: bool
-    ) -> bytes:
+    ) -> LogSlice:
         """Whole batches from the one that holds ``offset``, or comes next, on.
 
         Args:
@@ -249,32 +251,38 @@ class Segment:
             at_least_one: Whether the first batch is given even if it exceeds ``max_bytes``.
         """
         found = self.find(offset)
-        if found is None:
-            return b""
+        if found is None or self._shared is None:
+            return EMPTY
         start, first = found
-        limit = self.size
+        limit, limit_offset = self.size, self.next_offset
         if end_offset is not None and end_offset < self.next_offset:
             beyond = self.find(end_offset)
-            limit = beyond[0] if beyond else self.size
+            if beyond is not None:
+                limit, limit_offset = beyond[0], beyond[1].base_offset
         if start >= limit:
-            return b""
+            return EMPTY
         if first.size > max_bytes:
-            return self.log.pread(first.size, start) if at_least_one else b""
-        end = start + max_bytes
-        if end >= limit:
-            end = limit
+            size, last = first.size if at_least_one else 0, first.next_offset
+        elif start + max_bytes >= limit:
+            size, last = limit - start, limit_offset
         else:
-            end = self._batch_end(max(start, self.offset_index.position_before(end)), end)
-        return self.log.pread(end - start, start)
+            wanted = start + max_bytes
+            indexed = self.offset_index.position_before(wanted)
+            end, last = self._batch_end(max(start, indexed), wanted)
+            size = end - start
+        return self._shared.lend(start, size, end_offset=last)
 
-    def _batch_end(self, position: int, limit: int) -> int:
-        """Where the last batch ends that fits below ``limit``, searching from a batch start."""
-        end = position
+    def _batch_end(self, position: int, limit: int) -> tuple[int, int]:
+        """Where the last batch ends that fits below ``limit``, and the offset after it.
+
+        The search goes from ``position``, the start of a batch.
+        """
+        end, next_offset = position, self.base_offset
         for start, header in self.headers(position, limit):
             if start + header.size > limit:
                 break
-            end = start + header.size
-        return end
+            end, next_offset = start + header.size, header.next_offset
+        return end, next_offset
 
     def truncate(self, offset: int, config: LogConfig) -> int:
         """No batch holds ``offset`` or a later one; says how many bytes went.
@@ -287,7 +295,8 @@ class Segment:
             return 0
         position = found[0]
         removed = self.size - position
-        self.log.truncate(position)
+        assert self._shared is not None
+        self._shared.truncate(position)
         self.size = position
         self.aborted.truncate(offset)
         self._rescan(config)
@@ -338,8 +347,8 @@ class Segment:
         self.aborted.seal()
 
     def close(self) -> None:
-        """The log file is released."""
-        self.log.close()
+        """The log file is released; slices that are under way keep it open until they are gone."""
+        self._shared = None
 
     def delete(self) -> None:
         """The files are gone."""

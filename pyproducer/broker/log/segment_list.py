@@ -10,7 +10,7 @@ from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.segment import Segment
-from pyproducer.records.reader import iter_batches
+from pyproducer.broker.log.slices import EMPTY, LogSlice
 
 __all__ = ["SegmentList"]
 
@@ -60,7 +60,7 @@ class SegmentList:
         at = bisect_right(self._segments, offset, key=lambda segment: segment.base_offset)
         return self._segments[max(0, at - 1) :]
 
-    def read(self, offset: int, max_bytes: int, *, limit: int, at_least_one: bool) -> bytes:
+    def slice(self, offset: int, max_bytes: int, *, limit: int, at_least_one: bool) -> LogSlice:
         """Whole batches of one segment: from the one that holds ``offset``, or comes next, on.
 
         Args:
@@ -74,15 +74,15 @@ class SegmentList:
                 break
             if segment.next_offset <= offset:
                 continue
-            data = segment.read(
+            found = segment.slice(
                 max(offset, segment.base_offset),
                 max_bytes,
                 end_offset=limit if limit < segment.next_offset else None,
                 at_least_one=at_least_one,
             )
-            if data or not at_least_one:
-                return data
-        return b""
+            if found.end_offset >= 0:
+                return found
+        return EMPTY
 
     def first_at_or_after(self, timestamp: int, start_offset: int) -> FoundOffset | None:
         """The first record from ``start_offset`` on that is not older than ``timestamp``."""
@@ -101,16 +101,15 @@ class SegmentList:
             default=None,
         )
 
-    def aborted(self, start: int, data: bytes) -> list[AbortedTransaction]:
-        """The aborted transactions with records from ``start`` on in ``data``, whole batches.
+    def aborted(self, start: int, end: int) -> list[AbortedTransaction]:
+        """The aborted transactions with records from ``start`` on that begin before ``end``.
 
         Raises:
             CorruptIndexError: a list of them cannot be read.
         """
         found: list[AbortedTransaction] = []
-        if not data or not any(len(segment.aborted) for segment in self._segments):
+        if end <= start or not any(len(segment.aborted) for segment in self._segments):
             return found
-        end = max(batch.header.next_offset for batch in iter_batches(data))
         for segment in self.since(start):
             for entry in segment.aborted.entries():
                 if entry.last_offset >= start and entry.first_offset < end:

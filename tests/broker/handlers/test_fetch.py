@@ -1,4 +1,4 @@
-"""Fetch: waiting, limits, whole batches, and the sessions that are never granted."""
+"""Fetch: waiting, limits and whole batches. Its sessions are in test_fetch_sessions."""
 
 from __future__ import annotations
 
@@ -178,17 +178,6 @@ def test_fetch_max_bytes_of_the_broker_holds():
             client.produce("orders", batch(value=b"x" * 900))
 
         assert [0] == offsets(parts(client.ask(request(0), 11))[0])
-
-
-def test_e2_sessions_are_never_granted(client: WireClient):
-    """
-    E2: a full fetch that would make a session gets id 0; an incremental one gets 70.
-    """
-    granted = client.ask(request(0, session_id=0, session_epoch=0), 11)
-    incremental = client.ask(request(0, session_id=12, session_epoch=3), 11)
-
-    assert (0, 0) == (granted.error_code, granted.session_id)
-    assert ErrorCode.FETCH_SESSION_ID_NOT_FOUND == incremental.error_code
 
 
 def test_e3_unknown_topic_id(client: WireClient):

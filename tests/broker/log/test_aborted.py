@@ -271,9 +271,11 @@ def visible(log: PartitionLog, start: int) -> set[int]:
     seen: set[int] = set()
     offset, limit = start, log.last_stable_offset
     while data := log.read(offset, 200, max_offset=limit):
-        waiting = sorted(log.aborted_transactions(offset, data), key=lambda one: one.first_offset)
+        batches = list(iter_batches(data))
+        aborted = log.aborted_transactions(offset, batches[-1].header.next_offset)
+        waiting = sorted(aborted, key=lambda one: one.first_offset)
         skipped: set[int] = set()
-        for one in iter_batches(data):
+        for one in batches:
             header = one.header
             while waiting and waiting[0].first_offset <= header.last_offset:
                 skipped.add(waiting.pop(0).producer_id)
