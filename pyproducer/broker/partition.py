@@ -159,6 +159,12 @@ class Partition:
             raise Refused(ErrorCode.FENCED_LEADER_EPOCH)
         raise Refused(ErrorCode.UNKNOWN_LEADER_EPOCH)
 
+    def epoch_of(self, offset: int) -> int:
+        """The leader epoch that the offset belongs to, of a record to come the present one."""
+        if offset >= self.log_end_offset:
+            return self.leader_epoch
+        return self.log.epoch_of(offset)
+
     def end_of_epoch(self, epoch: int) -> tuple[int, int]:
         """The newest epoch not above this one and where it ended; (-1, -1) if nobody knows."""
         if epoch == self.leader_epoch:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.partition import Partition
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.list_offsets import (
-    ListOffsetsPartition,
     ListOffsetsPartitionResponse,
     ListOffsetsRequest,
     ListOffsetsResponse,
@@ -51,6 +50,7 @@ async def handle(
             try:
                 if (topic.name, part.partition_index) in twice:
                     raise Refused(ErrorCode.INVALID_REQUEST)
+                _check_timestamp(part.timestamp, context.api_version)
                 partition = node.led_partition(topic.name, part.partition_index)
                 if partition is None:
                     raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
@@ -60,32 +60,47 @@ async def handle(
                     if request.isolation_level == _READ_COMMITTED
                     else partition.high_watermark
                 )
-                answer.offset, answer.timestamp = _look_up(
-                    partition, part, context.api_version, limit
-                )
+                found = _look_up(partition, part.timestamp, limit)
             except Refused as refused:
                 answer.error_code = refused.code
                 continue
-            if context.api_version >= _EPOCH_SINCE and answer.offset >= 0:
-                answer.leader_epoch = partition.leader_epoch
+            answer.offset, answer.timestamp = found.offset, found.timestamp
+            if context.api_version >= _EPOCH_SINCE:
+                answer.leader_epoch = found.leader_epoch
     return response
 
 
-def _look_up(
-    partition: Partition, part: ListOffsetsPartition, version: int, limit: int
-) -> tuple[int, int]:
-    """The (offset, timestamp) that the request means; (-1, -1) if there is none below `limit`."""
-    timestamp = part.timestamp
+class _Found(NamedTuple):
+    """What a timestamp means in a partition."""
+
+    offset: int = -1
+    timestamp: int = -1
+    leader_epoch: int = -1
+
+
+def _check_timestamp(timestamp: int, version: int) -> None:
+    """Returns if the timestamp is a time, or one of the special ones that the version knows.
+
+    Raises:
+        Refused: UNSUPPORTED_VERSION.
+    """
     if timestamp < 0 and version < _SINCE.get(timestamp, 1 << 15):
         raise Refused(ErrorCode.UNSUPPORTED_VERSION)
+
+
+def _look_up(partition: Partition, timestamp: int, limit: int) -> _Found:
+    """What the request means; nothing if that is not below `limit`."""
     if timestamp == LATEST:
-        return limit, -1
+        return _Found(limit, leader_epoch=partition.leader_epoch)
     if timestamp in {EARLIEST, EARLIEST_LOCAL}:
-        return partition.log_start_offset, -1
+        start = partition.log_start_offset
+        return _Found(start, leader_epoch=partition.epoch_of(start))
     if timestamp == LATEST_TIERED:
-        return -1, -1
+        return _Found()
     if timestamp == MAX_TIMESTAMP:
         found = partition.log.max_timestamp_offset()
     else:
         found = partition.log.offset_for_timestamp(timestamp)
-    return (found[0], found[1]) if found is not None and found[0] < limit else (-1, -1)
+    if found is None or found.offset >= limit:
+        return _Found()
+    return _Found(found.offset, found.timestamp, partition.epoch_of(found.offset))

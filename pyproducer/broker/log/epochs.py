@@ -104,6 +104,15 @@ class LeaderEpochs:
             floor = entry
         raise AssertionError("the latest epoch is above every other")
 
+    def epoch_of(self, offset: int) -> int:
+        """The epoch in which the record of that offset was appended; -1 where nobody knows."""
+        found = UNDEFINED_EPOCH
+        for entry in self._entries:
+            if entry.start_offset > offset:
+                break
+            found = entry.epoch
+        return found
+
     def truncate_from_end(self, end_offset: int) -> None:
         """No epoch starts at or past ``end_offset``, where the log now ends."""
         kept = [entry for entry in self._entries if entry.start_offset < end_offset]

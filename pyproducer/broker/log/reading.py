@@ -161,6 +161,10 @@ class ReadableLog:
         except (OSError, CorruptRecord) as error:
             raise self._health.unreadable(error) from error
 
+    def epoch_of(self, offset: int) -> int:
+        """The leader's epoch in which the record of that offset came; -1 where nobody knows."""
+        return self._epochs.epoch_of(offset)
+
     def end_offset_for_epoch(self, epoch: int) -> EpochEnd:
         """Where the newest epoch not above ``epoch`` ended; (-1, -1) where nobody knows."""
         return self._epochs.end_offset_for(epoch, self.log_end_offset)
