@@ -11,9 +11,9 @@ from pyproducer.records.batch import (
     HEADER_SIZE,
     SEQUENCE_MODULUS,
     TRANSACTIONAL_BIT,
-    seal_header,
 )
 from pyproducer.records.codec import Codec
+from pyproducer.records.seal import seal_header
 
 if TYPE_CHECKING:
     from pyproducer.core.accumulator import PartitionQueue

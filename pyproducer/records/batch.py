@@ -1,4 +1,3 @@
-# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """The header of a record batch, format version 2: 61 bytes that say all but the records.
 
 Layout, big endian (the CRC covers everything from ``attributes`` to the end of the batch)::
@@ -27,7 +26,6 @@ from typing import Final, NamedTuple
 from pyproducer.errors import CorruptRecord
 from pyproducer.model import Buffer, TimestampType
 from pyproducer.records.codec import Codec
-from pyproducer.records.crc import crc32c
 
 __all__ = [
     "ATTRIBUTES_POSITION",
@@ -47,7 +45,6 @@ __all__ = [
     "pack_attributes",
     "pack_header",
     "read_header",
-    "seal_header",
 ]
 
 #: Bytes of base offset and batch length: what the batch length does not count.
@@ -73,9 +70,6 @@ DELETE_HORIZON_BIT: Final = 0x40
 SEQUENCE_MODULUS: Final = 1 << 31
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
-#: The same in two parts: what the CRC does not cover, and what it does.
-_UNSUMMED: Final = struct.Struct(">qiibI")
-_SUMMED: Final = struct.Struct(">hiqqqhii")
 # By number, without the call that a look-up by value is.
 _CODECS: Final = tuple(Codec)
 
@@ -218,28 +212,3 @@ def pack_header(
         base_sequence,
         record_count,
     )
-
-
-def seal_header(
-    records: Buffer,
-    attributes: int,
-    record_count: int,
-    base_timestamp: int,
-    max_timestamp: int,
-    producer_id: int,
-    producer_epoch: int,
-    base_sequence: int,
-) -> bytes:
-    """The header of records that are complete, as a producer sends it: with their CRC."""
-    summed = _SUMMED.pack(
-        attributes,
-        record_count - 1,
-        base_timestamp,
-        max_timestamp,
-        producer_id,
-        producer_epoch,
-        base_sequence,
-        record_count,
-    )
-    crc = crc32c(summed, records)
-    return _UNSUMMED.pack(0, MIN_BATCH_LENGTH + len(records), -1, MAGIC, crc) + summed

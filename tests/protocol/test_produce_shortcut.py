@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,9 @@ from pyproducer.protocol.messages.produce import (
     TopicProduceData,
     TopicProduceResponse,
 )
-from pyproducer.protocol.produce_shortcut import encode_one_batch, read_one_answer, request_of_one
+from tests.helpers.accelerator import is_built
+
+COMPILED = "pyproducer.protocol._shortcut"
 
 FLEXIBLE = (9, 10, 11, 12)
 INT16 = st.integers(-(2**15), 2**15 - 1)
@@ -98,12 +102,22 @@ ANSWERS = st.builds(
 )
 
 
+@pytest.fixture(params=["pyproducer.protocol._shortcut_py", COMPILED], scope="module")
+def straight(request):
+    """
+    Each twin that is there.
+    """
+    if request.param == COMPILED and not is_built(COMPILED):
+        pytest.skip("there is no compiled twin")
+    return import_module(request.param)
+
+
 @given(USUAL_REQUESTS, st.sampled_from(FLEXIBLE), INT32, st.text(max_size=5))
-def test_the_usual_request_has_the_general_bytes(request, version, number, client):
+def test_the_usual_request_has_the_general_bytes(straight, request, version, number, client):
     """One batch is encoded, and its records are passed on as they are."""
     general = encode_request(request, version, number, client)
 
-    short = encode_one_batch(request, version, number, client)
+    short = straight.encode_one_batch(request, version, number, client)
 
     assert short is not None
     assert b"".join(general) == b"".join(short)
@@ -113,9 +127,11 @@ def test_the_usual_request_has_the_general_bytes(request, version, number, clien
 
 
 @given(REQUESTS, st.integers(3, 12), INT32, st.text(max_size=5))
-def test_any_other_request_has_the_general_bytes_or_none(request, version, number, client):
+def test_any_other_request_has_the_general_bytes_or_none(
+    straight, request, version, number, client
+):
     """What the straight path takes, it encodes alike."""
-    short = encode_one_batch(request, version, number, client)
+    short = straight.encode_one_batch(request, version, number, client)
 
     if short is not None:
         general = encode_request(request, version, number, client)
@@ -131,28 +147,36 @@ def test_any_other_request_has_the_general_bytes_or_none(request, version, numbe
         {"transactional_id": "\ud800"},
     ],
 )
-def test_what_cannot_be_encoded_is_left_to_the_general_way(wrong):
+def test_what_cannot_be_encoded_is_left_to_the_general_way(straight, wrong):
     """It says which field is wrong."""
     part = PartitionProduceData(index=0, records=[b"header", b"body"])
     topic = TopicProduceData(name="t", partition_data=[part])
 
     request = ProduceRequest(**({"acks": 1, "topic_data": [topic]} | wrong))
 
-    assert encode_one_batch(request, 12, 1, "me") is None
+    assert straight.encode_one_batch(request, 12, 1, "me") is None
     with pytest.raises(ValueError, match=f"cannot be encoded: .*{next(iter(wrong))}"):
         encode_request(request, 12, 1, "me")
 
 
-def test_records_of_wide_items_are_left_to_the_general_way():
+def test_a_partition_that_cannot_be_encoded_is_left_to_the_general_way(straight):
+    """Its number does not fit into 32 bits."""
+    part = PartitionProduceData(index=1 << 31, records=[b"header", b"body"])
+    request = ProduceRequest(topic_data=[TopicProduceData(name="t", partition_data=[part])])
+
+    assert straight.encode_one_batch(request, 12, 1, "me") is None
+
+
+def test_records_of_wide_items_are_left_to_the_general_way(straight):
     """The length of such a view is not its bytes."""
     wide = memoryview(bytes(8)).cast("q")
     part = PartitionProduceData(index=0, records=[b"header", wide])
     request = ProduceRequest(topic_data=[TopicProduceData(name="t", partition_data=[part])])
 
-    assert encode_one_batch(request, 12, 1, "me") is None
+    assert straight.encode_one_batch(request, 12, 1, "me") is None
 
 
-def test_a_request_of_one_is_the_one_made_by_name():
+def test_a_request_of_one_is_the_one_made_by_name(straight):
     """All fields are there, with the same values."""
     part = PartitionProduceData(index=3, records=[b"header", b"body"])
     named = ProduceRequest(
@@ -162,7 +186,7 @@ def test_a_request_of_one_is_the_one_made_by_name():
         topic_data=[TopicProduceData(name="t", partition_data=[part])],
     )
 
-    assert named == request_of_one("x", -1, 5, "t", 3, [b"header", b"body"])
+    assert named == straight.request_of_one("x", -1, 5, "t", 3, [b"header", b"body"])
 
 
 def general(frame, version):
@@ -171,11 +195,11 @@ def general(frame, version):
 
 
 @given(USUAL_ANSWERS, st.sampled_from(FLEXIBLE), INT32)
-def test_the_usual_answer_is_read_as_in_general(answer, version, number):
+def test_the_usual_answer_is_read_as_in_general(straight, answer, version, number):
     """One partition, whatever the code: read as the general way reads it, or with a long name."""
     frame = memoryview(b"".join(encode_response(answer, version, number))[4:])
 
-    short = read_one_answer(frame, version)
+    short = straight.read_one_answer(frame, version)
 
     if len(answer.responses[0].name.encode()) > 126:
         assert short is None
@@ -184,18 +208,18 @@ def test_the_usual_answer_is_read_as_in_general(answer, version, number):
 
 
 @given(ANSWERS, st.integers(10, 12), INT32)
-def test_any_other_answer_is_read_as_in_general_or_not(answer, version, number):
+def test_any_other_answer_is_read_as_in_general_or_not(straight, answer, version, number):
     """What the straight path takes, it reads alike."""
     frame = memoryview(b"".join(encode_response(answer, version, number))[4:])
 
-    short = read_one_answer(frame, version)
+    short = straight.read_one_answer(frame, version)
 
     if short is not None:
         assert general(frame, version) == short
 
 
 @given(USUAL_ANSWERS, st.data())
-def test_broken_answers_are_left_to_the_general_way(answer, data):
+def test_broken_answers_are_left_to_the_general_way(straight, answer, data):
     """Bytes changed, lost or added: the straight path takes only what the general one takes."""
     frame = bytearray(b"".join(encode_response(answer, 12, 7))[4:])
     for _ in range(data.draw(st.integers(0, 2))):
@@ -203,7 +227,7 @@ def test_broken_answers_are_left_to_the_general_way(answer, data):
     del frame[len(frame) - data.draw(st.integers(0, 3)) :]
     frame += data.draw(st.binary(max_size=2))
 
-    short = read_one_answer(memoryview(frame), 12)
+    short = straight.read_one_answer(memoryview(frame), 12)
 
     if short is not None:
         try:

@@ -15,10 +15,8 @@ from pyproducer.records.batch import (
     pack_attributes,
     pack_header,
     read_header,
-    seal_header,
 )
 from pyproducer.records.codec import Codec
-from pyproducer.records.crc import crc32c
 
 
 def signed(bits: int) -> st.SearchStrategy[int]:
@@ -162,35 +160,3 @@ def test_last_sequence_wraps_to_zero(base, delta, last):
     After 2**31-1 comes sequence 0.
     """
     assert last == header(base_sequence=base, last_offset_delta=delta).last_sequence
-
-
-@given(
-    st.binary(max_size=300),
-    signed(16),
-    st.integers(1, 1 << 30),
-    signed(64),
-    signed(64),
-    signed(64),
-    signed(16),
-    signed(32),
-)
-def test_a_sealed_header_is_the_packed_one_with_the_crc(
-    records, attributes, count, base, latest, producer_id, epoch, sequence
-):
-    """What seal_header() gives at once is what packing, summing and packing again gives."""
-    fields = {
-        "batch_length": 49 + len(records),
-        "attributes": attributes,
-        "last_offset_delta": count - 1,
-        "base_timestamp": base,
-        "max_timestamp": latest,
-        "producer_id": producer_id,
-        "producer_epoch": epoch,
-        "base_sequence": sequence,
-        "record_count": count,
-    }
-    crc = crc32c(pack_header(crc=0, **fields)[21:], records)
-
-    sealed = seal_header(records, attributes, count, base, latest, producer_id, epoch, sequence)
-
-    assert pack_header(crc=crc, **fields) == sealed
