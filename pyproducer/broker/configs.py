@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BOUNDS = {"SHORT": 2**15, "INT": 2**31, "LONG": 2**63}
 _MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
+_REPLICAS = re.compile(r"\*?|([0-9]+:[0-9]+,?)*", re.ASCII)
 _SYMBOLS = {"~": None, "max32": str(2**31 - 1), "max64": str(2**63 - 1)}
 
 
@@ -58,8 +59,8 @@ class ConfigSpec:
         name: Kafka's property name.
         type: The type of its value.
         default: The value it has unset; None is Kafka's null.
-        rule: What else the value must fulfil: `any`, `bool`, `>=n`, `a..b`, `in:x,y` or, for
-            each element of a list, `list:x,y`.
+        rule: What else the value must fulfil: `any`, `bool`, `>=n`, `a..b`, `in:x,y`, for each
+            element of a list `list:x,y`, or `replicas` for a list of `partition:broker`.
         synonyms: For a topic configuration, the broker configurations that default it, the
             strongest first.
         update: For a broker configuration, `ro`, `broker` (one broker) or `cluster` (also all).
@@ -80,6 +81,12 @@ class ConfigSpec:
     def implemented(self) -> bool:
         """True if setting it changes what this broker does."""
         return self.ours == "yes"
+
+    @property
+    def fact(self) -> str | None:
+        """What this broker does whatever is set, if that is a value of the configuration."""
+        kind, colon, value = self.ours.partition(":")
+        return value if colon and kind == "only" else None
 
     @property
     def sensitive(self) -> bool:
@@ -106,9 +113,7 @@ class ConfigSpec:
         self._check_rule(value, parsed)
         if self.implemented:
             return
-        harmless = [self.default]
-        if self.ours.startswith("only:"):
-            harmless.append(self.ours.removeprefix("only:"))
+        harmless = [self.default, self.fact]
         if not any(v is not None and _same(self.type, v, parsed) for v in harmless):
             raise self._refused(
                 value,
@@ -143,16 +148,22 @@ class ConfigSpec:
         if kind in {"in", "list"}:
             allowed = text.split(",")
             items = parsed if isinstance(parsed, list) else [str(parsed)]
+            if kind == "list" and not items and value.strip():
+                raise self._refused(value, "must name something between its commas")
             if not all(item in allowed for item in items):
                 raise self._refused(value, f"must be of {', '.join(allowed)}")
             return
+        if kind == "replicas":
+            if not _REPLICAS.fullmatch("".join(value.split())):
+                raise self._refused(value, "must be * or a list of partition:broker")
+            return
         assert isinstance(parsed, int | float)
         if kind.startswith(">="):
-            low, high = float(kind.removeprefix(">=")), float("inf")
+            low, high = kind.removeprefix(">="), "inf"
         else:
-            low, high = (float(bound) for bound in kind.split(".."))
-        if not low <= parsed <= high:
-            wanted = f"at least {low:g}" if high == float("inf") else f"{low:g} to {high:g}"
+            low, _, high = kind.partition("..")
+        if not float(low) <= parsed <= float(high):
+            wanted = f"at least {low}" if high == "inf" else f"{low} to {high}"
             raise self._refused(value, f"must be {wanted}")
 
     def _refused(self, value: str | None, why: str) -> Refused:
@@ -299,7 +310,9 @@ class BrokerConfig:
 
     def __init__(self, static: Mapping[str, str] | None = None) -> None:
         self.static = dict(static or {})
-        self.facts: dict[str, str] = {}
+        self.facts = {
+            name: spec.fact for name, spec in broker_specs().items() if spec.fact is not None
+        }
         self.all_brokers: dict[str, str] = {}
         self.this_broker: dict[str, str] = {}
 
@@ -310,8 +323,8 @@ class BrokerConfig:
             for values, source in (
                 (self.this_broker, ConfigSource.BROKER),
                 (self.all_brokers, ConfigSource.ALL_BROKERS),
-                (self.facts, ConfigSource.STATIC),
-                (self.static, ConfigSource.STATIC),
+                # What is a fact is so whatever the broker was told at its start.
+                (self.static | self.facts, ConfigSource.STATIC),
             )
             if name in values
         ]
@@ -346,17 +359,18 @@ class BrokerConfig:
     def resolve_topic(self, name: str, overrides: Mapping[str, str]) -> Resolved:
         """A topic configuration as DescribeConfigs shows it, given the topic's own settings."""
         spec = topic_specs()[name]
-        synonyms: list[Synonym] = []
-        if name in overrides:
-            synonyms.append(Synonym(name, overrides[name], ConfigSource.TOPIC))
-        behind = [layer for synonym in spec.synonyms for layer in self.layers(synonym)]
+        own = [Synonym(name, overrides[name], ConfigSource.TOPIC)] if name in overrides else []
+        layers = [layer for synonym in spec.synonyms for layer in self.layers(synonym)]
         # Set values of every synonym come before the default of any: log.retention.hours, set,
         # is stronger than the default of log.retention.ms.
-        synonyms += sorted(behind, key=lambda layer: layer.source is ConfigSource.DEFAULT)
+        given = own + [layer for layer in layers if layer.source is not ConfigSource.DEFAULT]
+        defaults = [layer for layer in layers if layer.source is ConfigSource.DEFAULT]
         if not spec.synonyms and spec.default is not None:
-            synonyms.append(Synonym(name, spec.default, ConfigSource.DEFAULT))
-        strongest = synonyms[0]
-        return Resolved(spec, _in_unit(strongest), strongest.source, tuple(synonyms))
+            defaults.append(Synonym(name, spec.default, ConfigSource.DEFAULT))
+        strongest = (given + defaults)[0]
+        # Of defaults, Kafka shows that of the first synonym alone.
+        shown = [layer for layer in defaults if layer.name in spec.synonyms[:1]]
+        return Resolved(spec, _in_unit(strongest), strongest.source, (*given, *shown))
 
     def topic_settings(self, overrides: Mapping[str, str]) -> dict[str, str]:
         """Every topic configuration's effective value, given the topic's own settings."""

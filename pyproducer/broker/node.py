@@ -426,6 +426,7 @@ class Node:
 
 def _node_id(config: BrokerConfig) -> int:
     for name in ("node.id", "broker.id"):
-        if config.int(name) >= 0:
-            return config.int(name)
+        value = config.get(name)
+        if value is not None and int(value) >= 0:
+            return int(value)
     return DEFAULT_NODE_ID

@@ -110,7 +110,7 @@ class RunningBroker:
         self._exit.callback(self._faults.unbind)
         node.advertised_port = await server.start(settings.host, settings.port)
         node.advertised_host = settings.advertised_host
-        node.config.facts = {
+        node.config.facts |= {
             "advertised.listeners": f"PLAINTEXT://{node.advertised_host}:{node.advertised_port}",
             "broker.id": str(node.node_id),
             "listeners": f"PLAINTEXT://{settings.host}:{node.advertised_port}",

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from pyproducer.broker.log.filesystem import FileSystem
 
 #: Where one broker in a test is better off with other values than Kafka's: a lone consumer gets
-#: its partitions at once, and the first group or transaction does not make 50 logs.
+#: its partitions at once, the first group or transaction does not make 50 logs, and a misspelt name
+#: does not make a topic.
 _DEFAULTS = {
+    "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "5",
     "transaction.state.log.num.partitions": "5",

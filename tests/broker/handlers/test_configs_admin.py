@@ -3,81 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pyproducer.broker import Broker
 from pyproducer.broker.configs import broker_specs, topic_specs
 from pyproducer.protocol.error_codes import ErrorCode
-from pyproducer.protocol.messages import alter_configs, incremental_alter_configs
-from pyproducer.protocol.messages.describe_configs import (
-    DescribeConfigsRequest,
-    DescribeConfigsResource,
-    DescribeConfigsResourceResult,
-)
+from pyproducer.protocol.messages import alter_configs
+from tests.helpers.admin_requests import APPEND, BROKER, DELETE, SET, SUBTRACT, TOPIC
+from tests.helpers.admin_requests import alter_configs_by as incremental
+from tests.helpers.admin_requests import describe_configs as describe
+from tests.helpers.admin_requests import describe_configs_error as describe_error
+from tests.helpers.admin_requests import replace_configs as replace
 from tests.helpers.partition_logs import batch
 from tests.helpers.wire_client import WireClient
-
-TOPIC, BROKER = 2, 4
-SET, DELETE, APPEND, SUBTRACT = range(4)
-
-
-def describe(
-    client: WireClient, kind: int, name: str, keys: list[str] | None = None, version: int = 4
-) -> dict[str, DescribeConfigsResourceResult]:
-    resource = DescribeConfigsResource(
-        resource_type=kind, resource_name=name, configuration_keys=keys
-    )
-    request = DescribeConfigsRequest(resources=[resource])
-    if version >= 1:
-        request.include_synonyms = True
-    if version >= 3:
-        request.include_documentation = True
-    result = client.ask(request, version).results[0]
-    assert result.error_code == 0, result.error_message
-    return {row.name: row for row in result.configs}
-
-
-def describe_error(client: WireClient, kind: int, name: str) -> int:
-    resource = DescribeConfigsResource(
-        resource_type=kind, resource_name=name, configuration_keys=None
-    )
-    answer = client.ask(DescribeConfigsRequest(resources=[resource]), 1)
-    return int(answer.results[0].error_code)
-
-
-def incremental(
-    client: WireClient,
-    kind: int,
-    name: str,
-    *changes: tuple[str, int, str | None],
-    validate_only: bool = False,
-) -> Any:
-    resource = incremental_alter_configs.AlterConfigsResource(
-        resource_type=kind,
-        resource_name=name,
-        configs=[
-            incremental_alter_configs.AlterableConfig(name=key, config_operation=what, value=value)
-            for key, what, value in changes
-        ],
-    )
-    request = incremental_alter_configs.IncrementalAlterConfigsRequest(
-        resources=[resource], validate_only=validate_only
-    )
-    return client.ask(request, 1).responses[0]
-
-
-def replace(client: WireClient, kind: int, name: str, **configs: str) -> Any:
-    resource = alter_configs.AlterConfigsResource(
-        resource_type=kind,
-        resource_name=name,
-        configs=[
-            alter_configs.AlterableConfig(name=key.replace("_", "."), value=value)
-            for key, value in configs.items()
-        ],
-    )
-    return client.ask(alter_configs.AlterConfigsRequest(resources=[resource]), 1).responses[0]
 
 
 def test_t11_every_topic_config_is_listed(client: WireClient):

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import resource
 import uuid
-from typing import Any
 
 import pytest
 
 from pyproducer.broker import Broker, TopicSpec
 from pyproducer.protocol.error_codes import ErrorCode
-from pyproducer.protocol.messages.create_partitions import (
-    CreatePartitionsAssignment,
-    CreatePartitionsRequest,
-    CreatePartitionsTopic,
-)
 from pyproducer.protocol.messages.create_topics import (
-    CreatableReplicaAssignment,
     CreatableTopic,
-    CreatableTopicConfig,
-    CreatableTopicResult,
     CreateTopicsRequest,
 )
 from pyproducer.protocol.messages.delete_records import (
@@ -32,44 +23,12 @@ from pyproducer.protocol.messages.delete_topics import DeleteTopicsRequest, Dele
 from pyproducer.protocol.messages.metadata import (
     MetadataRequest,
     MetadataRequestTopic,
-    MetadataResponseTopic,
 )
+from tests.helpers.admin_requests import create_partitions as grow
+from tests.helpers.admin_requests import create_topic as create
+from tests.helpers.admin_requests import describe_topic as describe
 from tests.helpers.partition_logs import batch
 from tests.helpers.wire_client import WireClient
-
-
-def create(
-    client: WireClient,
-    name: str = "new",
-    *,
-    partitions: int = 1,
-    factor: int = 1,
-    configs: dict[str, str | None] | None = None,
-    assignments: dict[int, list[int]] | None = None,
-    version: int = 5,
-    **fields: Any,
-) -> CreatableTopicResult:
-    topic = CreatableTopic(
-        name=name,
-        num_partitions=partitions,
-        replication_factor=factor,
-        configs=[CreatableTopicConfig(name=k, value=v) for k, v in (configs or {}).items()],
-        assignments=[
-            CreatableReplicaAssignment(partition_index=k, broker_ids=v)
-            for k, v in (assignments or {}).items()
-        ],
-    )
-    answer = client.ask(CreateTopicsRequest(topics=[topic], **fields), version)
-    result: CreatableTopicResult = answer.topics[0]
-    return result
-
-
-def describe(
-    client: WireClient, name: str, version: int = 12, **fields: Any
-) -> MetadataResponseTopic:
-    request = MetadataRequest(topics=[MetadataRequestTopic(name=name)], **fields)
-    found: MetadataResponseTopic = client.ask(request, version).topics[0]
-    return found
 
 
 @pytest.mark.parametrize("version", range(8))
@@ -310,18 +269,6 @@ def test_deletion_can_be_switched_off():
         answer = client.ask(DeleteTopicsRequest(topic_names=["orders"]), 5)
 
         assert ErrorCode.TOPIC_DELETION_DISABLED == answer.responses[0].error_code
-
-
-def grow(client: WireClient, name: str, count: int, **fields: Any) -> tuple[str, int]:
-    assignments = fields.pop("assignments", None)
-    topic = CreatePartitionsTopic(
-        name=name,
-        count=count,
-        assignments=assignments
-        and [CreatePartitionsAssignment(broker_ids=ids) for ids in assignments],
-    )
-    answer = client.ask(CreatePartitionsRequest(topics=[topic], **fields), 1)
-    return answer.results[0].name, answer.results[0].error_code
 
 
 def test_n6_partitions_only_grow(client: WireClient):
