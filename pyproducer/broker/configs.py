@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BOUNDS = {"SHORT": 2**15, "INT": 2**31, "LONG": 2**63}
 _MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
-_REPLICAS = re.compile(r"\*?|([0-9]+:[0-9]+,?)*", re.ASCII)
+_REPLICA = re.compile(r"[0-9]+:[0-9]+", re.ASCII)
 _SYMBOLS = {"~": None, "max32": str(2**31 - 1), "max64": str(2**63 - 1)}
 
 
@@ -154,7 +154,8 @@ class ConfigSpec:
                 raise self._refused(value, f"must be of {', '.join(allowed)}")
             return
         if kind == "replicas":
-            if not _REPLICAS.fullmatch("".join(value.split())):
+            assert isinstance(parsed, list)
+            if parsed != ["*"] and not all(_REPLICA.fullmatch(item) for item in parsed):
                 raise self._refused(value, "must be * or a list of partition:broker")
             return
         assert isinstance(parsed, int | float)

@@ -80,7 +80,7 @@ def create_partitions(client: WireClient, name: str, count: int, **fields: Any) 
         assignments=assignments
         and [CreatePartitionsAssignment(broker_ids=ids) for ids in assignments],
     )
-    answer = client.ask(CreatePartitionsRequest(topics=[topic], **fields), 1)
+    answer = client.ask(CreatePartitionsRequest(topics=[topic], timeout_ms=20_000, **fields), 1)
     return answer.results[0].name, answer.results[0].error_code
 
 

@@ -37,6 +37,11 @@ KAFKA_LOOKS_SOON = {"log.initial.task.delay.ms": "100"}
 _NAMES = itertools.count()
 
 
+def new_name() -> str:
+    """A name that no topic has."""
+    return f"statement-{next(_NAMES)}"
+
+
 class Server(ABC):
     """One broker with its own storage, for the ``with`` block.
 
@@ -75,7 +80,7 @@ class Server(ABC):
 
     def topic(self, partitions: int = 1, /, **configs: str | int) -> str:
         """A new topic, ready to be written; ``retention_ms=1`` is its ``retention.ms``."""
-        name = f"statement-{next(_NAMES)}"
+        name = new_name()
         settings = {key.replace("_", "."): str(value) for key, value in configs.items()}
         create_topics(self.bootstrap_servers, {name: partitions}, config=settings)
         self._topics[name] = partitions

@@ -66,6 +66,8 @@ def _altered(node: Node, resource: AlterConfigsResource) -> dict[str, str | None
         if change.name in named:
             raise Refused(ErrorCode.INVALID_REQUEST, f"{change.name} is altered twice")
         named.add(change.name)
+        if change.value is None and change.config_operation != Operation.DELETE:
+            raise Refused(ErrorCode.INVALID_REQUEST, f"{change.name} is given no value")
         if change.config_operation == Operation.SET:
             configs[change.name] = change.value
         elif change.config_operation == Operation.DELETE:
@@ -97,8 +99,7 @@ def _edited_list(
             ErrorCode.INVALID_CONFIG,
             f"{change.name} is no list: nothing can be appended to or subtracted from it",
         )
-    if change.value is None:
-        raise Refused(ErrorCode.INVALID_CONFIG, f"{change.name}: no elements are named")
+    assert change.value is not None
     present = configs.get(change.name)
     if present is None:
         own = {name: value for name, value in configs.items() if value is not None}
