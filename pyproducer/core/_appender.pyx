@@ -446,14 +446,7 @@ cdef class Appender:
         else:
             size = batch.size + record + _varint_size(record)
             held = batch.charged - batch.beside
-        step = 0
-        if size > held:
-            if held == 0:
-                step = _FIRST_SEGMENT
-            else:
-                step = held if held < _LARGEST_STEP else _LARGEST_STEP
-            if step < size - held:
-                step = size - held
+        step = _step_from(held, size)
         if charge and self.used + step + beside > self.limit:
             step = size - held if size > held else 0
             # An empty buffer takes any record that is not too large by itself.
@@ -469,7 +462,7 @@ cdef class Appender:
         at = _put_start(at, record, timestamp - batch.base_timestamp, index)
         at = _put_field(_put_field(at, key), value)
         memcpy(at, PyBytes_AS_STRING(headers), head)
-        _grown(<PyObject *>self, <PyObject *>batch, size, timestamp, step, beside)
+        _grown(<PyObject *>self, <PyObject *>batch, 1, size, timestamp, step, beside)
         if delivery is None:
             delivery = _delivery(batch, index, timestamp)
         else:

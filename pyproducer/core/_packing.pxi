@@ -161,6 +161,15 @@ cdef class RecordBuffer:
         return 0
 
 
+cdef inline Py_ssize_t _step_from(Py_ssize_t held, Py_ssize_t size) noexcept:
+    """How much more memory a batch that has ``held`` takes for ``size``."""
+    cdef Py_ssize_t step
+    if size <= held:
+        return 0
+    step = _FIRST_SEGMENT if held == 0 else min(held, <Py_ssize_t>_LARGEST_STEP)
+    return max(step, size - held)
+
+
 cdef inline int _look(object field, _Slice *part) except -1:
     """See the bytes of a field that is bytes, str or None."""
     part.null = 0

@@ -42,10 +42,12 @@ cdef struct _Call:
     PyObject *packed
     #: Milliseconds since the epoch, for records without a timestamp.
     int64_t now
-    # Where it went.
+    # Where it went; of many the first.
     PyObject *batch
     int index
     int64_t timestamp
+    #: How large the batch's memory has to be for the next of many; 0 where that is not what lacks.
+    Py_ssize_t lacks
 
 
 cdef inline bint _takes(PyObject *entry) noexcept:
@@ -121,6 +123,91 @@ cdef bint _place(
     return call.index >= 0
 
 
+cdef Py_ssize_t _place_values(
+    PyObject *appender, PyObject *topic, PyObject *values, Py_ssize_t position, _Call *call
+) noexcept:
+    """Put values without keys, from ``position`` on, into the open batch of the sticky partition.
+
+    It ends with the first that needs more than copying, and where the event loop is due a turn;
+    how many were put is returned.
+    """
+    cdef PyObject *partitions = <PyObject *>(<TopicState>topic).partitions
+    cdef PyObject *batch
+    cdef PyObject *field
+    cdef Py_ssize_t number = (<TopicState>topic).sticky
+    cdef Py_ssize_t count, most, room, turn, largest, start, size, grown, head, fixed, record
+    cdef int64_t delta
+    cdef _Slice value
+    cdef char *data
+    cdef char *at
+    cdef int index
+    call.lacks = 0
+    value.data = NULL
+    if not (<Appender>appender).sticky_null or number < 0 or number >= _length(partitions):
+        return 0
+    batch = call.batch = <PyObject *>(<PartitionState>_item(partitions, number)).open
+    if batch == <PyObject *>None:
+        return 0
+    call.timestamp = call.now
+    index = call.index = (<Batch>batch).count
+    start = size = (<Batch>batch).size
+    data = (<Batch>batch).buffer.data
+    head = PyBytes_GET_SIZE(<object>call.packed)
+    delta = call.now - (<Batch>batch).base_timestamp
+    # Attributes, timestamp, no key, headers: the same in all of them.
+    fixed = 2 + _varint_size(delta) + head
+    # The same limits as in _write, worked out once.
+    count = min(
+        _length(values) - position,
+        (<Appender>appender).batch_max_records - 1 - index,
+        ((<Appender>appender).limit - (<Appender>appender).used) // _RECORD_HELD,
+    )
+    room = (<Batch>batch).charged - (<Batch>batch).beside
+    most = (<Appender>appender).batch_size - _OVERHEAD - 1
+    largest = (<Appender>appender).largest_record - _RECORD_OVERHEAD - _OVERHEAD - head
+    turn = start + _TURN_BYTES - (<Appender>appender).since_turn
+    while count > 0 and size < turn:
+        field = _item(values, position)
+        value.size = 0
+        value.null = field == <PyObject *>None
+        if not value.null and not _at_hand(field, &value.data, &value.size):
+            break
+        record = fixed + _varint_size(index) + _field_size(&value)
+        grown = size + _varint_size(record) + record
+        if value.size > largest or grown > most:
+            break
+        if grown > room:
+            call.lacks = grown
+            break
+        at = _put_start(data + size, record, delta, index)
+        at[0] = 1
+        at = _put_field(at + 1, &value)
+        if head == 1:
+            at[0] = 0
+        else:
+            memcpy(at, PyBytes_AS_STRING(<object>call.packed), head)
+        size = grown
+        index += 1
+        position += 1
+        count -= 1
+    index -= call.index
+    if index:
+        _grown(appender, batch, index, size, call.now, 0, index * <Py_ssize_t>_RECORD_HELD)
+    return index
+
+
+cdef bint _widen(Appender appender, Batch batch, Py_ssize_t size) except -1:
+    """Give an open batch memory for ``size``, as append does; False where the buffer has less."""
+    cdef Py_ssize_t held = batch.charged - batch.beside
+    cdef Py_ssize_t step = _step_from(held, size)
+    if appender.used + step + _RECORD_HELD > appender.limit:
+        return False
+    batch.buffer.reserve(held + step)
+    batch.charged += step
+    appender.used += step
+    return True
+
+
 cdef PyObject *_quick(
     PyObject *entry, PyObject *value, PyObject *key, PyObject *headers, PyObject *partition,
     PyObject *timestamp_ms, PyObject *on_delivery
@@ -169,16 +256,16 @@ cdef PyObject *_quick(
 
 
 cdef inline void _grown(
-    PyObject *appender, PyObject *batch, Py_ssize_t size, int64_t timestamp, Py_ssize_t room,
-    Py_ssize_t beside
+    PyObject *appender, PyObject *batch, int more, Py_ssize_t size, int64_t timestamp,
+    Py_ssize_t room, Py_ssize_t beside
 ) noexcept:
-    """A record was written: the batch is of ``size`` now, with ``room`` more memory for records."""
+    """So many more were written: the batch is of ``size`` now, with ``room`` more memory for them."""
     (<Appender>appender).used += room + beside
     (<Appender>appender).since_turn += size - (<Batch>batch).size
-    (<Appender>appender).records += 1
+    (<Appender>appender).records += more
     (<Batch>batch).charged += room + beside
     (<Batch>batch).beside += beside
-    (<Batch>batch).count += 1
+    (<Batch>batch).count += more
     (<Batch>batch).size = size
     (<Batch>batch).buffer.size = size
     if timestamp > (<Batch>batch).max_timestamp:
@@ -219,7 +306,7 @@ cdef inline int _write(
         at[0] = 0
     else:
         memcpy(at, PyBytes_AS_STRING(<object>headers), head)
-    _grown(appender, batch, size, timestamp, 0, beside)
+    _grown(appender, batch, 1, size, timestamp, 0, beside)
     return index
 
 
