@@ -4,12 +4,16 @@
     def test_orders(kafka_broker):
         client = AnyKafkaClient(kafka_broker.bootstrap_servers)
 
+The report of a test that fails has the newest requests to its broker, 20 unless the setting
+`kafka_journal_lines` says otherwise.
+
 pytest loads this module at every start, so nothing of the broker is imported before a test asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["kafka_broker", "kafka_broker_session"]
 
 _MARKER: Final = "kafka"
+_LINES: Final = "kafka_journal_lines"
 _SESSION_FIXTURE: Final = "kafka_broker_session"
 _HELP: Final = (
     f"{_MARKER}(topics={{'name': partitions}}, config={{'property': 'value'}}): topics and broker "
@@ -27,9 +32,36 @@ _HELP: Final = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The setting is known."""
+    parser.addini(
+        _LINES,
+        "How many requests to a broker of a failed test its report shows; 0 is none",
+        default="20",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The marker is known."""
     config.addinivalue_line("markers", _HELP)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test's report has the newest requests to each broker among its fixtures."""
+    report = yield
+    # Whoever has a broker has imported it; nobody else shall.
+    broker = sys.modules.get("pyproducer.broker")
+    if report.when == "call" and report.failed and broker is not None:
+        wanted = int(item.config.getini(_LINES))
+        for name, value in getattr(item, "funcargs", {}).items():
+            if wanted and isinstance(value, broker.Broker):
+                entries = value.journal.requests(last=wanted)
+                text = "\n".join(map(str, entries)) or "it was asked nothing"
+                report.sections.append((f"newest requests to {name}", text))
+    return report
 
 
 @pytest.fixture

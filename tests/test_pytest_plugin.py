@@ -219,3 +219,43 @@ def test_marker_and_fixtures_are_described(tmp_path: Path):
     told = run(tmp_path, "", "--fixtures").stdout
     assert "kafka_broker " in told
     assert "kafka_broker_session [session scope]" in told
+
+
+def test_failures_show_the_newest_requests(tmp_path: Path):
+    """
+    The report of a failed test has the newest requests to its brokers; that of others has not.
+    """
+    source = """
+import pytest
+from pyproducer import SyncProducer
+from pyproducer.broker import Broker
+
+@pytest.fixture
+def mine():
+    with Broker() as broker:
+        yield broker
+
+@pytest.mark.kafka(topics={"orders": 1})
+def test_fails(kafka_broker, mine):
+    kafka_broker.faults.fail("Produce", "NOT_ENOUGH_REPLICAS")
+    with SyncProducer(kafka_broker.bootstrap_servers) as producer:
+        for _ in range(30):
+            producer.send("orders", "one")
+    assert kafka_broker.records("orders") == []
+
+def test_passes(kafka_broker):
+    pass
+"""
+    done = run(tmp_path, source)
+
+    assert 1 == done.returncode, done.stdout + done.stderr
+    assert 20 == done.stdout.count("  Produce v")
+    assert 1 == done.stdout.count("newest requests to kafka_broker")
+    assert "newest requests to mine" in done.stdout
+    assert "it was asked nothing" in done.stdout
+
+    done = run(tmp_path, source, "-o", "kafka_journal_lines=40")
+    assert "NOT_ENOUGH_REPLICAS" in done.stdout
+    assert 31 == done.stdout.count("  Produce v")
+    done = run(tmp_path, source, "-o", "kafka_journal_lines=0")
+    assert "newest requests" not in done.stdout

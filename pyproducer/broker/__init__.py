@@ -10,6 +10,20 @@ from pyproducer.broker.broker import Broker
 from pyproducer.broker.faults.fault import Fault
 from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.inspection import BrokerRecord
+from pyproducer.broker.journal import Journal, JournalEntry
+from pyproducer.broker.state import BrokerState, PartitionState, ProducerState, TopicState
 from pyproducer.broker.topics import TopicSpec
 
-__all__ = ["Broker", "BrokerRecord", "Fault", "Faults", "TopicSpec"]
+__all__ = [
+    "Broker",
+    "BrokerRecord",
+    "BrokerState",
+    "Fault",
+    "Faults",
+    "Journal",
+    "JournalEntry",
+    "PartitionState",
+    "ProducerState",
+    "TopicSpec",
+    "TopicState",
+]

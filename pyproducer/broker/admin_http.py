@@ -1,4 +1,4 @@
-"""The broker's HTTP side: health, topics, metrics in Prometheus' text format, time, and faults.
+"""The broker's HTTP side: what it is and was asked, metrics for Prometheus, time, and faults.
 
 It has no authentication, and whoever reaches it can set faults: it listens on loopback unless told
 otherwise.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.broker_clock import checked_span
 from pyproducer.broker.faults.http import FaultsHttp
+from pyproducer.broker.journal_http import JournalHttp
 from pyproducer.broker.json_http import json_object
 from pyproducer.broker.metrics import LATENCY_BOUNDS
 from pyproducer.errors import ConfigError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from pyproducer.broker.faults.faults import Faults
     from pyproducer.broker.node import Node
+    from pyproducer.broker.state import BrokerState
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 #: Seconds that open HTTP requests get when the broker stops.
@@ -28,11 +30,12 @@ _SHUTDOWN = 1.0
 
 
 class AdminHttp:
-    """Serves `/health`, `/topics`, `/metrics`, `/tick` and `/faults`, from `start` to `close`.
+    """Serves what a broker shows of itself, `/tick` and `/faults`, from `start` until `close`.
 
     Args:
         node: What it tells about.
         faults: What `/faults` sets and ends.
+        state: Tells what the broker is.
         pass_time: Does what so many more seconds bring.
 
     Raises:
@@ -40,7 +43,11 @@ class AdminHttp:
     """
 
     def __init__(
-        self, node: Node, faults: Faults, pass_time: Callable[[float], Awaitable[None]]
+        self,
+        node: Node,
+        faults: Faults,
+        state: Callable[[], BrokerState],
+        pass_time: Callable[[float], Awaitable[None]],
     ) -> None:
         try:
             from aiohttp import web
@@ -49,6 +56,7 @@ class AdminHttp:
                 "http_port needs aiohttp: pip install 'pyproducer[cli]'", option="http_port"
             ) from error
         self._node = node
+        self._state = state
         self._pass_time = pass_time
         self._faults = FaultsHttp(faults)
         self._web = web
@@ -66,7 +74,9 @@ class AdminHttp:
                 self._web.get("/health", self._health),
                 self._web.get("/topics", self._topics),
                 self._web.get("/metrics", self._metrics),
+                self._web.get("/state", self._show_state),
                 self._web.post("/tick", self._tick),
+                *JournalHttp(self._node.journal).routes(),
                 *self._faults.routes(),
             ]
         )
@@ -112,6 +122,9 @@ class AdminHttp:
                 for topic in node.topics
             ]
         )
+
+    async def _show_state(self, request: web.Request) -> web.Response:
+        return self._web.json_response(self._state().as_dict())
 
     async def _tick(self, request: web.Request) -> web.Response:
         """`{"days": 8}`: so much time passes; the answer says how far the clock is ahead."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +15,10 @@ from typing import TYPE_CHECKING, Self
 
 from pyproducer.broker.broker_clock import BrokerClock, checked_span
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.expectations import Expected, difference
 from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.inspection import BrokerRecord, PartitionReader, records_of
+from pyproducer.broker.journal import Journal
 from pyproducer.broker.node import Node
 from pyproducer.broker.partition import Partition, Watch
 from pyproducer.broker.running import RunningBroker
@@ -28,6 +32,7 @@ from pyproducer.broker.settings import (
     checked_transaction_version,
     reachable,
 )
+from pyproducer.broker.state import BrokerState
 from pyproducer.broker.topics import TopicSpec
 from pyproducer.clock import SystemClock
 from pyproducer.errors import ConfigError, UnknownTopic, UsageError
@@ -43,6 +48,8 @@ if TYPE_CHECKING:
 
 #: Seconds that stopping may take; beyond, a file system that hangs is left behind.
 _STOP_TIMEOUT = 30.0
+#: Seconds between two looks of `wait_until`.
+_PAUSE = 0.002
 
 
 class Broker:
@@ -75,6 +82,7 @@ class Broker:
             protocol before it.
         clock: Gives all time; None is the machine's clock. `tick` moves the broker ahead of it.
         fs: File system of `data_dir`; None is the machine's.
+        journal: How many requests `broker.journal` remembers; 0 is none.
 
     Raises:
         ConfigError: An argument that is not possible.
@@ -95,7 +103,9 @@ class Broker:
         transaction_version: int = 2,
         clock: Clock | None = None,
         fs: FileSystem | None = None,
+        journal: int = 1000,
     ) -> None:
+        own_clock = BrokerClock(clock or SystemClock())
         self._settings = BrokerSettings(
             topics=checked_topics(topics),
             config=checked_config(
@@ -108,10 +118,11 @@ class Broker:
             http_host=checked_host("http_host", http_host),
             http_port=None if http_port is None else checked_port("http_port", http_port),
             transaction_version=checked_transaction_version(transaction_version),
-            clock=BrokerClock(clock or SystemClock()),
+            clock=own_clock,
             fs=fs,
         )
         self._faults = Faults()
+        self._journal = Journal(journal, own_clock)
         self._thread: LoopThread | None = None
         self._running: RunningBroker | None = None
         self._lock = threading.Lock()
@@ -149,6 +160,11 @@ class Broker:
     def faults(self) -> Faults:
         """What can be made to go wrong in it, from any thread."""
         return self._faults
+
+    @property
+    def journal(self) -> Journal:
+        """The newest requests that it was asked, from any thread."""
+        return self._journal
 
     @property
     def cluster_id(self) -> str:
@@ -321,6 +337,67 @@ class Broker:
         self._background().call(self._wait_for(topic, n, timeout, committed))
         return self.records(topic, committed=committed)
 
+    def assert_log(
+        self,
+        topic: str,
+        partition: int,
+        expected: Sequence[Expected],
+        *,
+        committed: bool = False,
+    ) -> None:
+        """The partition holds exactly these records, in this order.
+
+        Args:
+            topic: Name of the topic.
+            partition: Number of the partition.
+            expected: Of each record its value, (key, value), or all of it as a `BrokerRecord`.
+                Texts stand for their UTF-8 bytes, None for null.
+            committed: As for `records`.
+
+        Raises:
+            AssertionError: It holds something else; shows what is where.
+            ConfigError: That is no record.
+            UnknownTopic: There is no such topic or partition.
+            UsageError: The broker is not running in the background.
+        """
+        __tracebackhide__ = True  # pytest shows the line of the test
+        found = self.records(topic, partition, committed=committed)
+        if text := difference(f"{topic}-{partition}", found, expected):
+            raise AssertionError(text)
+
+    def state(self) -> BrokerState:
+        """What it is at this moment: time, topics, partitions, producers, groups, connections.
+
+        Raises:
+            UsageError: The broker is not running in the background.
+        """
+        return self._background().call(self._changed(None, 0.0))[0]
+
+    def wait_until(
+        self, predicate: Callable[[BrokerState], object], timeout: float = 10.0
+    ) -> BrokerState:
+        """Blocks until the predicate is true of the broker's state, and returns that state.
+
+        It is asked on this thread, at once and whenever something has happened in the broker.
+
+        Args:
+            predicate: Is given the state.
+            timeout: Seconds to wait, by real time.
+
+        Raises:
+            TimeoutError: It is still false; says what the broker is then.
+            UsageError: The broker is not running in the background.
+        """
+        background = self._background()
+        deadline = time.monotonic() + timeout
+        count = None
+        while True:
+            state, count = background.call(self._changed(count, deadline - time.monotonic()))
+            if predicate(state):
+                return state
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"not so within {timeout} s; the broker has\n{state.summary()}")
+
     def committed_offsets(self, group: str) -> dict[TopicPartition, int]:
         """The next offset to read that a consumer group has committed for each partition.
 
@@ -388,23 +465,35 @@ class Broker:
             self._node()
             await self._tick(checked_span(delta, parts))
 
+    async def _changed(self, count: int | None, seconds: float) -> tuple[BrokerState, int]:
+        """The state once more has happened than so much, or time is up; and how much has."""
+        running, pulse = self._run(), self._node().pulse
+        if count is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await pulse.after(count)
+            # Somebody who waits for one thing must not be asked about each of a million others.
+            await asyncio.sleep(_PAUSE)
+        return running.state(), pulse.count
+
     async def _tick(self, seconds: float) -> None:
-        if self._running is None:
-            raise UsageError("the broker is not running")
-        await self._running.housekeeping.pass_time(seconds)
+        await self._run().housekeeping.pass_time(seconds)
 
     async def _open(self) -> None:
-        self._running = await RunningBroker.open(self._settings, self._faults)
+        self._running = await RunningBroker.open(self._settings, self._faults, self._journal)
 
     async def _close(self) -> None:
         running, self._running = self._running, None
         if running is not None:
             await running.close()
 
-    def _node(self) -> Node:
+    def _run(self) -> RunningBroker:
         if self._running is None:
             raise UsageError("the broker is not running")
-        return self._running.node
+        return self._running
+
+    def _node(self) -> Node:
+        return self._run().node
 
     def _background(self) -> LoopThread:
         if self._thread is None:

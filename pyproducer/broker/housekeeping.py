@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock
+    from pyproducer.broker.pulse import Pulse
     from pyproducer.broker.timers import Timers
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,13 @@ class Housekeeping:
         clock: Decides what is due. `run` looks at it in real time, so a clock that jumps
             ahead makes everything due at once.
         timers: The calls at moments of that clock, which may jump ahead of them.
+        pulse: Told that chores were done.
     """
 
-    def __init__(self, clock: BrokerClock, timers: Timers) -> None:
+    def __init__(self, clock: BrokerClock, timers: Timers, pulse: Pulse) -> None:
         self._clock = clock
         self._timers = timers
+        self._pulse = pulse
         self._chores: list[_Chore] = []
         # A chore that waits for the disk is not begun a second time by a tick.
         self._turn = asyncio.Lock()
@@ -136,6 +139,7 @@ class Housekeeping:
                     await pending
             except Exception:
                 log.exception("%s failed", chore.name)
+        self._pulse.beat()
 
 
 def _any(_: _Chore) -> bool:

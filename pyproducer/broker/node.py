@@ -25,12 +25,14 @@ from pyproducer.broker.configs import (
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.faults.injector import Injector
 from pyproducer.broker.fetch_sessions.cache import FetchSessionCache
+from pyproducer.broker.journal import Journal
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.manager import LogManager, TopicLogs
 from pyproducer.broker.metadata_file import MetadataFile
 from pyproducer.broker.metrics import BrokerMetrics
 from pyproducer.broker.partition import Partition
 from pyproducer.broker.producer_ids import ProducerIds
+from pyproducer.broker.pulse import Pulse
 from pyproducer.broker.topics import Topic, TopicRegistry, TopicSpec
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
@@ -65,6 +67,7 @@ class Node:
         routes: The APIs that are served.
         new_uuid: Makes topic ids and the cluster's id.
         faults: What tests have set; None is never any.
+        journal: Where answered requests are noted; None is nowhere.
         transaction_version: Level of the feature `transaction.version`.
 
     Attributes:
@@ -74,6 +77,8 @@ class Node:
         metrics: Counters.
         routes: The APIs that are served.
         faults: What tests have set.
+        journal: The newest requests.
+        pulse: Tells that something has happened.
         features: Finalized level of each feature that clients act on, by name.
         advertised_host: The address told to clients; set once the listener is up.
         advertised_port: Likewise.
@@ -104,11 +109,14 @@ class Node:
         routes: Sequence[Route],
         new_uuid: Callable[[], UUID] = uuid4,
         faults: Injector | None = None,
+        journal: Journal | None = None,
         transaction_version: int = 2,
     ) -> None:
         self.config = config
         self.features = {"transaction.version": transaction_version}
         self.faults = faults or Injector()
+        self.journal = Journal(0, clock) if journal is None else journal
+        self.pulse = Pulse()
         self.clock = clock
         self.metrics = BrokerMetrics()
         self.routes = routes

@@ -29,6 +29,8 @@ class Router:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._now = node.clock.outside.monotonic
+        self._note = node.journal.note if node.journal.on else None
         self._routes: dict[int, Route] = {route.api_key: route for route in ROUTES}
         self._at_once = frozenset(route.api_key for route in ROUTES if route.at_once)
 
@@ -67,7 +69,8 @@ class Router:
             if key == ApiKey.API_VERSIONS:
                 return self._unsupported_api_versions(correlation_id)
             raise CloseConnection(f"API {key} version {version} is not served")
-        started = self._node.clock.outside.monotonic()
+        now = self._now
+        started = now()
         header = decode_request_header(frame)
         request = API[key].request.decode(header.body, version, whole=False)
         context = RequestContext(
@@ -78,15 +81,26 @@ class Router:
             connection=connection,
             received_at=started,
         )
-        faults = self._node.faults
-        if faults.requests:
-            response = await faults.handle(route, self._node, request, context)
-        else:
-            response = await route.handle(self._node, request, context)
-        self._node.metrics.count_request(key, self._node.clock.outside.monotonic() - started)
-        if response is None:
-            return None
-        return encode_response(response, context.api_version, correlation_id)
+        node = self._node
+        try:
+            if node.faults.requests:
+                response = await node.faults.handle(route, node, request, context)
+            else:
+                response = await route.handle(node, request, context)
+        except Exception as error:
+            if self._note is not None:
+                self._note((now(), context, len(frame), 0, None), request, closed=str(error))
+            raise
+        answer = None
+        if response is not None:
+            answer = encode_response(response, context.api_version, correlation_id)
+        ended = now()
+        node.metrics.count_request(key, ended - started)
+        if self._note is not None:
+            size = sum(map(len, answer)) if answer else 0
+            self._note((ended, context, len(frame), size, response), request)
+        node.pulse.beat()
+        return answer
 
     def _unsupported_api_versions(self, correlation_id: int) -> list[Buffer]:
         # A client newer than us asks in a version whose body we cannot know: it gets the

@@ -17,11 +17,13 @@ from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.groups.wiring import add_group_chores, open_groups
 from pyproducer.broker.handlers.table import ROUTES
 from pyproducer.broker.housekeeping import Housekeeping
+from pyproducer.broker.journal import Journal
 from pyproducer.broker.log.filesystem import RealFileSystem
 from pyproducer.broker.node import Node
 from pyproducer.broker.router import Router
 from pyproducer.broker.server import Server
 from pyproducer.broker.settings import BrokerSettings
+from pyproducer.broker.state import BrokerState, state_of
 from pyproducer.broker.timers import Timers
 from pyproducer.broker.transactions.wiring import add_transaction_chores, open_transactions
 from pyproducer.errors import ConfigError
@@ -33,10 +35,12 @@ class RunningBroker:
     Attributes:
         node: What it serves.
         housekeeping: Its chores.
+        server: Its connections.
         http_port: Port of the HTTP side, or None if there is none.
     """
 
     housekeeping: Housekeeping
+    server: Server
 
     def __init__(
         self, node: Node, folder: _TemporaryFolder | None, disk: FillableDisk, faults: Faults
@@ -53,7 +57,9 @@ class RunningBroker:
             self._exit.callback(folder.remove)
 
     @classmethod
-    async def open(cls, settings: BrokerSettings, faults: Faults) -> RunningBroker:
+    async def open(
+        cls, settings: BrokerSettings, faults: Faults, journal: Journal
+    ) -> RunningBroker:
         """The data is loaded and connections are taken, under these faults.
 
         Raises:
@@ -76,6 +82,7 @@ class RunningBroker:
                 fs=disk,
                 routes=ROUTES,
                 faults=faults.injector,
+                journal=journal,
                 transaction_version=settings.transaction_version,
             ),
             folder,
@@ -89,6 +96,10 @@ class RunningBroker:
             raise
         return running
 
+    def state(self) -> BrokerState:
+        """What it is now."""
+        return state_of(self.node, self.server.connections())
+
     async def close(self) -> None:
         """Connections are closed, everything is on disk, a temporary folder is gone."""
         await self._exit.aclose()
@@ -99,12 +110,12 @@ class RunningBroker:
         node.open()
         self._exit.callback(node.close)
         node.timers = Timers(asyncio.get_running_loop(), node.clock)
-        self.housekeeping = Housekeeping(node.clock, node.timers)
+        self.housekeeping = Housekeeping(node.clock, node.timers, node.pulse)
         open_groups(node, node.timers)
         self._exit.callback(node.groups.close)
         open_transactions(node)
         _make_topics(node, settings)
-        server = Server(node, Router(node))
+        server = self.server = Server(node, Router(node))
         self._exit.push_async_callback(server.close)
         self._faults.bind(node, server, self._disk)
         self._exit.callback(self._faults.unbind)
@@ -121,7 +132,7 @@ class RunningBroker:
         if settings.http_port is not None:
             from pyproducer.broker.admin_http import AdminHttp
 
-            http = AdminHttp(node, self._faults, self.housekeeping.pass_time)
+            http = AdminHttp(node, self._faults, self.state, self.housekeeping.pass_time)
             self._exit.push_async_callback(http.close)
             self.http_port = await http.start(settings.http_host, settings.http_port)
         housekeeping = self.housekeeping

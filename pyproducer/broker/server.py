@@ -109,6 +109,10 @@ class Server:
             connection.abort()
         return len(idle)
 
+    def connections(self) -> list[ConnectionInfo]:
+        """Every open connection."""
+        return [one.info for one in self._connections if one.info is not None]
+
     def close_all(self) -> int:
         """Closes every connection at once, in the middle of whatever it does; says how many."""
         for connection in list(self._connections):
@@ -125,6 +129,7 @@ class Server:
             metrics.connections_rejected += 1
             return None
         self._connections.add(connection)
+        self.node.pulse.beat()
         self._numbers += 1
         metrics.connections_total += 1
         metrics.connections_open = len(self._connections)
@@ -133,11 +138,18 @@ class Server:
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
         self._connections.discard(connection)
+        self.node.pulse.beat()
         self.node.metrics.connections_open = len(self._connections)
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One client's socket."""
+    """One client's socket.
+
+    Attributes:
+        info: Its particulars, once it is admitted.
+        busy: Whether a request is worked on.
+        last_active: When the client was last heard of, by the outside clock.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -150,7 +162,7 @@ class Connection(asyncio.BufferedProtocol):
         self._queued = 0
         self._paused = False
         self._transport: asyncio.Transport | None = None
-        self._info: ConnectionInfo | None = None
+        self.info: ConnectionInfo | None = None
         self._worker: asyncio.Task[None] | None = None
         self._outlet: Outlet
         # The worker waits for one of these at a time: a frame, or room to write.
@@ -166,13 +178,13 @@ class Connection(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         peer = transport.get_extra_info("peername") or ("unknown", 0)
-        self._info = self._server.admit(self, (str(peer[0]), int(peer[1])))
-        if self._info is None:
+        self.info = self._server.admit(self, (str(peer[0]), int(peer[1])))
+        if self.info is None:
             transport.abort()
             return
         self._outlet = Outlet(transport, self._room)
         self._set_socket_buffers(transport.get_extra_info("socket"))
-        self._worker = asyncio.get_running_loop().create_task(self._work(self._info))
+        self._worker = asyncio.get_running_loop().create_task(self._work(self.info))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio: ends the request under way, if any."""
@@ -246,13 +258,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answer_at_once(self, frame: memoryview) -> None:
         """Does what the worker would do, one turn of the loop earlier and without waking it."""
-        assert self._info is not None
+        assert self.info is not None
         assert self._worker is not None
         assert self._transport is not None
         try:
-            answer = self._server.router.answer_at_once(frame, self._info)
+            answer = self._server.router.answer_at_once(frame, self.info)
         except Exception as error:
-            self._fail(error, self._info, self._transport)
+            self._fail(error, self.info, self._transport)
             self._worker.cancel()
             return
         self._server.pool.give(frame)
@@ -342,11 +354,11 @@ class Connection(asyncio.BufferedProtocol):
         transport.abort()
 
     def _refuse(self, error: Exception) -> None:
-        if self._info is not None:
+        if self.info is not None:
             log.warning(
                 "closing the connection of %s:%d: %s",
-                self._info.peer_host,
-                self._info.peer_port,
+                self.info.peer_host,
+                self.info.peer_port,
                 error,
             )
         if self._transport is not None:

@@ -17,6 +17,7 @@ from pyproducer.broker.housekeeping import Housekeeping
 from pyproducer.broker.metadata_file import FILE_NAME, MetadataFile
 from pyproducer.broker.node import Node
 from pyproducer.broker.producer_ids import BLOCK_SIZE, ProducerIds
+from pyproducer.broker.pulse import Pulse
 from pyproducer.broker.timers import Timers
 from pyproducer.broker.topics import TopicSpec
 from pyproducer.protocol.error_codes import ErrorCode
@@ -58,7 +59,7 @@ def setting(tmp_path: Path):
 
 
 def housekeeping(clock: BrokerClock) -> Housekeeping:
-    return Housekeeping(clock, Timers(asyncio.get_running_loop(), clock))
+    return Housekeeping(clock, Timers(asyncio.get_running_loop(), clock), Pulse())
 
 
 def names(node: Node) -> list[str]:

@@ -62,6 +62,11 @@ class ReadableLog:
         return self._segments.size
 
     @property
+    def segments(self) -> SegmentList:
+        """Its segments, oldest first; they stay the log's own."""
+        return self._segments
+
+    @property
     def segment_base_offsets(self) -> list[int]:
         """First offset of each segment, oldest first."""
         return [segment.base_offset for segment in self._segments]
