@@ -1,15 +1,17 @@
-"""Pages made while the site is built: the options, the error codes, and the changelog."""
+"""Pages made while the site is built: options, error codes, the broker's statements, changelog."""
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from mkdocs.structure.files import File, Files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from mkdocs.config.defaults import MkDocsConfig
 
@@ -94,6 +96,36 @@ What the producer does then:
   A code that is not in the table is fatal.
 """
 
+CONFORMANCE = """\
+# How like Kafka the broker is
+
+What a correct broker does, statement by statement, and where the embedded one does something else.
+This page is made from the tests in `tests/statements`: each row is a test, which runs against the
+embedded broker in `make test`, and against Apache Kafka {release} too in `make conformance`.
+A row with **like Kafka** is a test that both pass as it stands.
+Where it says **differs**, the test holds what each of them does.
+
+{count} tests of {statements} statements; {different} of them differ.
+"""
+
+#: What the letter of a statement stands for, in the order of the page.
+SUBJECTS = {
+    "c": "Connections and requests",
+    "p": "Produce",
+    "z": "Recompression",
+    "i": "Idempotent producers",
+    "x": "Transactions",
+    "l": "Leaders and epochs",
+    "e": "Fetch, sessions, ListOffsets",
+    "g": "Log, retention, recovery",
+    "m": "Compaction",
+    "n": "Topics and configurations",
+    "u": "Consumer groups",
+}
+
+STATEMENTS = ROOT / "tests" / "statements"
+_TEST = re.compile(r"test_(?P<letter>[a-z])(?P<number>\d+)_\w+")
+
 #: The words of the page for what becomes of a request to a coordinator.
 REMEDIES = {
     "DONE": "",
@@ -118,6 +150,7 @@ def pages() -> dict[str, str]:
     return {
         "reference/configuration.md": configuration(),
         "reference/error-codes.md": error_codes(),
+        "reference/conformance.md": conformance(),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }
 
@@ -209,3 +242,82 @@ def error_codes() -> str:
         remedies=remedies(),
         stops="\n".join(["| code | name | meaning |", "|---|---|---|", *rows]),
     )
+
+
+class Statement(NamedTuple):
+    """A test of a statement.
+
+    Attributes:
+        letter: What it is about; see `SUBJECTS`.
+        number: Which statement of these.
+        text: What the test's docstring says.
+        reasons: Why the embedded broker does something else, where it does.
+    """
+
+    letter: str
+    number: int
+    text: str
+    reasons: tuple[str, ...]
+
+
+def statements(folder: Path = STATEMENTS) -> Iterator[Statement]:
+    """Read every test of a statement, in the order of the files.
+
+    Raises:
+        ValueError: a test has no docstring, its statement a letter that stands for nothing, or a
+            difference no reason that can be read off.
+    """
+    for path in sorted(folder.glob("test_*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            match = isinstance(node, ast.FunctionDef) and _TEST.fullmatch(node.name)
+            if not isinstance(node, ast.FunctionDef) or not match:
+                continue
+            text = ast.get_docstring(node)
+            if text is None or match["letter"] not in SUBJECTS:
+                raise ValueError(f"{path.name}: {node.name} says nothing, or of no subject")
+            reasons = tuple(_reasons(node, f"{path.name}: {node.name}"))
+            yield Statement(match["letter"], int(match["number"]), " ".join(text.split()), reasons)
+
+
+def _reasons(test: ast.FunctionDef, where: str) -> Iterator[str]:
+    calls = [
+        node
+        for node in ast.walk(test)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "differs"
+    ]
+    for call in sorted(calls, key=lambda call: call.lineno):
+        [reason] = [one.value for one in call.keywords if one.arg == "reason"]
+        try:
+            yield ast.literal_eval(reason)
+        except ValueError as error:
+            raise ValueError(f"{where}: the reason of a difference is a plain text") from error
+
+
+def conformance(folder: Path = STATEMENTS) -> str:
+    """Return the page of statements, from the tests of them."""
+    # Read and not imported: there may be other packages of the name `tests`.
+    source = (ROOT / "tests" / "helpers" / "kafka_node.py").read_text(encoding="utf-8")
+    [release] = re.findall(r'BROKER_VERSION = "([\d.]+)"', source)
+    found = list(statements(folder))
+    parts = [
+        CONFORMANCE.format(
+            release=release,
+            count=len(found),
+            statements=len({(one.letter, one.number) for one in found}),
+            different=sum(bool(one.reasons) for one in found),
+        )
+    ]
+    for letter, subject in SUBJECTS.items():
+        rows = sorted((one for one in found if one.letter == letter), key=lambda one: one.number)
+        if rows:
+            parts += [f"## {subject}", "", "| | what holds | |", "|---|---|---|"]
+            parts += [_row(one) for one in rows] + [""]
+    return "\n".join(parts)
+
+
+def _row(one: Statement) -> str:
+    told = f"differs: {'; '.join(one.reasons)}" if one.reasons else "like Kafka"
+    cells = (f"{one.letter.upper()}{one.number}", one.text, told)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
