@@ -54,11 +54,15 @@ class ScanProgress:
     def advance(self, size: int) -> None:
         """So many more bytes were read."""
         self._read += size
-        if self._bar is None or self._task is None or time.monotonic() < self._due:
+        if self._bar is None or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _PAUSE
-        self._bar.update(self._task, completed=self._read)
-        self._bar.refresh()
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=self._read)
+            self._bar.refresh()
 
     def __enter__(self) -> Self:
         return self
@@ -70,4 +74,5 @@ class ScanProgress:
         traceback: TracebackType | None,
     ) -> None:
         if self._bar is not None:
+            self._draw()
             self._bar.stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pyproducer.broker import Broker
-from tests.helpers.command_line import call_cli, one_line, run_cli
+from tests.helpers.command_line import call_cli, one_line, run_cli, start_cli, watch_cli
 from tests.helpers.partition_logs import batch
 from tests.helpers.wire_client import WireClient
 
@@ -125,3 +125,29 @@ def test_usage(tmp_path: Path, command: str):
 
     assert 2 == done.returncode
     assert "neither a broker's data directory" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("command", ["dump", "verify"])
+def test_progress_on_a_terminal(data_dir: Path, command: str):
+    """
+    Where stderr is a terminal it shows how far the scan is, and nothing of it is left elsewhere.
+    """
+    size = sum(log.stat().st_size for log in data_dir.glob("orders-0/*.log"))
+
+    done, shown = watch_cli("log", command, data_dir / "orders-0")
+
+    assert 0 == done.returncode
+    assert f"{size}/{size} bytes" in shown
+    assert f"{size}/{size}" not in done.stdout
+
+
+def test_end_of_the_reader_is_the_end(data_dir: Path):
+    """
+    A reader that has seen enough ends a dump without an error.
+    """
+    process = start_cli("log", "dump", data_dir, servers=None)
+    with process:
+        assert process.stdout is not None
+        process.stdout.close()
+
+    assert 0 == process.returncode

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pty
 import signal
 import time
 
 import pytest
 
-from tests.helpers.command_line import call_cli, one_line, start_cli
+from tests.helpers.command_line import call_cli, one_line, start_cli, watch_cli
 
 SCHEMA = {
     "type": "record",
@@ -196,22 +193,12 @@ def test_progress_on_a_terminal(broker, servers, topic, tmp_path):
     """
     path = tmp_path / "numbers"
     path.write_text("".join(f"{number}\n" for number in range(20_000)))
-    ours, theirs = pty.openpty()
-    process = start_cli("produce", topic, path, servers=servers, stderr=theirs)
-    os.close(theirs)
-    shown = b""
-    with process:
-        # Reading fails once the other side is closed, as Linux does it for terminals.
-        with contextlib.suppress(OSError):
-            while data := os.read(ours, 65536):
-                shown += data
-        output = process.stdout.read()
-    os.close(ours)
+    done, shown = watch_cli("produce", topic, path, servers=servers)
 
-    assert 1 == output.count(b"\n")
-    assert b" delivered" in shown
-    assert b"108.9/108.9 kB" in shown
-    assert 0 == process.returncode
+    assert 1 == done.stdout.count("\n")
+    assert " delivered" in shown
+    assert "108.9/108.9 kB" in shown
+    assert 0 == done.returncode
     assert 20_000 == len(broker.records(topic))
 
 

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,26 @@ def start_cli(
         cwd=ROOT,
         env=_environment(servers),
     )
+
+
+def watch_cli(
+    *words: object, servers: str | None = None
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Run a command to its end whose stderr is a terminal; also return what that showed."""
+    ours, theirs = pty.openpty()
+    process = start_cli(*words, servers=servers, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with process:
+        # Reading fails once the other side is closed, as Linux does it for terminals.
+        with contextlib.suppress(OSError):
+            while data := os.read(ours, 65536):
+                shown += data
+        assert process.stdout is not None
+        output = process.stdout.read()
+    os.close(ours)
+    done = subprocess.CompletedProcess(process.args, process.returncode, output.decode(), "")
+    return done, shown.decode()
 
 
 def one_line(text: str) -> str:
