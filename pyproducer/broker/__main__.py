@@ -29,6 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="NAME=VALUE",
         help="a Kafka broker property",
     )
+    parser.add_argument(
+        "--flush",
+        default="os",
+        metavar="MODE",
+        help="when records are forced to disk: always, interval or os; default: os",
+    )
     options = parser.parse_args(arguments)
     try:
         run_broker(
@@ -39,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
             http_port=options.http_port,
             topics=options.topic,
             config=options.config,
+            flush=options.flush,
         )
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

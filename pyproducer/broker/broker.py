@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pyproducer.broker.broker_clock import BrokerClock, checked_span
+from pyproducer.broker.durability import checked_durability
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.expectations import Expected, difference
 from pyproducer.broker.faults.faults import Faults
@@ -41,6 +42,7 @@ from pyproducer.loop_thread import LoopThread
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from pyproducer.broker.durability import ExpiryClock, FlushMode
     from pyproducer.broker.log.filesystem import FileSystem
     from pyproducer.clock import Clock
     from pyproducer.model import TopicPartition
@@ -80,6 +82,16 @@ class Broker:
         transaction_version: The finalized level of Kafka's feature `transaction.version`, told
             to clients: with 2 they use protocol 2 of transactions (KIP-890), with 0 or 1 the
             protocol before it.
+        flush: When records are forced to disk. `always`: before they are acknowledged or read, in
+            one round for all that wait. `interval`: every `log.flush.interval.ms`, 1000 unless
+            set. `os`: when the operating system does, as in Kafka; what was acknowledged outlives
+            the broker's death, but of the last seconds before a loss of power some may be gone.
+            A topic's `flush.messages` and `flush.ms` hold in every mode.
+        producer_expiry_clock: What `producer.id.expiration.ms` is counted from: a producer's last
+            `append`, or its last `record`'s timestamp, as in Kafka, which forgets a producer of
+            old data at once.
+        strict_unknown_producer: Refuse the batches of a producer that is not known on a partition
+            unless they begin with sequence 0 (UNKNOWN_PRODUCER_ID); Kafka accepts any.
         clock: Gives all time; None is the machine's clock. `tick` moves the broker ahead of it.
         fs: File system of `data_dir`; None is the machine's.
         journal: How many requests `broker.journal` remembers; 0 is none.
@@ -101,16 +113,25 @@ class Broker:
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
         transaction_version: int = 2,
+        flush: FlushMode = "os",
+        producer_expiry_clock: ExpiryClock = "append",
+        strict_unknown_producer: bool = False,
         clock: Clock | None = None,
         fs: FileSystem | None = None,
         journal: int = 1000,
     ) -> None:
         own_clock = BrokerClock(clock or SystemClock())
+        durability = checked_durability(
+            flush, producer_expiry_clock, strict_unknown_producer=strict_unknown_producer
+        )
         self._settings = BrokerSettings(
             topics=checked_topics(topics),
             config=checked_config(
-                {} if config is None else config, auto_create_topics=auto_create_topics
+                {} if config is None else config,
+                auto_create_topics=auto_create_topics,
+                durability=durability,
             ),
+            durability=durability,
             data_dir=checked_data_dir(data_dir),
             host=checked_host("host", host),
             port=checked_port("port", port),

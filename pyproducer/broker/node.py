@@ -7,10 +7,10 @@ start if the broker dies in between.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -22,11 +22,13 @@ from pyproducer.broker.configs import (
     parse,
     topic_specs,
 )
+from pyproducer.broker.durability import Durability
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.faults.injector import Injector
 from pyproducer.broker.fetch_sessions.cache import FetchSessionCache
+from pyproducer.broker.group_commit import GroupCommit
 from pyproducer.broker.journal import Journal
-from pyproducer.broker.log.config import LogConfig
+from pyproducer.broker.log.config import NO_LIMIT, LogConfig
 from pyproducer.broker.log.manager import LogManager, TopicLogs
 from pyproducer.broker.metadata_file import MetadataFile
 from pyproducer.broker.metrics import BrokerMetrics
@@ -52,6 +54,8 @@ log = logging.getLogger(__name__)
 DEFAULT_NODE_ID = 1
 _BROKER_CONFIGS = "broker_configs"
 _STARTS = "starts"
+#: Seconds between looks for logs whose flush is due.
+_FLUSH_SECONDS = 0.5
 #: Open files that logs leave to connections and everything else.
 _FILES_RESERVED = 256
 
@@ -69,6 +73,7 @@ class Node:
         faults: What tests have set; None is never any.
         journal: Where answered requests are noted; None is nowhere.
         transaction_version: Level of the feature `transaction.version`.
+        durability: When records are forced to disk, and what is remembered of producers.
 
     Attributes:
         node_id: This broker's number.
@@ -79,6 +84,7 @@ class Node:
         faults: What tests have set.
         journal: The newest requests.
         pulse: Tells that something has happened.
+        commit: Forces to disk what was appended.
         features: Finalized level of each feature that clients act on, by name.
         advertised_host: The address told to clients; set once the listener is up.
         advertised_port: Likewise.
@@ -111,8 +117,11 @@ class Node:
         faults: Injector | None = None,
         journal: Journal | None = None,
         transaction_version: int = 2,
+        durability: Durability | None = None,
     ) -> None:
         self.config = config
+        self._durability = durability or Durability()
+        self.commit = GroupCommit(always=self._durability.flush == "always")
         self.features = {"transaction.version": transaction_version}
         self.faults = faults or Injector()
         self.journal = Journal(0, clock) if journal is None else journal
@@ -176,6 +185,9 @@ class Node:
             self._leader_epoch = int(self._metadata.get(_STARTS, 0))
             self._metadata.update(**{_STARTS: self._leader_epoch + 1})
             self._logs.load({topic.name: self._topic_logs(topic) for topic in self.topics})
+            if self.commit.always:
+                # What a killed broker left may be with the system only, and is read from now on.
+                self._logs.flush()
             for topic in self.topics:
                 self._lead(topic)
         except BaseException:
@@ -340,7 +352,7 @@ class Node:
             config.int("replica.high.watermark.checkpoint.interval.ms") / 1000,
             self._checkpoint,
         )
-        housekeeping.add("flushing logs", 1.0, self._flush_due)
+        housekeeping.add("flushing logs", _FLUSH_SECONDS, self._flush_due)
         housekeeping.add("removing deleted files", 1.0, self._logs.remove_deleted)
         housekeeping.add(
             "applying retention",
@@ -373,12 +385,10 @@ class Node:
             self._checkpointed = state
 
     async def _flush_due(self) -> None:
-        for one in self._logs.flush_due():
-            ticket = one.begin_flush()
-            try:
-                await asyncio.to_thread(ticket.sync)
-            finally:
-                one.end_flush(ticket)
+        for partition in self._partitions.values():
+            if partition.log.online and partition.log.flush_due:
+                self.commit.wrote(partition)
+        await self.commit.wait()
 
     def _check_files(self, more: int) -> None:
         """Returns if so many more partitions leave enough files for connections."""
@@ -412,12 +422,19 @@ class Node:
                 found,
                 max(self._leader_epoch, found.leader_epoch),
                 self.metrics.topic(topic.name),
+                self.commit,
             )
+        self._await_flushes(self._log_config(topic))
+
+    def _await_flushes(self, config: LogConfig) -> None:
+        if config.flush_messages < NO_LIMIT:
+            self.commit.awaited = True
 
     def _apply(self, topic: Topic) -> None:
         config = self._log_config(topic)
         for partition in self.partitions(topic.name):
             partition.log.config = config
+        self._await_flushes(config)
 
     def _topic_logs(self, topic: Topic) -> TopicLogs:
         return TopicLogs(topic.id, self._log_config(topic))
@@ -429,7 +446,11 @@ class Node:
             if value is not None:
                 typed[name] = parse(spec.type, value)
         typed["producer.id.expiration.ms"] = self.config.int("producer.id.expiration.ms")
-        return LogConfig.from_kafka(typed)
+        return replace(
+            LogConfig.from_kafka(typed),
+            producer_expiry_clock=self._durability.producer_expiry_clock,
+            strict_unknown_producer=self._durability.strict_unknown_producer,
+        )
 
 
 def _node_id(config: BrokerConfig) -> int:

@@ -1,4 +1,9 @@
-"""One partition as this broker leads it: its log, and who waits for it to grow."""
+"""One partition as this broker leads it: its log, and who waits for it to grow.
+
+What a client appends is forced to disk, where that is wanted, by the group commit, and the handler
+waits for it. What the broker appends itself (groups, transactions) is forced in the same call: the
+next step of a transaction may not be on disk before the one that it follows from.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ from pyproducer.broker.log.validation import own_batch
 from pyproducer.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
+    from pyproducer.broker.group_commit import GroupCommit
     from pyproducer.broker.log.append import AppendResult
     from pyproducer.broker.log.log import PartitionLog
     from pyproducer.broker.log.producer_state import EndMarker
@@ -59,10 +65,16 @@ class Partition:
         watches: Who is woken when the high watermark or the last stable offset moves.
     """
 
-    __slots__ = ("_counters", "index", "leader_epoch", "log", "topic", "watches")
+    __slots__ = ("_commit", "_counters", "index", "leader_epoch", "log", "topic", "watches")
 
     def __init__(
-        self, topic: str, index: int, log: PartitionLog, leader_epoch: int, counters: TopicCounters
+        self,
+        topic: str,
+        index: int,
+        log: PartitionLog,
+        leader_epoch: int,
+        counters: TopicCounters,
+        commit: GroupCommit,
     ) -> None:
         self.topic = topic
         self.index = index
@@ -70,6 +82,9 @@ class Partition:
         self.leader_epoch = leader_epoch
         self.watches: set[Watch] = set()
         self._counters = counters
+        self._commit = commit
+        # Readers see what a loss of power cannot take back.
+        log.sole_replica = not commit.always
 
     @property
     def high_watermark(self) -> int:
@@ -94,37 +109,67 @@ class Partition:
     def append(self, records: Buffer | None, *, request_version: int) -> AppendResult:
         """The one batch of a Produce request is in the log, and readers know.
 
+        Where it must be on disk first, `must_wait` says so and readers learn of it later.
+
         Raises:
             Refused: It is not, and nothing has changed.
         """
-        return self._append(self.log.validate(records, request_version=request_version))
+        batch = self.log.validate(records, request_version=request_version)
+        result = self._append(batch)
+        size = 0 if result.duplicate else batch.header.size
+        if self.must_wait(result):
+            self._commit.wrote(self, size)
+        if size and not self._commit.always:
+            self._grown(size)
+        return result
+
+    def must_wait(self, result: AppendResult) -> bool:
+        """Whether the batch, which is in the log, counts only once it is on disk, and is not."""
+        if result.last_offset < self.log.recovery_point:
+            return False
+        return self._commit.always or self.log.flush_wanted
 
     def append_own(self, batch: bytes) -> AppendResult:
         """A batch that the broker made itself is in the log, and readers know.
 
         Raises:
-            Refused: It is not, and nothing has changed.
+            Refused: It is not, and nothing has changed; or it may be, and the log is offline.
         """
-        return self._append(own_batch(batch, self.log.config))
+        valid = own_batch(batch, self.log.config)
+        result = self._append(valid)
+        self._force()
+        self._grown(valid.header.size)
+        return result
 
     def _append(self, batch: ValidBatch) -> AppendResult:
         result = self.log.append(batch, leader_epoch=self.leader_epoch)
         if not result.duplicate:
-            size = batch.header.size
             self._counters.records_in += batch.header.record_count
-            self._counters.bytes_in += size
-            if self.watches:
-                self._grown(size)
+            self._counters.bytes_in += batch.header.size
         return result
+
+    def _force(self) -> None:
+        """What was appended is on disk, where that is wanted."""
+        if self._commit.always or self.log.flush_wanted:
+            self.log.flush()
+        if self._commit.always:
+            self.log.high_watermark = max(self.log.high_watermark, self.log.recovery_point)
+
+    def settled(self, size: int) -> None:
+        """So many bytes are on disk, and readers see and know them."""
+        self.log.high_watermark = max(self.log.high_watermark, self.log.recovery_point)
+        self._grown(size)
 
     def end_transaction(self, producer_id: int, epoch: int, marker: EndMarker) -> None:
         """The producer has no open transaction here, and readers know.
 
         Raises:
-            Refused: Nothing has changed.
+            Refused: Nothing has changed; or the marker may be there, and the log is offline.
         """
         before = self.last_stable_offset
         size = self.log.append_marker(producer_id, epoch, marker, leader_epoch=self.leader_epoch)
+        # Also one that was there already: whoever sends it again wants to know that it stays.
+        self._force()
         if not size:
             return
         self._counters.bytes_in += size
@@ -136,7 +181,9 @@ class Partition:
                     watch.disturb()
 
     def _grown(self, size: int) -> None:
-        """Tells the watchers that so many bytes were appended."""
+        """Tells the watchers that so many bytes more can be read."""
+        if not self.watches:
+            return
         stable = self.last_stable_offset == self.high_watermark
         for watch in self.watches:
             if stable or not watch.committed:

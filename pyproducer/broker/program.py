@@ -7,9 +7,13 @@ import logging
 import signal
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from pyproducer.broker.broker import Broker
 from pyproducer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyproducer.broker.durability import FlushMode
 
 __all__ = ["run_broker"]
 
@@ -25,6 +29,7 @@ def run_broker(
     http_port: int | None = None,
     topics: Iterable[str] = (),
     config: Iterable[str] = (),
+    flush: str = "os",
 ) -> None:
     """Runs a broker until SIGTERM or SIGINT, and says ``listening on HOST:PORT`` once it does.
 
@@ -38,6 +43,7 @@ def run_broker(
         http_port: Port of the HTTP side; None is no HTTP side.
         topics: Topics to make, as `NAME` or `NAME:PARTITIONS`.
         config: Kafka's broker configurations, as `NAME=VALUE`.
+        flush: When records are forced to disk: `always`, `interval` or `os`.
 
     Raises:
         ConfigError: An argument is not possible, or the data directory cannot be used.
@@ -54,6 +60,7 @@ def run_broker(
         config=dict(_setting(entry) for entry in config),
         http_port=http_port,
         http_host=_HTTP_HOST,
+        flush=cast("FlushMode", flush),
     )
     asyncio.run(broker.serve(on_ready=_announce, stop_signals=(signal.SIGTERM, signal.SIGINT)))
 

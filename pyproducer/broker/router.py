@@ -40,6 +40,7 @@ class Router:
             len(frame) >= _HEAD.size
             and _HEAD.unpack_from(frame)[0] in self._at_once
             and not self._node.faults.requests
+            and not self._node.commit.awaited
         )
 
     def answer_at_once(self, frame: memoryview, connection: ConnectionInfo) -> list[Buffer] | None:

@@ -84,6 +84,7 @@ class RunningBroker:
                 faults=faults.injector,
                 journal=journal,
                 transaction_version=settings.transaction_version,
+                durability=settings.durability,
             ),
             folder,
             disk,
@@ -109,6 +110,7 @@ class RunningBroker:
         self._faults.prepare(self._disk)
         node.open()
         self._exit.callback(node.close)
+        self._exit.push_async_callback(node.commit.close)
         node.timers = Timers(asyncio.get_running_loop(), node.clock)
         self.housekeeping = Housekeeping(node.clock, node.timers, node.pulse)
         open_groups(node, node.timers)

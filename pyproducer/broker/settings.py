@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.configs import check_broker_configs, check_topic_configs
+from pyproducer.broker.durability import FLUSH_INTERVAL_MS, Durability
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec, check_name
 from pyproducer.errors import ConfigError
@@ -26,6 +27,7 @@ _DEFAULTS = {
     "transaction.state.log.num.partitions": "5",
 }
 
+_FLUSH_INTERVALS = {"log.flush.interval.ms", "log.flush.scheduler.interval.ms"}
 _NEWEST_TRANSACTION_VERSION = 2
 _MAX_PORT = 65535
 
@@ -43,6 +45,7 @@ class BrokerSettings:
     http_host: str
     http_port: int | None
     transaction_version: int
+    durability: Durability
     clock: BrokerClock
     fs: FileSystem | None
 
@@ -186,7 +189,9 @@ def checked_data_dir(data_dir: str | Path | None) -> Path | None:
     return Path(data_dir)
 
 
-def checked_config(config: Mapping[str, object], *, auto_create_topics: bool) -> dict[str, str]:
+def checked_config(
+    config: Mapping[str, object], *, auto_create_topics: bool, durability: Durability
+) -> dict[str, str]:
     """Kafka's broker configurations as texts.
 
     Raises:
@@ -203,6 +208,8 @@ def checked_config(config: Mapping[str, object], *, auto_create_topics: bool) ->
     }
     if auto_create_topics:
         given["auto.create.topics.enable"] = "true"
+    if durability.flush == "interval" and not given.keys() & _FLUSH_INTERVALS:
+        given["log.flush.interval.ms"] = str(FLUSH_INTERVAL_MS)
     try:
         check_broker_configs(given)
     except Refused as refused:

@@ -12,7 +12,7 @@ by itself (KIP-890).
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pyproducer.broker.context import CloseConnection, RequestContext
 from pyproducer.broker.errors import Refused
@@ -39,9 +39,32 @@ from pyproducer.records.batch import (
 )
 
 if TYPE_CHECKING:
+    from pyproducer.broker.log.append import AppendResult
     from pyproducer.broker.node import Node
+    from pyproducer.broker.partition import Partition
 
 log = logging.getLogger(__name__)
+
+
+class _Unsettled(NamedTuple):
+    """A part of the answer that is true once the batch is on disk."""
+
+    answer: TopicProduceResponse
+    at: int
+    partition: Partition
+    result: AppendResult
+
+    def judge(self) -> None:
+        """The answer is a refusal if the batch did not get there."""
+        log = self.partition.log
+        if self.result.last_offset < log.recovery_point:
+            return
+        refused = Refused(
+            ErrorCode.KAFKA_STORAGE_ERROR,
+            f"the batch was not forced to disk: {log.failure or 'its partition is gone'}",
+        )
+        self.answer.partition_responses[self.at] = _refusal(self.partition.index, refused)
+
 
 _ACKS = frozenset({-1, 0, 1})
 _ABORTABLE_SINCE = 11
@@ -56,10 +79,13 @@ async def handle(
     """Appends what can be appended; with acks=0 nothing is answered.
 
     With one replica, the leader's append is every replica's append: acks=1 and acks=-1 are
-    answered at the same moment, and the request's timeout never passes.
+    answered at the same moment, and the request's timeout never passes. Where records count only
+    on disk (`flush=always`, `flush.messages`), both wait for that, and all partitions of the
+    request wait together.
     """
     response = ProduceResponse()
     failure: Refused | None = None
+    unsettled: list[_Unsettled] = []
     refusal = _refusal_of_all(request)
     for data in request.topic_data:
         answered = TopicProduceResponse(name=data.name)
@@ -68,13 +94,19 @@ async def handle(
             try:
                 if refusal is not None:
                     raise refusal
-                answered.partition_responses.append(
-                    _append(node, request, data.name, part, context)
-                )
+                partition, result = _append(node, request, data.name, part, context)
+                answered.partition_responses.append(_success(part.index, result))
+                if partition.must_wait(result):
+                    at = len(answered.partition_responses) - 1
+                    unsettled.append(_Unsettled(answered, at, partition, result))
             except Refused as refused:
                 failure = refused
                 answered.partition_responses.append(_refusal(part.index, refused))
     if request.acks != 0:
+        if unsettled:
+            await node.commit.wait()
+            for one in unsettled:
+                one.judge()
         return response
     if failure is not None:
         # The client reads no answer; a closed connection is the only news it can get.
@@ -139,7 +171,7 @@ def _append(
     topic: str,
     part: PartitionProduceData,
     context: RequestContext,
-) -> PartitionProduceResponse:
+) -> tuple[Partition, AppendResult]:
     partition = node.led_partition(topic, part.index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no {topic}-{part.index}")
@@ -158,8 +190,12 @@ def _append(
         raise Refused(
             ErrorCode.KAFKA_STORAGE_ERROR, f"the log cannot be written: {error}"
         ) from error
+    return partition, result
+
+
+def _success(index: int, result: AppendResult) -> PartitionProduceResponse:
     return PartitionProduceResponse(
-        index=part.index,
+        index=index,
         base_offset=result.base_offset,
         log_append_time_ms=result.log_append_time_ms,
         log_start_offset=result.log_start_offset,

@@ -20,7 +20,8 @@ class Route(NamedTuple):
             `await` when the client goes away, so state must be whole there. Raising
             `CloseConnection`, or anything unexpected, closes that connection only.
         advertised_min: Lowest version in ApiVersions if that differs from `min_version`.
-        at_once: Whether `handle` never waits for anything, so that no task is needed for it.
+        at_once: Whether `handle` never waits for anything but the disk, so that no task is needed
+            for it where records count before they are there.
     """
 
     api_key: int

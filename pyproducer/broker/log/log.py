@@ -25,7 +25,7 @@ from pyproducer.broker.log.append import AppendResult, stored_buffers
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.epochs import LeaderEpochs
 from pyproducer.broker.log.filesystem import FileSystem
-from pyproducer.broker.log.flushing import FlushTicket
+from pyproducer.broker.log.flushing import Flushing, FlushTicket
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.markers import marker_batch
 from pyproducer.broker.log.producer_state import EndMarker, ProducerEntry, ProducerStates
@@ -50,11 +50,10 @@ class PartitionLog(ReadableLog):
         topic_partition: Whose log this is.
         directory: Where it is.
         config: The topic's settings; assign a new one to change them at once.
-        sole_replica: Appends move the high watermark themselves. Off when replication
-            decides what is committed.
+        sole_replica: Appends move the high watermark themselves. Off where replication, or
+            the disk, decides what is committed.
         log_start_offset: Oldest offset that may be read.
         high_watermark: Offset up to which consumers read.
-        recovery_point: Everything below it was forced to disk.
     """
 
     def __init__(
@@ -74,10 +73,9 @@ class PartitionLog(ReadableLog):
         self.directory = directory
         self.config = config
         self.sole_replica = True
-        self.recovery_point = 0
         self._clock = clock
         self._fs = fs
-        self._flushed_ms = clock.wall_ms()
+        self._flushing = Flushing(fs, directory, clock.wall_ms())
 
     @classmethod
     def open(
@@ -125,13 +123,18 @@ class PartitionLog(ReadableLog):
         log._segments = SegmentList(segments)
         end = log.log_end_offset
         log.log_start_offset = max(log_start_offset, segments[0].base_offset)
-        log.recovery_point = min(recovery_point, end) if not clean else end
+        log._flushing.point = min(recovery_point, end) if not clean else end
         high = end if high_watermark is None else min(high_watermark, end)
         log.high_watermark = max(high, log.log_start_offset)
         recovery.load_producers(fs, directory, segments, log._producers, now_ms=now_ms)
         return log
 
     # What the log holds.
+
+    @property
+    def recovery_point(self) -> int:
+        """Everything below it was forced to disk."""
+        return self._flushing.point
 
     @property
     def failure(self) -> OSError | None:
@@ -240,11 +243,8 @@ class PartitionLog(ReadableLog):
         return base_offset
 
     def _appended(self) -> None:
-        end = self.log_end_offset
         if self.sole_replica:
-            self.high_watermark = end
-        if end - self.recovery_point >= self.config.flush_messages:
-            self.flush()
+            self.high_watermark = self.log_end_offset
 
     def become_leader(self, leader_epoch: int) -> None:
         """The epoch starts at the log's end, on disk before any batch of it.
@@ -312,7 +312,7 @@ class PartitionLog(ReadableLog):
             # Half a truncation is a log that nobody asked for.
             self._health.failure = error
             raise self._health.storage_error("truncate", error) from error
-        self.recovery_point = min(self.recovery_point, end)
+        self._flushing.cut(end)
         self.high_watermark = min(self.high_watermark, end)
         self.log_start_offset = min(self.log_start_offset, end)
         return True
@@ -397,17 +397,18 @@ class PartitionLog(ReadableLog):
 
     # To the disk.
 
-    def begin_flush(self) -> FlushTicket:
+    def begin_flush(self, *, whole: bool = False) -> FlushTicket:
         """A ticket for forcing to disk what the log holds now, on another thread if wanted.
 
-        Call its ``sync`` anywhere, then :meth:`end_flush` here, also if it failed.
+        Call its ``sync`` anywhere, then :meth:`end_flush` here, also if it failed. ``whole``
+        is for a clean stop: with the indexes of the segment that takes appends.
 
         Raises:
             Refused: KAFKA_STORAGE_ERROR.
         """
         self._health.require_online()
         try:
-            return FlushTicket(self._fs, self.directory, self._segments.since(self.recovery_point))
+            return self._flushing.begin(self._segments, whole=whole)
         except OSError as error:
             raise self._health.storage_error("flush", error) from error
 
@@ -424,31 +425,29 @@ class PartitionLog(ReadableLog):
         if ticket.error is not None:
             self._health.failure = ticket.error
             raise self._health.storage_error("flush", ticket.error) from ticket.error
-        if ticket.synced:
-            self.recovery_point = max(
-                self.recovery_point, min(ticket.end_offset, self.log_end_offset)
-            )
-            self._flushed_ms = self._clock.wall_ms()
+        self._flushing.end(ticket, self.log_end_offset, self._clock.wall_ms())
 
-    def flush(self) -> None:
+    def flush(self, *, whole: bool = False) -> None:
         """Everything in the log survives a loss of power.
 
         Raises:
             Refused: KAFKA_STORAGE_ERROR; the log is offline.
         """
-        if self.recovery_point >= self.log_end_offset:
+        if self.recovery_point >= self.log_end_offset and not whole:
             return
-        ticket = self.begin_flush()
+        ticket = self.begin_flush(whole=whole)
         ticket.sync()
         self.end_flush(ticket)
 
     @property
     def flush_due(self) -> bool:
-        """Whether flush.ms has passed since the last flush, with something to flush."""
-        return (
-            self.recovery_point < self.log_end_offset
-            and self._clock.wall_ms() - self._flushed_ms >= self.config.flush_ms
-        )
+        """Whether a segment was rolled, or flush.ms has passed, with something to flush."""
+        return self._flushing.due(self._segments, self.config.flush_ms, self._clock.wall_ms())
+
+    @property
+    def flush_wanted(self) -> bool:
+        """Whether ``flush.messages`` records are not on disk: their producers have to wait."""
+        return self.log_end_offset - self.recovery_point >= self.config.flush_messages
 
     def close(self) -> bool:
         """The log is on disk with complete indexes and a snapshot, and its files are released.
@@ -463,9 +462,7 @@ class PartitionLog(ReadableLog):
             try:
                 self._segments.active.complete_indexes()
                 take_snapshot(self._fs, self.directory, self._producers, self.log_end_offset)
-                ticket = self.begin_flush()
-                ticket.sync()
-                self.end_flush(ticket)
+                self.flush(whole=True)
                 drop_strays(self._fs, self.directory, self.segment_base_offsets)
             except (OSError, Refused) as error:
                 _log.error("%s was not closed cleanly: %s", self.topic_partition, error)

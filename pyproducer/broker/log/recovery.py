@@ -83,7 +83,9 @@ def load_segments(
             segment = Segment(fs, directory, base, config, created_ms=now_ms)
             segments.append(segment)
             following = bases[at + 1] if at + 1 < len(bases) else None
-            if not clean and (following is None or following > recovery_point):
+            # A segment that ends at the recovery point may have been the active one at the flush,
+            # which does not force the indexes of that.
+            if not clean and (following is None or following >= recovery_point):
                 end = _sound_end(segment, epochs, following)
                 if end < segment.size:
                     # Newest first, and before the cut: a crash in between must not leave a

@@ -46,6 +46,14 @@ def broker(
         list[str] | None,
         typer.Option(metavar="K=V", help="A broker configuration of Kafka's; may be repeated."),
     ] = None,
+    flush: Annotated[
+        str,
+        typer.Option(
+            metavar="MODE",
+            help="When records are forced to disk: always (before they are acknowledged), "
+            "interval, or os (when the system does).",
+        ),
+    ] = "os",
 ) -> None:
     """Run a broker until Ctrl-C or SIGTERM, for any Kafka client.
 
@@ -73,6 +81,7 @@ def broker(
             http_port=http_port,
             topics=topic or (),
             config=broker_config or (),
+            flush=flush,
         )
     except DataDirectoryError as error:
         raise CliError(str(error), Exit.FAILED) from error

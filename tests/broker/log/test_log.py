@@ -22,6 +22,7 @@ from tests.helpers.partition_logs import (
     open_log,
     put,
     records_of,
+    release_logs,
     state_of,
 )
 from tests.helpers.virtual_time import VirtualTime
@@ -364,18 +365,59 @@ def test_flush_moves_the_recovery_point(tmp_path):
     assert synced == fs.fsyncs
 
 
-def test_flush_messages_forces_every_so_many_records(tmp_path):
+def test_flush_is_wanted_every_flush_messages_records(tmp_path):
     """
-    With flush.messages=4 the recovery point is never four records behind.
+    With flush.messages=4 a flush is wanted once four records are not on disk.
     """
     log = open_log(tmp_path, flush_messages=4)
 
-    points = []
+    wanted = []
     for _ in range(4):
         put(log, count=2)
-        points.append(log.recovery_point)
+        wanted.append(log.flush_wanted)
+        if log.flush_wanted:
+            log.flush()
 
-    assert [0, 4, 4, 8] == points
+    assert [False, True, False, True] == wanted
+    assert 8 == log.recovery_point
+
+
+def test_flush_of_the_active_segment_is_one_fsync(tmp_path):
+    """
+    Only the first flush after a roll forces indexes and names; from then on it is the log file.
+    """
+    fs = FaultyFileSystem()
+    log = open_log(tmp_path, fs=fs, **SMALL)
+    counts = []
+    for _ in range(24):
+        put(log)
+        before = fs.fsyncs
+        log.flush()
+        counts.append(fs.fsyncs - before)
+
+    rolls = len(log.segment_base_offsets) - 1
+    assert rolls > 1
+    # The segment rolled: its log and its two indexes, and the log of the new one.
+    assert {1: 24 - rolls, 4: rolls} == {size: counts.count(size) for size in counts}
+
+
+def test_indexes_of_a_flushed_and_rolled_segment_are_not_trusted(tmp_path):
+    """
+    A segment that ends at the recovery point may have unforced indexes: they are made anew.
+    """
+    log = open_log(tmp_path, **SMALL)
+    while len(log.segment_base_offsets) == 1:
+        log.flush()
+        put(log)
+    expected = log.offset_for_timestamp(0)
+    point = log.recovery_point
+    assert point == log.segment_base_offsets[1]
+    release_logs()
+    (tmp_path / f"{0:020d}.timeindex").write_bytes(b"")
+    again = open_log(tmp_path, recovery_point=point, **SMALL)
+
+    assert expected == again.offset_for_timestamp(0)
+    assert 0 == expected.offset
 
 
 def test_flush_ms_is_due_only_with_news(tmp_path):
@@ -393,6 +435,22 @@ def test_flush_ms_is_due_only_with_news(tmp_path):
     log.flush()
     put(log)
 
+    assert not log.flush_due
+
+
+def test_flush_is_due_after_a_roll(tmp_path):
+    """
+    A segment that takes no more is forced to disk whatever the settings, so that recovery has
+    one to read.
+    """
+    log = open_log(tmp_path, **SMALL)
+    put(log)
+    assert not log.flush_due
+    while len(log.segment_base_offsets) == 1:
+        put(log)
+
+    assert log.flush_due
+    log.flush()
     assert not log.flush_due
 
 
@@ -503,11 +561,11 @@ def test_failed_fsync_takes_the_log_offline(tmp_path):
     After a failed fsync nothing is acknowledged any more and the stop is not clean.
     """
     fs = FaultyFileSystem()
-    log = open_log(tmp_path, fs=fs, flush_messages=1)
+    log = open_log(tmp_path, fs=fs)
     put(log)
     fs.broken = {"fsync"}
     with pytest.raises(Refused):
-        put(log)
+        log.flush()
     fs.broken = set()
     with pytest.raises(Refused):
         put(log)
