@@ -184,7 +184,10 @@ class Node:
             # Every start is an election: clients of the last one learn that it is over.
             self._leader_epoch = int(self._metadata.get(_STARTS, 0))
             self._metadata.update(**{_STARTS: self._leader_epoch + 1})
-            self._logs.load({topic.name: self._topic_logs(topic) for topic in self.topics})
+            self._logs.load(
+                {topic.name: self._topic_logs(topic) for topic in self.topics},
+                delete_delay_ms=self.config.int("log.segment.delete.delay.ms"),
+            )
             if self.commit.always:
                 # What a killed broker left may be with the system only, and is read from now on.
                 self._logs.flush()

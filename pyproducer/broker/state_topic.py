@@ -186,6 +186,7 @@ class StateTopic:
         # The old segments are not needed by whoever reads to the end, but until now they were.
         log.flush()
         log.delete_records_before(start)
+        log.drop_passed(recorded=False)
 
 
 def _parts(records: Sequence[KeyValue]) -> Iterator[list[KeyValue]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.group_commit import GroupCommit
 from pyproducer.broker.groups.offsets import OFFSETS_TOPIC
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.filesystem import RealFileSystem
@@ -38,7 +39,7 @@ class Directory:
             clock=SystemClock(),
             fs=RealFileSystem(),
         )
-        self.made = Partition(OFFSETS_TOPIC, 0, log, 1, TopicCounters())
+        self.made = Partition(OFFSETS_TOPIC, 0, log, 1, TopicCounters(), GroupCommit())
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ def open_log(
     recovery_point: int = 0,
     log_start_offset: int = 0,
     high_watermark: int | None = None,
+    sparse: bool = True,
     **settings: Any,
 ) -> PartitionLog:
     """The log in a directory, opened as after a crash unless told otherwise."""
@@ -46,6 +47,7 @@ def open_log(
         recovery_point=recovery_point,
         log_start_offset=log_start_offset,
         high_watermark=high_watermark,
+        sparse=sparse,
     )
     _opened.append(log)
     return log
@@ -86,6 +88,12 @@ def put(
     """Validate and append a batch: the one given, or one made of ``kind``."""
     valid = log.validate(batch(**kind) if data is None else data, request_version=9)
     return log.append(valid, leader_epoch=leader_epoch)
+
+
+def dropped(log: PartitionLog) -> int:
+    """Apply retention as the log manager does it; how many segments went."""
+    log.retain()
+    return log.drop_passed()
 
 
 def batches_of(log: PartitionLog, offset: int | None = None) -> list[Batch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
@@ -45,6 +46,12 @@ async def handle(
         for answered in response.topics:
             for result in answered.partitions:
                 result.error_code = result.error_code or ErrorCode.KAFKA_STORAGE_ERROR
+        return response
+    for topic in request.topics:
+        for partition in node.partitions(topic.name):
+            # The files are not the client's concern, and retention finds them too.
+            with contextlib.suppress(Refused):
+                partition.log.drop_passed()
     return response
 
 

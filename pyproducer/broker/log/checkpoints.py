@@ -68,6 +68,11 @@ class OffsetCheckpoint:
         self._fs = fs
         self._path = path
         self._last: bytes | None = None
+        self._known: frozenset[TopicPartition] = frozenset()
+
+    def __contains__(self, tp: TopicPartition) -> bool:
+        """Whether the file, as it was last read or written, has the partition."""
+        return tp in self._known
 
     def read(self) -> dict[TopicPartition, int]:
         """The offsets; none where there is no file.
@@ -84,6 +89,7 @@ class OffsetCheckpoint:
                 offsets[TopicPartition(topic, int(partition))] = int(offset)
             except ValueError as error:
                 raise CorruptCheckpointError(f"{self._path}: {error}") from error
+        self._known = frozenset(offsets)
         return offsets
 
     def write(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -92,3 +98,4 @@ class OffsetCheckpoint:
         if data != self._last:
             replace_file(self._fs, self._path, data)
             self._last = data
+            self._known = frozenset(offsets)

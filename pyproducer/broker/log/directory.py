@@ -122,7 +122,7 @@ class DataDirectory:
             OSError: the disk failed.
         """
         try:
-            self._fs.mkdir(self.path)
+            self._make()
             self._lock = self._fs.lock(self.path / _LOCK)
         except BlockingIOError as error:
             raise DataDirectoryError(
@@ -145,6 +145,14 @@ class DataDirectory:
         except BaseException:
             self._lock.close()
             raise
+
+    def _make(self) -> None:
+        """The directory exists, and its name survives a loss of power."""
+        made = [self.path, *self.path.parents]
+        made = made[: next(at for at, path in enumerate(made) if self._fs.exists(path))]
+        self._fs.mkdir(self.path)
+        for path in made:
+            self._fs.fsync_dir(path.parent)
 
     def _claim(self) -> None:
         path = self.path / _META

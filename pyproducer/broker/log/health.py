@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.log.filesystem import TornWriteError
@@ -55,6 +57,14 @@ class LogHealth:
         return Refused(
             ErrorCode.KAFKA_STORAGE_ERROR, f"{self._topic_partition}: cannot {what}: {error}"
         )
+
+    @contextmanager
+    def guard(self, what: str) -> Iterator[None]:
+        """What the block does to the disk fails with KAFKA_STORAGE_ERROR where that fails."""
+        try:
+            yield
+        except OSError as error:
+            raise self.storage_error(what, error) from error
 
     def unreadable(self, error: OSError | CorruptRecord | CorruptIndexError) -> Refused:
         """The answer to a request for something that cannot be read."""

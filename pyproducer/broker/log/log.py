@@ -30,6 +30,7 @@ from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.markers import marker_batch
 from pyproducer.broker.log.producer_state import EndMarker, ProducerEntry, ProducerStates
 from pyproducer.broker.log.reading import ReadableLog
+from pyproducer.broker.log.removal import Removal
 from pyproducer.broker.log.segment import Segment
 from pyproducer.broker.log.segment_list import SegmentList
 from pyproducer.broker.log.snapshots import drop_strays, take_snapshot
@@ -75,6 +76,7 @@ class PartitionLog(ReadableLog):
         self.sole_replica = True
         self._clock = clock
         self._fs = fs
+        self._removal = Removal(fs, clock)
         self._flushing = Flushing(fs, directory, clock.wall_ms())
 
     @classmethod
@@ -90,6 +92,7 @@ class PartitionLog(ReadableLog):
         recovery_point: int = 0,
         log_start_offset: int = 0,
         high_watermark: int | None = None,
+        sparse: bool = True,
     ) -> PartitionLog:
         """The log as it is on disk, repaired where the last stop was not clean.
 
@@ -103,6 +106,8 @@ class PartitionLog(ReadableLog):
             recovery_point: From the checkpoint: what was forced to disk.
             log_start_offset: From the checkpoint.
             high_watermark: From the checkpoint; None takes the log's end.
+            sparse: Offsets may be missing between segments, as after compaction. Elsewhere
+                that is a loss of power, and the log ends there.
 
         Raises:
             OSError: the directory cannot be read or repaired.
@@ -119,6 +124,7 @@ class PartitionLog(ReadableLog):
             log_start_offset=log_start_offset,
             epochs=log._epochs,
             now_ms=now_ms,
+            sparse=sparse,
         )
         log._segments = SegmentList(segments)
         end = log.log_end_offset
@@ -253,20 +259,22 @@ class PartitionLog(ReadableLog):
             Refused: KAFKA_STORAGE_ERROR.
         """
         self._health.require_online()
-        try:
+        with self._health.guard("record a leader epoch"):
             self._epochs.assign(leader_epoch, self.log_end_offset)
-        except OSError as error:
-            raise self._health.storage_error("record a leader epoch", error) from error
 
     def roll(self) -> Segment:
         """A new segment takes the appends; the state of the producers so far is on disk.
 
         Raises:
             OSError: the log goes on with the segment it has.
+            Refused: KAFKA_STORAGE_ERROR; the log is offline.
         """
         active = self._segments.active
         if not active.size:
             return active
+        if self.config.compacted:
+            # Lost at the end of this segment, with the next one kept, would look compacted away.
+            self.flush()
         active.complete_indexes()
         take_snapshot(self._fs, self.directory, self._producers, self.log_end_offset)
         segment = Segment(
@@ -322,7 +330,7 @@ class PartitionLog(ReadableLog):
     def delete_records_before(self, offset: int) -> int:
         """Records below ``offset`` cannot be read any more; says where the log starts now.
 
-        Whole segments below it are removed from disk. Producers keep their state.
+        Whole segments below it go with :meth:`drop_passed`. Producers keep their state.
 
         Args:
             offset: The new start, or -1 for the high watermark.
@@ -332,24 +340,11 @@ class PartitionLog(ReadableLog):
                 OFFSET_OUT_OF_RANGE above the high watermark, KAFKA_STORAGE_ERROR.
         """
         self._health.require_online()
-        if "delete" not in self.config.cleanup_policy:
-            raise Refused(
-                ErrorCode.POLICY_VIOLATION,
-                f"{self.topic_partition}: cleanup.policy has no delete",
-            )
-        if offset == -1:
-            offset = self.high_watermark
-        if offset < 0 or offset > self.high_watermark:
-            raise Refused(
-                ErrorCode.OFFSET_OUT_OF_RANGE,
-                f"{self.topic_partition}: {offset} is not in [0, {self.high_watermark}]",
-            )
-        if offset > self.log_start_offset:
-            self._move_start(offset)
+        self._move_start(retention.start_by_request(offset, self.config, self.high_watermark))
         return self.log_start_offset
 
-    def apply_retention(self) -> int:
-        """Segments that are too old, or too much, are gone; says how many.
+    def retain(self) -> bool:
+        """The log starts where ``cleanup.policy`` wants it; says if segments are below that.
 
         Time: oldest first, while the youngest record of a segment is older than
         retention.ms. Size: whole segments, and never below retention.bytes. Only segments
@@ -359,33 +354,45 @@ class PartitionLog(ReadableLog):
             Refused: KAFKA_STORAGE_ERROR.
         """
         self._health.require_online()
-        before = len(self._segments)
         start = max(
             self.log_start_offset,
             retention.start_by_policy(
                 self._segments, self.config, self.high_watermark, self._clock.wall_ms()
             ),
         )
-        try:
-            if start > self._segments.active.base_offset and start == self.log_end_offset:
+        if start > self._segments.active.base_offset and start == self.log_end_offset:
+            with self._health.guard("roll"):
                 self.roll()
-                before = len(self._segments)
-        except OSError as error:
-            raise self._health.storage_error("roll", error) from error
         self._move_start(start)
-        return before - len(self._segments)
+        return self._segments.below(start)
 
     def _move_start(self, offset: int) -> None:
         self.log_start_offset = max(self.log_start_offset, offset)
-        try:
-            while self._segments.below(offset):
+        with self._health.guard("cut off leader epochs"):
+            self._epochs.truncate_from_start(self.log_start_offset)
+
+    def drop_passed(self, *, recorded: bool = True) -> int:
+        """Segments wholly below the log's start are on their way out; says how many.
+
+        Where the start is not in the checkpoint (``recorded``), they go in order and slowly:
+        see :mod:`pyproducer.broker.log.removal`.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        before = len(self._segments)
+        with self._health.guard("delete segments"):
+            while self._segments.below(self.log_start_offset):
                 # Off the list first: a file that will not go must not be read again.
                 segment = self._segments.drop_first()
-                segment.delete()
-                self._fs.remove(segment.path(".snapshot"))
-            self._epochs.truncate_from_start(self.log_start_offset)
-        except OSError as error:
-            raise self._health.storage_error("delete segments", error) from error
+                self._removal.drop(segment, self.config.file_delete_delay_ms)
+                if not recorded:
+                    self._fs.fsync_dir(self.directory)
+        return before - len(self._segments)
+
+    def remove_deleted(self) -> int:
+        """Files of segments dropped ``file.delete.delay.ms`` ago are gone; says how many."""
+        return self._removal.remove_due()
 
     def expire_producers(self) -> int:
         """Producers idle for too long are forgotten; says how many."""
@@ -407,10 +414,8 @@ class PartitionLog(ReadableLog):
             Refused: KAFKA_STORAGE_ERROR.
         """
         self._health.require_online()
-        try:
+        with self._health.guard("flush"):
             return self._flushing.begin(self._segments, whole=whole)
-        except OSError as error:
-            raise self._health.storage_error("flush", error) from error
 
     def end_flush(self, ticket: FlushTicket) -> None:
         """The recovery point is at the ticket's end, if its ``sync`` succeeded.

@@ -86,6 +86,8 @@ class LogManager:
         )
         self._high_watermarks = OffsetCheckpoint(self._fs, path / "replication-offset-checkpoint")
         self._log_starts = OffsetCheckpoint(self._fs, path / "log-start-offset-checkpoint")
+        # Which logs were compacted, and how far.
+        self._cleaned = OffsetCheckpoint(self._fs, path / "cleaner-offset-checkpoint")
 
     def open(self) -> None:
         """The data directory is held by this broker; no log is open yet.
@@ -96,12 +98,21 @@ class LogManager:
         """
         self.directory.open()
 
-    def load(self, topics: Mapping[str, TopicLogs]) -> list[TopicPartition]:
+    def load(
+        self,
+        topics: Mapping[str, TopicLogs],
+        *,
+        delete_delay_ms: int = LogConfig().file_delete_delay_ms,
+    ) -> list[TopicPartition]:
         """The logs of known topics are open, after recovery where the last stop was a crash.
 
         A directory of an unknown topic, or of an earlier topic of the same name, is set
         aside under a name ending in ``-stray``: a broker that slept through a deletion must
         not bring the topic back, and must not destroy what it does not understand.
+
+        Args:
+            topics: What there is, by name.
+            delete_delay_ms: How long what was deleted before the last stop stays on disk.
 
         Returns:
             The partitions that were set aside.
@@ -112,6 +123,7 @@ class LogManager:
         starts = _offsets(self._log_starts)
         points = _offsets(self._recovery_points)
         high = _offsets(self._high_watermarks)
+        cleaned = _offsets(self._cleaned)
         strays: list[TopicPartition] = []
         root = self.directory.path
         for name in self._fs.listdir(root):
@@ -119,9 +131,7 @@ class LogManager:
             if not self._fs.is_dir(path):
                 continue
             if name.endswith(_DELETED):
-                self._doomed.append(
-                    (self._clock.wall_ms() + LogConfig().file_delete_delay_ms, path)
-                )
+                self._doomed.append((self._clock.wall_ms() + delete_delay_ms, path))
                 continue
             match = _PARTITION_DIR.fullmatch(name)
             if match is None or name.endswith(_STRAY):
@@ -143,6 +153,7 @@ class LogManager:
                     recovery_point=points.get(tp, 0),
                     log_start_offset=starts.get(tp, 0),
                     high_watermark=None if self._sole_replicas else high.get(tp, 0),
+                    sparse=topics[tp.topic].config.compacted or tp in cleaned,
                 )
                 self.logs[tp].sole_replica = self._sole_replicas
             except OSError as error:
@@ -171,6 +182,11 @@ class LogManager:
             raise ValueError(f"{tp} has a log already")
         path = self.directory.path / str(tp)
         try:
+            kept = (self._recovery_points, self._high_watermarks, self._log_starts)
+            if any(tp in one for one in kept):
+                # Offsets of an earlier topic of that name: after a crash this one's records
+                # would count as deleted.
+                self.checkpoint()
             if self._fs.exists(path):
                 # What a crash left of a creation or deletion that was never confirmed.
                 self._rename_away(tp, _DELETED)
@@ -225,6 +241,7 @@ class LogManager:
         now_ms = self._clock.wall_ms()
         due = [path for when, path in self._doomed if when <= now_ms]
         self._doomed = [(when, path) for when, path in self._doomed if when > now_ms]
+        self._each(PartitionLog.remove_deleted)
         return sum(self._discard(path) for path in due)
 
     def _discard(self, path: Path) -> bool:
@@ -240,8 +257,15 @@ class LogManager:
         return True
 
     def apply_retention(self) -> int:
-        """Segments that are too old or too many are gone in every log; says how many."""
-        return sum(self._each(PartitionLog.apply_retention))
+        """Segments that are too old or too many are gone in every log; says how many.
+
+        Raises:
+            OSError: the logs' starts could not be recorded; none is gone.
+        """
+        if not any(self._each(PartitionLog.retain)):
+            return 0
+        self.checkpoint()
+        return sum(self._each(PartitionLog.drop_passed))
 
     def expire_producers(self) -> int:
         """Producers idle for too long are forgotten in every log; says how many."""
@@ -268,7 +292,8 @@ class LogManager:
     def checkpoint(self) -> None:
         """Recovery points, high watermarks and log starts are on disk.
 
-        Call it every few seconds, and after DeleteRecords before answering.
+        Call it every few seconds, and after DeleteRecords before answering and before segments
+        are dropped.
 
         Raises:
             OSError: a checkpoint could not be written; the earlier one stands.

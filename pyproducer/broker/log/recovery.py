@@ -20,6 +20,7 @@ from pyproducer.broker.log.filesystem import FileSystem, numbered
 from pyproducer.broker.log.index import CorruptIndexError
 from pyproducer.broker.log.markers import end_marker
 from pyproducer.broker.log.producer_state import ProducerStates
+from pyproducer.broker.log.removal import DELETED, remove_passed
 from pyproducer.broker.log.segment import (
     INDEX_SUFFIXES,
     MAX_RELATIVE_OFFSET,
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 1 << 20
 #: Leftovers of an operation that did not finish; none of them holds anything of its own.
-_LEFTOVERS: Final = (".tmp", ".deleted", ".cleaned", ".swap")
+_LEFTOVERS: Final = (".tmp", DELETED, ".cleaned", ".swap")
 
 
 def load_segments(
@@ -58,6 +59,7 @@ def load_segments(
     log_start_offset: int,
     epochs: LeaderEpochs,
     now_ms: int,
+    sparse: bool,
 ) -> list[Segment]:
     """The log's segments, oldest first, at least one; the last one takes appends.
 
@@ -70,6 +72,7 @@ def load_segments(
         log_start_offset: Where an empty log starts.
         epochs: Loaded, and brought in line with the batches.
         now_ms: The broker's clock.
+        sparse: Offsets may be missing between segments.
 
     Raises:
         OSError: the directory cannot be read or repaired.
@@ -77,6 +80,7 @@ def load_segments(
     epochs.load()
     known = epochs.entries
     bases = _clean_directory(fs, directory)
+    bases = remove_passed(fs, directory, bases, log_start_offset)
     segments: list[Segment] = []
     try:
         for at, base in enumerate(bases):
@@ -90,20 +94,22 @@ def load_segments(
                 if end < segment.size:
                     # Newest first, and before the cut: a crash in between must not leave a
                     # log with a hole that looks sound.
-                    for later in reversed(bases[at + 1 :]):
-                        _drop_segment(fs, directory, later)
+                    _drop_segments(fs, directory, bases[at + 1 :])
                     _cut(segment, end, config)
                     break
                 segment.rescan(config)
                 if following is not None:
                     if segment.next_offset < following:
-                        # Lost, or compacted away: nothing tells which, so what follows stays.
                         _log.warning(
                             "%s ends at offset %d and the next segment starts at %d",
                             segment.path(".log"),
                             segment.next_offset,
                             following,
                         )
+                        if not sparse:
+                            # The system had written the next one to disk, and not all of this.
+                            _drop_segments(fs, directory, bases[at + 1 :])
+                            break
                     segment.seal()
                 continue
             try:
@@ -152,9 +158,11 @@ def _clean_directory(fs: FileSystem, directory: Path) -> list[int]:
     return bases
 
 
-def _drop_segment(fs: FileSystem, directory: Path, base: int) -> None:
-    for suffix in (*INDEX_SUFFIXES, ".log"):
-        fs.remove(directory / file_name(base, suffix))
+def _drop_segments(fs: FileSystem, directory: Path, bases: list[int]) -> None:
+    """The segments are gone, the newest first."""
+    for base in reversed(bases):
+        for suffix in (*INDEX_SUFFIXES, ".log"):
+            fs.remove(directory / file_name(base, suffix))
 
 
 def _sound_end(segment: Segment, epochs: LeaderEpochs, following: int | None) -> int:
@@ -245,6 +253,8 @@ def load_producers(
         first = load_snapshot(fs, directory, earlier, latest=before, now_ms=now_ms)
         _replay(segments, earlier, first, now_ms)
     _replay(segments, producers, start, now_ms)
+    # By the record's clock, those of old data are forgotten already.
+    producers.expire(now_ms)
 
 
 def _replay(

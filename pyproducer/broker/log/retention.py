@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from pyproducer.broker.errors import Refused
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.segment_list import SegmentList
+from pyproducer.protocol.error_codes import ErrorCode
 
-__all__ = ["start_by_policy", "start_by_size", "start_by_time"]
+__all__ = ["start_by_policy", "start_by_request", "start_by_size", "start_by_time"]
+
+
+def start_by_request(offset: int, config: LogConfig, high_watermark: int) -> int:
+    """Where the log starts once DeleteRecords was obeyed, which names -1 for the high watermark.
+
+    Raises:
+        Refused: POLICY_VIOLATION unless ``delete`` is in cleanup.policy, OFFSET_OUT_OF_RANGE
+            above the high watermark.
+    """
+    if "delete" not in config.cleanup_policy:
+        raise Refused(ErrorCode.POLICY_VIOLATION, "cleanup.policy has no delete")
+    if offset == -1:
+        return high_watermark
+    if offset < 0 or offset > high_watermark:
+        raise Refused(ErrorCode.OFFSET_OUT_OF_RANGE, f"{offset} is not in [0, {high_watermark}]")
+    return offset
 
 
 def start_by_policy(
@@ -49,7 +67,7 @@ def start_by_time(
 def start_by_size(segments: SegmentList, config: LogConfig, high_watermark: int) -> int:
     """Where the log starts once it is as little above ``retention.bytes`` as segments allow.
 
-    What remains is never below the limit, and the last segment stays.
+    What remains is never below the limit, so that the last segment goes with a limit of 0 only.
     """
     start = segments.first.base_offset
     if config.retention_bytes < 0:
@@ -58,7 +76,7 @@ def start_by_size(segments: SegmentList, config: LogConfig, high_watermark: int)
     for segment in segments:
         left -= segment.size
         if (
-            segment is segments.active
+            not segment.size
             or left < config.retention_bytes
             or segment.next_offset > high_watermark
         ):

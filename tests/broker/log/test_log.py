@@ -254,6 +254,8 @@ def test_delete_records_moves_the_start_and_removes_segments(tmp_path):
         put(log)
 
     assert 7 == log.delete_records_before(7)
+    assert [0, 3, 6, 9] == log.segment_base_offsets
+    assert 2 == log.drop_passed()
     assert [6, 9] == log.segment_base_offsets
     assert [7, 8, 9] == [record.offset for record in records_of(log)]
     assert 7 == log.delete_records_before(3)
@@ -465,6 +467,7 @@ def test_flush_ticket_survives_roll_and_deletion(tmp_path):
     for _ in range(20):
         put(log)
     log.delete_records_before(20)
+    log.drop_passed()
     ticket.sync()
     log.end_flush(ticket)
 

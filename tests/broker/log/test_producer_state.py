@@ -20,7 +20,7 @@ from pyproducer.model import TimestampType
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.records.batch import BatchHeader, pack_attributes
 from pyproducer.records.crc import crc32c
-from tests.helpers.partition_logs import open_log, put, records_of, state_of
+from tests.helpers.partition_logs import dropped, open_log, put, records_of, state_of
 from tests.helpers.virtual_time import VirtualTime
 
 MAX = (1 << 31) - 1
@@ -487,7 +487,7 @@ def test_i8_t6_deleting_the_data_keeps_the_memory(tmp_path, clean):
     for at in range(8):
         put(log, producer=(7, 0, at))
     clock.pass_time(10)
-    log.apply_retention()
+    dropped(log)
 
     assert [] == records_of(log)
     if clean:
