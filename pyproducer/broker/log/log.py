@@ -37,7 +37,6 @@ from pyproducer.broker.log.snapshots import drop_strays, take_snapshot
 from pyproducer.broker.log.validation import ValidBatch, validate
 from pyproducer.clock import Clock
 from pyproducer.model import Buffer, TopicPartition
-from pyproducer.protocol.error_codes import ErrorCode
 
 __all__ = ["AppendResult", "FlushTicket", "FoundOffset", "PartitionLog"]
 
