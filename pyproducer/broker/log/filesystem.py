@@ -19,6 +19,7 @@ from pyproducer.model import Buffer
 __all__ = [
     "File",
     "FileSystem",
+    "LostNamesError",
     "RealFileSystem",
     "TornWriteError",
     "append_all",
@@ -35,6 +36,10 @@ _force = getattr(os, "fdatasync", os.fsync)
 
 class TornWriteError(OSError):
     """A write failed half-way and the file could not be cut back to what it held before."""
+
+
+class LostNamesError(OSError):
+    """Forcing a directory to disk failed: which of its names are there nobody knows any more."""
 
 
 class File(Protocol):
@@ -271,6 +276,7 @@ def replace_file(fs: FileSystem, path: Path, data: Buffer) -> None:
     """The file holds ``data``, durably; a reader sees the old contents or the new, never a mix.
 
     Raises:
+        LostNamesError: either contents may stand.
         OSError: the old contents still stand.
     """
     temporary = path.with_name(path.name + ".tmp")
@@ -282,7 +288,10 @@ def replace_file(fs: FileSystem, path: Path, data: Buffer) -> None:
     finally:
         file.close()
     fs.rename(temporary, path)
-    fs.fsync_dir(path.parent)
+    try:
+        fs.fsync_dir(path.parent)
+    except OSError as error:
+        raise LostNamesError(error.errno, f"cannot force {path.parent} to disk: {error}") from error
 
 
 def read_file(fs: FileSystem, path: Path) -> bytes | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.log.filesystem import TornWriteError
+from pyproducer.broker.log.filesystem import LostNamesError, TornWriteError
 from pyproducer.broker.log.index import CorruptIndexError
 from pyproducer.errors import CorruptRecord
 from pyproducer.model import TopicPartition
@@ -49,8 +49,11 @@ class LogHealth:
             )
 
     def storage_error(self, what: str, error: OSError) -> Refused:
-        """The answer to a request that the disk has failed; a torn write takes the log offline."""
-        if isinstance(error, TornWriteError):
+        """The answer to a request that the disk has failed.
+
+        The log goes offline where nobody knows what is on disk now.
+        """
+        if isinstance(error, TornWriteError | LostNamesError):
             self.failure = error
         state = "offline" if self.failure is not None else "as it was"
         _log.error("%s: cannot %s (%s); the log is %s", self._topic_partition, what, error, state)

@@ -212,7 +212,8 @@ class LogManager:
         :meth:`remove_deleted` finds them old enough.
 
         Raises:
-            Refused: KAFKA_STORAGE_ERROR; the log is closed and offline.
+            Refused: KAFKA_STORAGE_ERROR; the log is closed, and its directory may have its name.
+                A log that is made next sets it aside.
         """
         log = self.logs.pop(tp, None)
         self.offline.pop(tp, None)
@@ -222,13 +223,12 @@ class LogManager:
             log.abandon()
         try:
             path = self._rename_away(tp, _DELETED)
+            self._doomed.append((self._clock.wall_ms() + delay, path))
             self._fs.fsync_dir(self.directory.path)
         except OSError as error:
-            self.offline[tp] = error
             raise Refused(
                 ErrorCode.KAFKA_STORAGE_ERROR, f"cannot delete the log of {tp}: {error}"
             ) from error
-        self._doomed.append((self._clock.wall_ms() + delay, path))
 
     def _rename_away(self, tp: TopicPartition, suffix: str) -> Path:
         tail = f"-{tp.partition}.{self._new_uuid().hex}{suffix}"

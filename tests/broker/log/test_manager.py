@@ -244,22 +244,23 @@ def test_create_on_a_full_disk_leaves_nothing(tmp_path):
     assert 0 == put(manager.create(A0, TOPICS["a"])).base_offset
 
 
-def test_delete_that_fails_leaves_the_partition_offline(tmp_path):
+def test_delete_that_fails_does_not_reach_the_next_topic(tmp_path):
     """
-    A directory that cannot be renamed is offline, not half deleted.
+    A directory that cannot be renamed stays, and a new log of its name sets it aside.
     """
     fs = FaultyFileSystem()
     manager = start(tmp_path, fs=fs)
-    manager.create(A0, TOPICS["a"])
+    put(manager.create(A0, TOPICS["a"]))
     fs.broken = {"rename"}
     with pytest.raises(Refused):
         manager.delete(A0)
-
-    assert [A0] == list(manager.offline)
+    assert {} == manager.logs
+    assert {} == manager.offline
+    with pytest.raises(Refused):
+        manager.create(A0, TOPICS["a"])
     fs.broken = set()
-    manager.delete(A0)
 
-    assert ({}, {}) == (manager.logs, manager.offline)
+    assert 0 == manager.create(A0, TOPICS["a"]).log_end_offset
 
 
 def test_failed_log_makes_the_stop_unclean(tmp_path):
