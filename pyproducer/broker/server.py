@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 from collections import deque
 from typing import TYPE_CHECKING
@@ -38,6 +39,9 @@ QUEUE_LIMIT = 1 << 20
 #: Bytes of freed memory that the C library need not give back to the system at once.
 _KEPT_MEMORY = 8 << 20
 
+#: Open files that connections leave to logs, which open their indexes for a moment at a time.
+_FILES_LEFT = 32
+
 #: Turns of the loop within which a socket that was accepted has its connection.
 _TURNS_TO_CONNECT = 4
 
@@ -57,6 +61,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._numbers = 0
+        self._out_of_files = False
 
     async def start(self, host: str, port: int) -> int:
         """Listens at the address; returns the port, which the system picks for port 0.
@@ -122,10 +127,14 @@ class Server:
     def _connect(self) -> Connection:
         return Connection(self)
 
-    def admit(self, connection: Connection, peer: tuple[str, int]) -> ConnectionInfo | None:
+    def admit(
+        self, connection: Connection, peer: tuple[str, int], descriptor: int
+    ) -> ConnectionInfo | None:
         """The new connection's particulars; None if there are too many already."""
         metrics = self.node.metrics
-        if len(self._connections) >= self.node.config.int("max.connections"):
+        if len(self._connections) >= self.node.config.int(
+            "max.connections"
+        ) or not self._leaves_files(descriptor):
             metrics.connections_rejected += 1
             return None
         self._connections.add(connection)
@@ -134,6 +143,23 @@ class Server:
         metrics.connections_total += 1
         metrics.connections_open = len(self._connections)
         return ConnectionInfo(self._numbers, *peer)
+
+    def _leaves_files(self, descriptor: int) -> bool:
+        """Whether this process can open some more files beside this one."""
+        # The system gives the lowest number that is free, so that a high one says how many are
+        # in use. Without room for another file a log cannot roll, and an index cannot be read.
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        left = min(self.node.config.int("socket.listen.backlog.size") + _FILES_LEFT, limit // 4)
+        short = limit != resource.RLIM_INFINITY and descriptor >= limit - left
+        if short and not self._out_of_files:
+            log.warning(
+                "refusing connections: the process may open %d files, and %d are left to logs; "
+                "raise its limit (ulimit -n)",
+                limit,
+                left,
+            )
+        self._out_of_files = short
+        return not short
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
@@ -178,12 +204,13 @@ class Connection(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         peer = transport.get_extra_info("peername") or ("unknown", 0)
-        self.info = self._server.admit(self, (str(peer[0]), int(peer[1])))
+        sock = transport.get_extra_info("socket")
+        self.info = self._server.admit(self, (str(peer[0]), int(peer[1])), sock.fileno())
         if self.info is None:
             transport.abort()
             return
         self._outlet = Outlet(transport, self._room)
-        self._set_socket_buffers(transport.get_extra_info("socket"))
+        self._set_socket_buffers(sock)
         self._worker = asyncio.get_running_loop().create_task(self._work(self.info))
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -42,6 +42,8 @@ _REQUEST_START = struct.Struct(">ihhih")
 _REQUEST_HEADER = struct.Struct(">hhih")
 _RESPONSE_START = struct.Struct(">ii")
 
+_NO_ROOM = memoryview(b"")
+
 
 class RequestHeader(NamedTuple):
     """What a request says before its body.
@@ -240,21 +242,22 @@ class FrameReader:
     Args:
         max_size: bytes; a larger announcement is a ProtocolError.
         pool: where large frames find memory that is there already, which may be longer than
-            they are. Whoever takes the frames gives them back to it.
+            they are, and small ones the memory that they arrive in. Whoever takes the frames gives
+            them back to it.
 
     Attributes:
         max_size: as given.
     """
 
-    # Where small frames and sizes arrive; a larger frame's rest goes straight into its own memory.
-    _STAGE = LARGE
+    # The stage is where small frames and sizes arrive; a larger frame's rest goes straight into its
+    # own memory.
 
     def __init__(self, max_size: int = DEFAULT_MAX_FRAME, *, pool: FramePool | None = None) -> None:
         self.max_size = max_size
         self._pool = pool
         self._frames: deque[memoryview] = deque()
         self._stage: bytearray | None = None
-        self._room = memoryview(b"")
+        self._room = _NO_ROOM
         self._staged = 0
         self._body: bytearray | None = None
         self._filled = 0
@@ -270,7 +273,7 @@ class FrameReader:
                 self._body = grown
             return memoryview(self._body)[self._filled : self._size]
         if self._stage is None:
-            self._stage = bytearray(self._STAGE)
+            self._stage = bytearray(LARGE) if self._pool is None else self._pool.take_stage()
             self._room = memoryview(self._stage)
         return self._room[self._staged :] if self._staged else self._room
 
@@ -292,6 +295,11 @@ class FrameReader:
         if self._stage is not None:
             self._staged += count
             self._cut(self._stage)
+            if self._pool is not None and not self._staged:
+                # A connection at rest holds none, and there may be thousands.
+                self._pool.give_stage(self._stage)
+                self._stage = None
+                self._room = _NO_ROOM
 
     def feed(self, data: Buffer) -> None:
         """Takes bytes from the peer, copying them.
@@ -347,7 +355,7 @@ class FrameReader:
                     # It will not fit into the stage, so the rest is received in place.
                     received = staged - start
                     self._filled, self._size = received, size
-                    self._body = self._memory(max(2 * received, self._STAGE))
+                    self._body = self._memory(max(2 * received, LARGE))
                     self._body[:received] = view[start:staged]
                     position = staged
                 else:

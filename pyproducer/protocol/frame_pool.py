@@ -6,10 +6,14 @@ everything else that is done to the bytes of a large frame. Memory that was touc
 
 from __future__ import annotations
 
+from typing import Final
+
 __all__ = ["LARGE", "FramePool"]
 
 #: Bytes from which on a frame has memory that is worth keeping.
 LARGE = 32 * 1024
+#: Readers that receive at the same time; on one thread it is one at a time.
+_MOST_STAGES: Final = 4
 
 
 class FramePool:
@@ -23,6 +27,7 @@ class FramePool:
         self._limit = limit
         self._kept: list[bytearray] = []
         self._size = 0
+        self._stages: list[bytearray] = []
 
     @property
     def size(self) -> int:
@@ -42,6 +47,15 @@ class FramePool:
         self._kept = [memory for memory in self._kept if memory is not best]
         self._size -= len(best)
         return best
+
+    def take_stage(self) -> bytearray:
+        """Memory of `LARGE` bytes, for what a reader receives next."""
+        return self._stages.pop() if self._stages else bytearray(LARGE)
+
+    def give_stage(self, stage: bytearray) -> None:
+        """The reader that took it has nothing in it any more."""
+        if len(self._stages) < _MOST_STAGES:
+            self._stages.append(stage)
 
     def give(self, frame: memoryview) -> None:
         """The frame is over; its memory is kept if it is large and nobody else looks at it."""

@@ -71,13 +71,14 @@ class WireClient:
 
     def receive_exactly(self, size: int) -> bytes:
         """Return that many bytes; the broker closing instead is a ConnectionError."""
-        data = b""
-        while len(data) < size:
-            more = self.socket.recv(size - len(data))
-            if not more:
+        data = bytearray(size)
+        left = memoryview(data)
+        while left:
+            count = self.socket.recv_into(left)
+            if not count:
                 raise ConnectionError("the broker closed the connection")
-            data += more
-        return data
+            left = left[count:]
+        return bytes(data)
 
     def is_closed(self) -> bool:
         """Return whether the broker closes the connection without another byte."""

@@ -127,3 +127,22 @@ def test_what_was_kept_is_no_more_than_was_received():
 
     assert 200_000 == pool.size
     assert len(reader.get_buffer()) <= LARGE
+
+
+def test_readers_at_rest_share_the_memory_that_they_receive_in():
+    """
+    A reader between two requests holds no memory of its own; one within a request keeps it.
+    """
+    pool = FramePool()
+    first, second = FrameReader(pool=pool), FrameReader(pool=pool)
+    read_one(first, b"a" * 100)
+    memory = second.get_buffer().obj
+    second.get_buffer()[:6] = b"\x00\x00\x00\x05bb"
+    second.buffer_updated(6)
+
+    # The first one's, until the second one has its frame.
+    assert first.get_buffer().obj is not memory
+    second.get_buffer()[:3] = b"bbb"
+    second.buffer_updated(3)
+    assert [b"bbbbb"] == [bytes(frame) for frame in second.frames()]
+    assert FrameReader(pool=pool).get_buffer().obj is memory
