@@ -1,4 +1,4 @@
-"""Connections: order of answers, frames, and what a client may call itself (C1 to C3, T2)."""
+"""Connections: order of answers, frames, and what a client may call itself (C1 to C3)."""
 
 from __future__ import annotations
 
@@ -162,9 +162,9 @@ def test_c3_names_that_are_fine(client: WireClient, name: str):
     assert 0 == client.ask(ApiVersionsRequest(), 2).error_code
 
 
-def test_t2_unknown_version_of_api_versions_gets_a_version_to_ask_in(client: WireClient):
+def test_c2_unknown_version_of_api_versions_gets_a_version_to_ask_in(client: WireClient):
     """
-    T2: it is answered in version 0 with error 35 and at least the range of ApiVersions itself.
+    C2: it is answered in version 0 with error 35 and at least the range of ApiVersions itself.
     """
     client.socket.sendall(struct.pack(">ihhih", 14, 18, 77, 5, -1) + b"\x00\xff\xff\xff")
     correlation_id, body = decode_response_header(client.receive_frame(), 18, 0)
@@ -186,11 +186,11 @@ def test_t2_unknown_version_of_api_versions_gets_a_version_to_ask_in(client: Wir
         pytest.param(b"abc", id="no header"),
     ],
 )
-def test_t2_what_is_no_request_closes_the_connection(
+def test_c2_what_is_no_request_closes_the_connection(
     server: Server, client: WireClient, frame: bytes
 ):
     """
-    T2: an unknown API or version, and a body that cannot be read, end the connection, not others.
+    C2: an unknown API or version, and a body that cannot be read, end the connection, not others.
     """
     with server.connect() as hostile:
         hostile.socket.sendall(struct.pack(">i", len(frame)) + frame)

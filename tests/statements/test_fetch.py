@@ -219,9 +219,9 @@ def test_e1_nothing_asked_for_is_nothing_to_wait_for(client: WireClient):
     assert time.monotonic() - began < LONG / 1000
 
 
-def test_t4_t10_empty_records_and_offsets_inside_a_batch(server: Server, client: WireClient):
+def test_e1_empty_records_and_offsets_inside_a_batch(server: Server, client: WireClient):
     """
-    T4, T10: nothing to read is of length 0, and an offset inside a batch gets all of the batch.
+    E1: nothing to read is of length 0, and an offset inside a batch gets all of the batch.
     """
     topic = server.topic()
     [nothing] = parts(client, request(topic, 0))
