@@ -14,7 +14,7 @@ import logging
 import resource
 import socket
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pyproducer.broker.context import CloseConnection, ConnectionInfo
 from pyproducer.broker.log.slices import LogSlice
@@ -201,7 +201,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio: admits the connection and starts its worker."""
-        assert isinstance(transport, asyncio.Transport)
+        # Not asserted: uvloop's transports are no asyncio.Transport.
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         peer = transport.get_extra_info("peername") or ("unknown", 0)
         sock = transport.get_extra_info("socket")

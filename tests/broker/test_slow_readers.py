@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import threading
 from pathlib import Path
@@ -245,3 +247,35 @@ def test_fast_reader_of_a_long_answer_does_not_keep_the_loop(tmp_path: Path):
             reading.join()
 
         assert served > rounds
+
+
+def test_broker_on_uvloop_serves_fast_and_slow_readers():
+    """
+    Where an application runs the broker on its own loop, of uvloop, answers are no different.
+    """
+    uvloop = pytest.importorskip("uvloop")
+    broker = Broker({"orders": 1}, config=SMALL_BUFFERS)
+    ready, running = threading.Event(), {}
+
+    async def serve() -> None:
+        running["loop"], running["task"] = asyncio.get_running_loop(), asyncio.current_task()
+        with contextlib.suppress(asyncio.CancelledError):
+            await broker.serve(on_ready=lambda _: ready.set())
+
+    thread = threading.Thread(target=lambda: uvloop.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(10)
+        filled(broker)
+        with (
+            SlowClient(broker.bootstrap_servers) as slow,
+            WireClient(broker.bootstrap_servers) as other,
+        ):
+            slow.ask_for_all()
+            begun = slow.begin()
+            assert other.produce("orders", batch()).error_code == 0
+
+            assert list(range(COUNT)) == slow.finish(begun)
+    finally:
+        running["loop"].call_soon_threadsafe(running["task"].cancel)
+        thread.join(10)
