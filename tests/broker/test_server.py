@@ -14,9 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyproducer.broker import Broker
-from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.frame import decode_response_header, encode_request
-from pyproducer.protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from pyproducer.protocol.messages.api_versions import ApiVersionsRequest
 from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from pyproducer.protocol.messages.metadata import MetadataRequest
 from pyproducer.protocol.messages.produce import (
@@ -225,28 +224,6 @@ def test_client_that_does_not_read_is_not_buffered_for(broker: Broker, client: W
         assert before < 30 * 4_000_000
         sizes = {len(lazy.receive().responses[0].partitions[0].records) for _ in range(30)}
     assert len(sizes) == 1
-
-
-def test_t2_unknown_api_versions_version_gets_the_ranges(client: WireClient):
-    """
-    T2: ApiVersions in a version of the future is answered in version 0, with error 35.
-    """
-    client.socket.sendall(struct.pack(">ihhih", 14, 18, 77, 5, -1) + b"\x00\xff\xff\xff")
-
-    correlation_id, body = decode_response_header(client.receive_frame(), 18, 0)
-    answer = ApiVersionsResponse.decode(body, 0)
-    assert correlation_id == 5
-    assert answer.error_code == ErrorCode.UNSUPPORTED_VERSION
-    assert {key.api_key: key.max_version for key in answer.api_keys}[18] == 4
-    assert client.ask(ApiVersionsRequest(), 0).error_code == 0
-
-
-def test_c2_null_client_id_is_served(broker: Broker):
-    """
-    C2: a client without a name is a client.
-    """
-    with WireClient(broker.bootstrap_servers, client_id=None) as nameless:
-        assert nameless.ask(MetadataRequest(topics=None), 9).topics
 
 
 def test_connections_beyond_the_limit_are_closed():

@@ -1,4 +1,7 @@
-"""Fetch: waiting, limits and whole batches. Its sessions are in test_fetch_sessions."""
+"""Fetch in this broker: every version, its own limits, and what ends a wait.
+
+What holds for Kafka as well is in tests/statements/test_fetch.py.
+"""
 
 from __future__ import annotations
 
@@ -74,86 +77,6 @@ def test_every_served_version_reads(client: WireClient, version: int):
     assert (3, 3) == (data.high_watermark, data.last_stable_offset)
 
 
-def test_t4_nothing_to_read_is_empty_not_null(client: WireClient):
-    """
-    T4: a partition without new records has records of length 0, which is not null.
-    """
-    [data] = parts(client.ask(request(0, min_bytes=1, max_wait_ms=0), 11))
-
-    assert data.records is not None
-    assert (0, 0) == (len(data.records), data.error_code)
-
-
-def test_t10_offset_inside_a_batch_gets_the_whole_batch(client: WireClient):
-    """
-    T10: a fetch from the middle of a batch returns it from its beginning.
-    """
-    client.produce("orders", batch(5))
-    client.produce("orders", batch(2))
-
-    [data] = parts(client.ask(request(3), 11))
-
-    assert [0, 1, 2, 3, 4, 5, 6] == offsets(data)
-
-
-def test_e1_waits_for_min_bytes(broker: Broker, client: WireClient):
-    """
-    E1: a fetch is answered when an append makes up its min_bytes, long before max_wait.
-    """
-    client.send(request(0, 0, 0, min_bytes=1, max_wait_ms=60_000), 11)
-    with WireClient(broker.bootstrap_servers) as writer:
-        writer.produce("orders", batch(), partition=2)
-
-    assert [[], [], [0]] == [offsets(data) for data in parts(client.receive())]
-
-
-def test_e1_several_appends_make_up_min_bytes(broker: Broker, client: WireClient):
-    """
-    E1: bytes of several appends count together, whichever partition they go to.
-    """
-    size = len(batch())
-    client.send(request(0, 0, min_bytes=3 * size, max_wait_ms=60_000), 11)
-    with WireClient(broker.bootstrap_servers) as writer:
-        for partition in (0, 1, 0):
-            writer.produce("orders", batch(), partition=partition)
-
-    assert [[0, 1], [0]] == [offsets(data) for data in parts(client.receive())]
-
-
-def test_e1_max_wait_ends_the_wait(client: WireClient):
-    """
-    E1: after max_wait there is an answer, with what there is.
-    """
-    client.produce("orders", batch())
-
-    [data] = parts(client.ask(request(0, min_bytes=1_000_000, max_wait_ms=50), 11))
-
-    assert [0] == offsets(data)
-
-
-def test_e1_errors_are_answered_at_once(client: WireClient):
-    """
-    E1: an error in one partition ends the wait for all.
-    """
-    data = parts(client.ask(request(0, 99, 0, 0, min_bytes=1, max_wait_ms=60_000), 11))
-
-    codes = [one.error_code for one in data]
-    assert [0, ErrorCode.OFFSET_OUT_OF_RANGE, 0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION] == codes
-
-
-def test_e1_first_batch_comes_whatever_the_limits(client: WireClient):
-    """
-    E1: the first partition with data gives one whole batch even beyond the limits.
-    """
-    client.produce("orders", batch(value=b"x" * 5000), partition=1)
-    client.produce("orders", batch(value=b"y" * 5000), partition=1)
-    client.produce("orders", batch(value=b"z" * 5000), partition=2)
-
-    answer = client.ask(request(0, 0, 0, partition_max=100, max_bytes=100), 11)
-
-    assert [[], [0], []] == [offsets(data) for data in parts(answer)]
-
-
 def test_e1_max_bytes_holds_for_the_whole_answer(client: WireClient):
     """
     E1: later partitions obey what is left of max_bytes.
@@ -178,15 +101,6 @@ def test_fetch_max_bytes_of_the_broker_holds():
             client.produce("orders", batch(value=b"x" * 900))
 
         assert [0] == offsets(parts(client.ask(request(0), 11))[0])
-
-
-def test_e3_unknown_topic_id(client: WireClient):
-    """
-    E3: an id that no topic has gets 100.
-    """
-    [data] = parts(client.ask(request(0, topic_id=uuid.uuid4()), 13))
-
-    assert ErrorCode.UNKNOWN_TOPIC_ID == data.error_code
 
 
 def test_l5_leader_epochs_are_compared(client: WireClient):
