@@ -1,0 +1,50 @@
+"""A loss of power while a broker with flush=always serves (case B1 at the level of requests)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from tests.helpers.broker_workload import TURNS, BrokerWorkload
+from tests.helpers.memory_disk import LEFT, MemoryDisk, PowerCutError
+
+#: Every so many calls of the disk there is a cut; a number that has no rhythm with the script's.
+STRIDE = 7
+
+
+async def run(disk: MemoryDisk) -> BrokerWorkload:
+    """The script as far as it came."""
+    work = BrokerWorkload(disk)
+    try:
+        await work.run()
+    except PowerCutError:
+        assert disk.cut_at is not None
+    return work
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_b1_broker_keeps_what_it_answered(
+    left: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+):
+    """
+    Topics, settings, records of all partitions, committed offsets and producer ids that were
+    answered are there after a loss of power at any moment, and what was deleted is not.
+    """
+    caplog.set_level(logging.CRITICAL)
+    disk = MemoryDisk()
+    whole = asyncio.run(run(disk))
+    assert whole.records["a", 0] == list(range(TURNS))
+    assert whole.committed == (TURNS - 1, TURNS - 1)
+    asyncio.run(whole.judge(disk.after_power_cut("nothing", 0)))
+    cuts = 0
+    for at in range(LEFT.index(left), disk.calls, STRIDE):
+        again = MemoryDisk()
+        again.cut_at = at
+        work = asyncio.run(run(again))
+        asyncio.run(work.judge(again.after_power_cut(left, at)))
+        cuts += 1
+
+    with capsys.disabled():
+        print(f"\nbroker, {left} left: {cuts} cuts in {disk.calls} calls")
