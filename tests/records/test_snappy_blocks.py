@@ -27,16 +27,19 @@ def test_header_bytes():
     assert compress(b"") == XERIAL_HEADER
 
 
-def test_blocks_hold_32_kib():
+def test_blocks_hold_1_mib():
     """
-    Content is cut into blocks of 32 KiB, each behind its big endian length.
+    Content is cut into blocks of 1 MiB, each behind its big endian length.
     """
+    mebibyte = 1 << 20
+    content = TEXT * (2 * mebibyte // len(TEXT) + 1)
     expected = XERIAL_HEADER + b"".join(
-        block(TEXT[start : start + 32_768]) for start in range(0, len(TEXT), 32_768)
+        block(content[start : start + mebibyte]) for start in range(0, len(content), mebibyte)
     )
 
-    assert compress(TEXT) == expected
-    assert compress(memoryview(TEXT)) == expected
+    assert compress(content) == expected
+    assert compress(memoryview(content)) == expected
+    assert compress(TEXT) == XERIAL_HEADER + block(TEXT)
 
 
 @pytest.mark.parametrize("data", [b"", b"a", TEXT])
