@@ -570,7 +570,9 @@ cdef class Appender:
 
     cdef int close(self, PartitionState state, Batch batch) except -1:
         self.retire(state, batch)
-        return self.wake()
+        self.wake()
+        self.host.filled(batch)
+        return 0
 
     cdef int retire(self, PartitionState state, Batch batch) except -1:
         batch.state = _CLOSED

@@ -494,6 +494,7 @@ class Appender:
     def _close(self, state: PartitionState, batch: Batch) -> None:
         self._retire(state, batch)
         self._wake()
+        self.host.filled(batch)
 
     def _retire(self, state: PartitionState, batch: Batch) -> None:
         batch.state = CLOSED

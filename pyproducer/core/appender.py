@@ -6,7 +6,8 @@ a :class:`Delivery` come out. Both twins promise the rest of the engine the same
 * A call either queues its record whole, or raises and leaves no trace of it.
 * Records of one partition are in their batches in the order of the calls.
 * ``take()`` tells which batches were opened, closed and hurried since the last call; between two
-  calls the host is woken once, by the first append that the engine must know of.
+  calls the host is woken once, by the first append that the engine must know of. It is told of
+  each batch that an append fills, by that append.
 * A batch's bytes never change once it is closed.
 * Where there is a lock, every method may be called from any thread; the user's own functions
   (serializers, partitioner) run outside it.

@@ -8,8 +8,6 @@ from pyproducer.net.pool cimport Pool
 cdef class Runner:
     cdef object _clock
     cdef object _client_id
-    cdef object _codec
-    cdef object _level
     cdef bint _shared
     cdef Engine _engine
     cdef object _loop
@@ -19,7 +17,7 @@ cdef class Runner:
     cdef double _timer_at
     cdef bint _asked
     cdef bint _stepping
-    cdef object _executor
+    cdef object _compressor
     cdef list _watchers
     cdef bint _forked
     cdef object _refuse

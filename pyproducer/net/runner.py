@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from pyproducer.core.appender import CLOSED, Batch, Delivery, Prepared
+from pyproducer.core.appender import Batch, Delivery, Prepared
 from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
 from pyproducer.errors import (
     DeliveryError,
@@ -24,14 +23,13 @@ from pyproducer.errors import (
     WouldDeadlock,
     WrongLoop,
 )
+from pyproducer.net.compressor import Compressor
 from pyproducer.net.pool import Pool
-from pyproducer.records.compression import compress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pyproducer.clock import Clock
-    from pyproducer.core.batch import SealedBatch
     from pyproducer.core.engine import Engine
     from pyproducer.protocol.schema import Message
     from pyproducer.records.codec import Codec
@@ -39,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Runner", "forked"]
 
 logger = logging.getLogger("pyproducer.net")
-
-#: Bodies below this many bytes are compressed on the loop: a thread would cost more.
-_SMALL_BODY: Final = 16 * 1024
 
 #: Seconds that callbacks and wake-ups may take of one turn of the loop.
 _SLICE: Final = 0.002
@@ -58,7 +53,7 @@ def forked() -> ProducerError:
 class Runner:
     """The net side of a producer, from its start to its end.
 
-    It is the appender's host (``wake``, ``future``, ``block``, ``soon``, ``saw``) too.
+    It is the appender's host (``wake``, ``filled``, ``future``, ``block``, ``soon``, ``saw``) too.
 
     Args:
         clock: for monotonic seconds.
@@ -79,8 +74,7 @@ class Runner:
     ) -> None:
         self._clock = clock
         self._client_id = client_id
-        self._codec = codec
-        self._level = compression_level
+        self._compressor = Compressor(codec, compression_level, self._compressed)
         self._shared = shared
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -90,7 +84,6 @@ class Runner:
         self._timer_at = 0.0
         self._asked = False
         self._stepping = False
-        self._executor: ThreadPoolExecutor | None = None
         self._watchers: list[Callable[[], bool]] = []
         self._forked = False
         self._refuse: Callable[[Callable[[], ProducerError]], object] | None = None
@@ -167,9 +160,7 @@ class Runner:
             # Here too where the wait was cancelled.
             while deliveries:
                 deliveries.run(self._clock.monotonic, _SLICE)
-            executor, self._executor = self._executor, None
-            if executor is not None:
-                executor.shutdown(wait=True)
+            self._compressor.stop()
 
     async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
         """Wait until something holds, looked at after each step, or until the end.
@@ -260,6 +251,13 @@ class Runner:
         if loop is not None:
             # This thread goes on by itself: there is no turn of its own to wait for the end of.
             loop.call_soon_threadsafe(self._come)
+
+    def filled(self, batch: Batch) -> None:
+        """An append has filled a batch; from any thread."""
+        self._compressor.begin(batch)
+        if not self._shared:
+            # Who never sleeps may come by here and nowhere else.
+            self._compressor.step_aside()
 
     def future(self) -> asyncio.Future[None]:
         """A future for one who awaits a delivery."""
@@ -359,9 +357,13 @@ class Runner:
         if self._pool is None:
             return
         engine = self.engine
+        if not self._shared:
+            self._compressor.step_aside()
         engine.begin_turn()
         self._stepping = True
         try:
+            for sealed, body in self._compressor.finished():
+                engine.on_compressed(sealed, body)
             for effect in engine.poll(self._clock.monotonic()):
                 self._perform(effect)
         except Exception as error:
@@ -434,6 +436,10 @@ class Runner:
         self._timer = None
         self._come()
 
+    def _compressed(self) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._come)
+
     def _come(self) -> None:
         """Make a step now, unless one is made in this turn anyhow."""
         if not self._asked:
@@ -453,46 +459,12 @@ class Runner:
                     self.engine.on_disconnected(effect.node, reason, self.now)
                     self.ask()
             case Compress():
-                self._compress(effect.sealed)
+                if self._compressor.take(effect.sealed):
+                    self.ask()
             case Connect():
                 pool.connect(effect)
             case Disconnect():
                 pool.disconnect(effect.node)
-
-    def _compress(self, sealed: SealedBatch) -> None:
-        batch = sealed.batch
-        if batch.size < _SMALL_BODY:
-            self._compressed(sealed, self._squeeze(sealed))
-            return
-        assert self._loop is not None
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(2, thread_name_prefix="pyproducer-compress")
-        try:
-            future = self._loop.run_in_executor(self._executor, self._squeeze, sealed)
-        except RuntimeError:
-            # The interpreter is ending and starts no thread any more.
-            self._compressed(sealed, self._squeeze(sealed))
-            return
-        future.add_done_callback(lambda done: self._squeezed(sealed, done))
-
-    def _squeeze(self, sealed: SealedBatch) -> bytes | None:
-        body = sealed.batch.body()
-        # The level is the producer's codec's; a topic with another one gets that one's default.
-        made = compress(sealed.codec, body, self._level if sealed.codec is self._codec else None)
-        # What compression does not shrink is sent as it is.
-        return made if len(made) < len(body) else None
-
-    def _squeezed(self, sealed: SealedBatch, done: asyncio.Future[bytes | None]) -> None:
-        if done.cancelled():
-            return
-        error = done.exception()
-        if error is not None and sealed.batch.state <= CLOSED:
-            logger.error("compression failed, the batch is sent uncompressed: %s", error)
-        self._compressed(sealed, None if error is not None else done.result())
-
-    def _compressed(self, sealed: SealedBatch, body: bytes | None) -> None:
-        self.engine.on_compressed(sealed, body)
-        self.ask()
 
     # The pool's owner.
 

@@ -63,3 +63,18 @@ def test_wake_that_fails_at_the_end_of_a_batch(twin):
 
     assert 1 == door.host.woken
     assert [[1], [2]] == [[batch.count for batch in news] for news in (opened, closed)]
+
+
+def test_host_is_told_of_batches_that_are_full(twin):
+    """
+    An append that fills a batch tells the host of it, after waking it; a batch that is closed by
+    the engine is known there.
+    """
+    door = Door(twin, topics={"t": 1}, batch_max_records=2)
+    for value in (b"0", b"1", b"2"):
+        door.put(value)
+    opened, [full], _ = door.take()
+    door.appender.close_open(full.home)
+
+    assert [full.serial] == door.host.full
+    assert [2, 1] == [batch.count for batch in opened]

@@ -80,12 +80,16 @@ class Host:
 
     def __init__(self) -> None:
         self.woken = 0
+        self.full: list[int] = []
         self.seen: list[str] = []
         self.later: list[tuple[Callable[[Delivery], object], Delivery]] = []
         self.ledger: Ledger | None = None
 
     def wake(self) -> None:
         self.woken += 1
+
+    def filled(self, batch: Batch) -> None:
+        self.full.append(batch.serial)
 
     def future(self) -> Waiter:
         return Waiter()
