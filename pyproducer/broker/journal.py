@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pyproducer.broker.log.slices import LogSlice
 from pyproducer.errors import ConfigError
-from pyproducer.protocol.api import API, ApiKey
+from pyproducer.protocol.api import API
 from pyproducer.protocol.error_codes import code_name
+from pyproducer.protocol.frame import decode_response_header
 from pyproducer.protocol.schema import Struct
 
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock
-    from pyproducer.broker.context import RequestContext
+    from pyproducer.model import Buffer
     from pyproducer.protocol.schema import Message
 
+#: Bytes in front of a frame that say how long it is.
+_FRAME_SIZE: Final = 4
 #: Bytes of an answer above which it is not kept, but its error codes.
 _LARGE: Final = 1024
 #: Bytes of a value that a body keeps; records are shown by their size beyond it.
@@ -78,13 +82,15 @@ class JournalEntry:
         return "  ".join(words)
 
 
-#: What the router knows of a request at its end: that moment by the outside clock, the context,
-#: bytes in and out, the answer, or the error codes in it.
-Ended: TypeAlias = "tuple[float, RequestContext, int, int, Message | tuple[int, ...] | None]"
-#: What is kept besides, and looked at when somebody asks: the request's number, how far the
-#: broker's clock was ahead, why the connection was closed, both bodies.
-_Kept: TypeAlias = "tuple[Ended, int, float, str | None, tuple[Any, Any]]"
-_NO_BODIES: Final = (None, None)
+#: What the router knows of a request at its end: that moment and its begin by the outside clock,
+#: API, version, the client's number for it and name, the connection's number.
+Facts: TypeAlias = "tuple[float, float, int, int, int, str, int]"
+#: What is kept of a request: its number, the facts, bytes in, of the answer what there is to find
+#: error codes in, how far the broker's clock was ahead, why the connection was closed, bodies.
+_Kept: TypeAlias = "tuple[int, Facts, int, _Answer, float, str | None, tuple[Any, Any] | None]"
+#: A small answer as it is sent, or the size of a larger one and the codes in it.
+_Answer: TypeAlias = "Buffer | tuple[int, ...]"
+_NOTHING: Final = b""
 
 
 class Journal:
@@ -113,30 +119,40 @@ class Journal:
             )
         self.bodies = False
         self._ring: deque[_Kept] = deque(maxlen=size)
-        self._number = 0
+        self._append = self._ring.append
+        self._next = itertools.count(1).__next__
         self._clock = clock
         # What the wall clock said when the other one was at 0: one reading a request is enough.
         self._began_ms = clock.outside.wall_ms() - round(clock.outside.monotonic() * 1000)
         self.on = size > 0
 
-    def note(self, ended: Ended, request: Message, *, closed: str | None = None) -> None:
+    def note(
+        self,
+        facts: Facts,
+        size: int,
+        answer: Sequence[Buffer] | None,
+        request: Message,
+        response: Message | None,
+        closed: str | None = None,
+    ) -> None:
         """A request has ended; on the broker's loop.
 
         Args:
-            ended: What is known of it.
+            facts: What is known of it.
+            size: Bytes of the request.
+            answer: The answer as it is sent, or None.
             request: What was asked.
+            response: What was answered, or None.
             closed: Why the connection is closed for it, or None.
         """
-        self._number = number = self._number + 1
-        if self.bodies:
-            response = ended[4]
-            bodies = (_plain(request), _plain(response))
-        else:
-            bodies = _NO_BODIES
-        if ended[3] > _LARGE or ended[1].api_key == ApiKey.FETCH:
-            # A thousand answers with all topics would be a gigabyte, and records keep files open.
-            ended = (*ended[:4], tuple(_codes(ended[4])))
-        self._ring.append((ended, number, self._clock.ahead, closed, bodies))
+        kept: _Answer = _NOTHING
+        if answer:
+            kept = answer[0]
+            if len(kept) > _LARGE or len(answer) > 1:
+                # Not held: a thousand of these would be a gigabyte, or many open files.
+                kept = (sum(map(len, answer)), *_codes(response))
+        bodies = (_plain(request), _plain(response)) if self.bodies else None
+        self._append((self._next(), facts, size, kept, self._clock.ahead, closed, bodies))
 
     def __len__(self) -> int:
         return len(self._ring)
@@ -177,14 +193,14 @@ class Journal:
         found: list[JournalEntry] = []
         # A copy, which is made in one step: the loop goes on adding.
         for kept in reversed(self._ring.copy()):
-            context = kept[0][1]
-            if kept[1] <= since or (last is not None and len(found) >= last):
+            if kept[0] <= since or (last is not None and len(found) >= last):
                 break
+            _, _, api_key, its_version, _, its_client, its_connection = kept[1]
             if (
-                key not in {None, context.api_key}
-                or version not in {None, context.api_version}
-                or connection not in {None, context.connection.number}
-                or client_id not in {None, context.client_id}
+                key not in {None, api_key}
+                or version not in {None, its_version}
+                or connection not in {None, its_connection}
+                or client_id not in {None, its_client}
             ):
                 continue
             entry = self._entry(kept)
@@ -193,23 +209,27 @@ class Journal:
         return found[::-1]
 
     def _entry(self, kept: _Kept) -> JournalEntry:
-        (ended, context, size, out, response), number, ahead, closed, (asked, answered) = kept
-        codes = response if isinstance(response, tuple) else _codes(response)
+        number, facts, size, answer, ahead, closed, bodies = kept
+        ended, started, key, version, correlation_id, client_id, connection = facts
+        if isinstance(answer, tuple):
+            out, *codes = answer
+        else:
+            out, codes = len(answer), _codes_in(answer, key, version)
         return JournalEntry(
             number=number,
             time_ms=self._began_ms + round((ended + ahead) * 1000),
-            connection=context.connection.number,
-            client_id=context.client_id,
-            api=API[context.api_key].name,
-            version=context.api_version,
-            correlation_id=context.correlation_id,
+            connection=connection,
+            client_id=client_id,
+            api=API[key].name,
+            version=version,
+            correlation_id=correlation_id,
             bytes_in=size,
             bytes_out=out,
-            seconds=ended - context.received_at,
+            seconds=ended - started,
             errors=tuple(map(code_name, dict.fromkeys(codes))),
             closed=closed,
-            request=asked,
-            response=answered,
+            request=None if bodies is None else bodies[0],
+            response=None if bodies is None else bodies[1],
         )
 
 
@@ -218,6 +238,14 @@ def _key(api: str | int) -> int:
         if api in (key, known.name):
             return int(key)
     raise ConfigError(f"there is no API {api!r}: names are Kafka's, as 'Produce'", option="api")
+
+
+def _codes_in(answer: Buffer, key: int, version: int) -> list[int]:
+    """Every error code in an answer as it is sent."""
+    if not answer:
+        return []
+    _, body = decode_response_header(memoryview(answer)[_FRAME_SIZE:], key, version)
+    return list(_codes(API[key].response.decode(body, version)))
 
 
 def _codes(value: Any) -> Iterator[int]:

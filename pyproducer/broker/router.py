@@ -82,6 +82,7 @@ class Router:
             connection=connection,
             received_at=started,
         )
+        client_id, number = context.client_id, connection.number
         node = self._node
         try:
             if node.faults.requests:
@@ -90,7 +91,8 @@ class Router:
                 response = await route.handle(node, request, context)
         except Exception as error:
             if self._note is not None:
-                self._note((now(), context, len(frame), 0, None), request, closed=str(error))
+                facts = now(), started, key, version, correlation_id, client_id, number
+                self._note(facts, len(frame), None, request, None, str(error))
             raise
         answer = None
         if response is not None:
@@ -98,8 +100,9 @@ class Router:
         ended = now()
         node.metrics.count_request(key, ended - started)
         if self._note is not None:
-            size = sum(map(len, answer)) if answer else 0
-            self._note((ended, context, len(frame), size, response), request)
+            version = context.api_version
+            facts = ended, started, key, version, correlation_id, client_id, number
+            self._note(facts, len(frame), answer, request, response)
         node.pulse.beat()
         return answer
 
