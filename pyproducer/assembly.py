@@ -16,7 +16,14 @@ from typing import Any
 
 from pyproducer.clock import Clock, SystemClock
 from pyproducer.config import ProducerConfig, parse_bootstrap
-from pyproducer.core.appender import Appender, Delivery, Prepared, TopicAppender, TopicState
+from pyproducer.core.appender import (
+    Appender,
+    Delivery,
+    Prepared,
+    RoomWait,
+    TopicAppender,
+    TopicState,
+)
 from pyproducer.core.delivery import Ledger
 from pyproducer.core.engine import Engine, EngineOptions
 from pyproducer.errors import ConfigError, NotStarted, ProducerError
@@ -124,7 +131,12 @@ class Assembly:
             Ledger(on_delivery_failure),
             chance.random,
         )
-        self.appender.room = self.room
+        self.appender.room = (
+            self.room
+            if RoomWait is None
+            # Records of the appender's own calls have no interceptors that would hear of a refusal.
+            else partial(self.runner.room, config.max_block_ms / 1000)
+        )
         self.refuse(_not_started)
         self.runner.bind(self.engine, self.refuse)
         self.transactor = Transactor(self)

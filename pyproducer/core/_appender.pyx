@@ -113,6 +113,7 @@ include "_packing.pxi"
 include "_handle.pxi"
 include "_topic.pxi"
 include "_quick.pxi"
+include "_room.pxi"
 include "_call.pxi"
 include "_group.pxi"
 include "_method.pxi"
@@ -148,7 +149,7 @@ cdef class Appender:
     cdef public object is_coroutine_function
     cdef public object make_entry
     cdef public object host
-    #: Makes the coroutine that waits for room for a prepared record.
+    #: Makes what waits for room for a prepared record: a coroutine, or a RoomWait.
     cdef public object room
     #: Waits for room for a prepared record, on the caller's thread.
     cdef public object block_for_room

@@ -133,7 +133,7 @@ cdef class EnqueueCall:
     cdef PyObject *_partition
     cdef PyObject *_timestamp_ms
     cdef PyObject *_on_delivery
-    #: The delivery after a turn of the loop, or the coroutine that waits for room.
+    #: The delivery after a turn of the loop, or what waits for room.
     cdef PyObject *_rest
     cdef int _stage
     #: There is more than topic and value.
@@ -203,10 +203,7 @@ cdef class EnqueueCall:
         rest = self.cr_await
         if rest is None:
             self.leave()
-            if isinstance(kind, type):
-                value = kind() if value is None else value
-                kind = value if isinstance(value, BaseException) else kind(value)
-            raise kind if traceback is None else kind.with_traceback(traceback)
+            _raise(kind, value, traceback)
         self._stage = _BUSY
         try:
             if value is None and traceback is None:
@@ -280,6 +277,7 @@ cdef inline object _given(PyObject *argument):
 
 cdef int _step(PyObject *raw, PyObject *sent, PyObject **result) except -1:
     cdef PyObject *made
+    cdef PyObject *rest
     cdef int how
     if (<EnqueueCall>raw)._stage == _NEW:
         if sent != <PyObject *>None:
@@ -316,7 +314,11 @@ cdef int _step(PyObject *raw, PyObject *sent, PyObject **result) except -1:
         raise ValueError("coroutine already executing")
     (<EnqueueCall>raw)._stage = _BUSY
     try:
-        how = PyIter_Send(<object>(<EnqueueCall>raw)._rest, sent, result)
+        rest = (<EnqueueCall>raw)._rest
+        if type(<object>rest) is RoomWait:
+            how = (<RoomWait>rest).step(result)
+        else:
+            how = PyIter_Send(<object>rest, sent, result)
     except BaseException:
         (<EnqueueCall>raw).leave()
         raise

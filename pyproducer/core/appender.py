@@ -34,6 +34,7 @@ __all__ = [
     "Handles",
     "PartitionState",
     "Prepared",
+    "RoomWait",
     "TopicAppender",
     "TopicState",
     "coroutine_method",
@@ -64,6 +65,8 @@ Delivery = _twin.Delivery
 Handles = _twin.Handles
 PartitionState = _twin.PartitionState
 Prepared = _twin.Prepared
+#: None in pure Python, whose calls wait on futures of the event loop's own.
+RoomWait: Any = getattr(_twin, "RoomWait", None)
 TopicAppender = _twin.TopicAppender
 TopicState = _twin.TopicState
 run_watchers = _twin.run_watchers

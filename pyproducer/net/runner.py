@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer.core.appender import Batch, Delivery, Prepared
+from pyproducer.core.appender import Batch, Delivery, Prepared, RoomWait
 from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
 from pyproducer.errors import (
     DeliveryError,
@@ -148,6 +148,7 @@ class Runner:
             self._timer.cancel()
             self._timer = None
         self._look()
+        self.engine.waiters.scatter()
         # Outcomes set by the closing itself are still owed to their callers.
         deliveries = self.engine.settler.deliveries
         try:
@@ -334,21 +335,42 @@ class Runner:
             else:
                 future.set_result(outcome)
 
-        waiters = self.engine.waiters
         until = self._clock.monotonic() + timeout
-        ticket = waiters.join(made, tell, lambda: not future.done(), until)
+        place = self.engine.waiters.join(made, tell, lambda: not future.done(), until)
         self.ask()
         try:
             return await future
         except BaseException:
-            waiters.leave(ticket)
+            self.leave(place)
             if future.done() and not future.cancelled():
                 # Cancelled in the turn in which it came: it is not to be logged as forgotten.
                 future.exception()
-            if waiters:
-                # The next in line may want less room than this one did.
-                self.ask()
             raise
+
+    def room(self, timeout: float, made: Prepared) -> Any:
+        """As :meth:`wait_for_room`, for a task that waits in a call of the appender's own."""
+        wait = RoomWait(
+            self,
+            self.check_loop(),
+            self.engine.waiters.woken,
+            made,
+            self._clock.monotonic() + timeout,
+        )
+        self.engine.waiters.stand(wait)
+        self.ask()
+        return wait
+
+    def leave(self, place: object) -> None:
+        """Somebody waits for room no more."""
+        waiters = self.engine.waiters
+        waiters.leave(place)
+        if waiters:
+            # The next in line may want less room than this one did.
+            self.ask()
+
+    def cancelled(self, message: object) -> BaseException:
+        """The error of one who waited for room and was cancelled."""
+        return asyncio.CancelledError() if message is None else asyncio.CancelledError(message)
 
     # Steps.
 
@@ -384,6 +406,14 @@ class Runner:
             finally:
                 # Also where a signal's handler raised in a callback: it goes on with the next.
                 if deliveries:
+                    self.ask()
+        waiters = self.engine.waiters
+        if waiters.woken:
+            try:
+                if asyncio.current_task(self._loop) is None:
+                    waiters.wake(self._clock.monotonic, _SLICE)
+            finally:
+                if waiters.woken:
                     self.ask()
         if self._watchers:
             self._look()

@@ -79,8 +79,8 @@ MEASURES = {
     "waiters": (
         "Waiting callers",
         (
-            "Tasks that each `await send` and so wait for outcomes, beside tasks that wait for bare "
-            "futures; and tasks in `await enqueue` with a buffer of 4 MiB, waiting for room."
+            "Tasks that each `await send` and so wait for outcomes, and tasks in `await enqueue` with a "
+            "buffer of 4 MiB, waiting for room; both beside tasks that wait for bare futures."
         ),
     ),
     "delay": (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.clients import CLIENTS
-from tests.bench.goals import GOALS, Goal, Greatest, Median, Ratio, RatioBeyond
+from tests.bench.goals import GOALS, Goal, Greatest, Median, Ratio, RatioBeyond, RatioToSum
 from tests.bench.series import Key, Results
 
 
@@ -57,6 +57,16 @@ def test_beyond_a_floor():
     )
 
     assert 1.5 == found.value
+
+
+def test_ratio_to_sum():
+    """
+    A cost is compared with that of its parts together, and only where all were measured.
+    """
+    ratio = RatioToSum(key("a"), (key("b"), key("c")))
+
+    assert 2 == ratio.of(results(a=[6], b=[1], c=[2])).value
+    assert None is ratio.of(results(a=[6], b=[1]))
 
 
 def test_greatest_needs_all_parts():

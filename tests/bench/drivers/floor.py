@@ -113,5 +113,7 @@ if __name__ == "__main__":
             "latency": lambda job: asyncio.run(latency(job)),
             "stall": lambda job: asyncio.run(stall(job)),
             "throughput": lambda job: asyncio.run(throughput(job)),
+            # Whatever a task waits for, to asyncio it is a future.
+            "room": lambda job: asyncio.run(throughput(job)),
         }
     )

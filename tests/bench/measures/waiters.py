@@ -14,7 +14,7 @@ _RECORDS = 60_000
 
 
 def run(session: Session) -> None:
-    """Tasks in ``await send``, beside asyncio alone; then tasks in ``await enqueue`` without room.
+    """Tasks in ``await send``, beside asyncio alone; then those in ``await enqueue`` without room.
 
     A single task in ``await send`` is not here: each of its records is a request of its own, and
     the latency's measure has it.
@@ -34,7 +34,7 @@ def run(session: Session) -> None:
         *(
             Workload(
                 f"for room, {count:,}",
-                ("ours.enqueue",),
+                ("ours.enqueue", "floor"),
                 senders=count,
                 operation="room",
                 count=_RECORDS * 4,
