@@ -16,6 +16,7 @@ from tests.helpers.source_tree import ROOT, all_imports, files, imports, is_with
 LAYERS = [
     {"_pure", "_sources"},
     {"errors", "model", "clock", "loop_thread", "generics", "writing", "_metadata", "_version"},
+    {"properties"},
     {"protocol", "records", "config", "config_rules", "bootstrap", "dialects"},
     {"partitioner"},
     {"core"},
@@ -45,6 +46,7 @@ BROKER_MAY_USE = {
     "clock",
     "loop_thread",
     "writing",
+    "properties",
     "protocol",
     "records",
     "broker",

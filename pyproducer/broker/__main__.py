@@ -14,8 +14,14 @@ from pyproducer.errors import ConfigError
 def main(arguments: list[str] | None = None) -> int:
     """Runs a broker until SIGTERM or SIGINT; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m pyproducer.broker", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
-    parser.add_argument("--port", type=int, default=9092, help="port to listen at; 0 picks one")
+    parser.add_argument(
+        "--properties",
+        type=Path,
+        metavar="FILE",
+        help="Kafka's server.properties",
+    )
+    parser.add_argument("--host", help="address to listen at; default: 127.0.0.1")
+    parser.add_argument("--port", type=int, help="port to listen at; 0 picks one; default: 9092")
     parser.add_argument("--advertised-host", help="address told to clients")
     parser.add_argument("--data-dir", type=Path, help="where data is kept; default: nowhere")
     parser.add_argument("--http-port", type=int, help="port of /health, /topics and /metrics")
@@ -38,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run_broker(
+            properties=options.properties,
             host=options.host,
             port=options.port,
             advertised_host=options.advertised_host,

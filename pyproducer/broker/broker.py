@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from pyproducer.broker.broker_clock import BrokerClock, checked_span
 from pyproducer.broker.durability import checked_durability
@@ -22,8 +22,10 @@ from pyproducer.broker.inspection import BrokerRecord, PartitionReader, records_
 from pyproducer.broker.journal import Journal
 from pyproducer.broker.node import Node
 from pyproducer.broker.partition import Partition, Watch
+from pyproducer.broker.properties_file import options_of_file
 from pyproducer.broker.running import RunningBroker
 from pyproducer.broker.settings import (
+    BrokerOptions,
     BrokerSettings,
     checked_config,
     checked_data_dir,
@@ -70,10 +72,11 @@ class Broker:
         advertised_host: Address told to clients; None is `host`, or "localhost" if that means
             every address.
         config: Kafka's broker configurations by their property names. One that has no effect
-            in this broker is refused unless it says what the broker does anyway. Three
-            defaults are not Kafka's: `group.initial.rebalance.delay.ms` is 0 instead of 3000,
+            in this broker is refused unless it says what the broker does anyway. Four
+            defaults are not Kafka's: `auto.create.topics.enable` is false instead of true,
+            `group.initial.rebalance.delay.ms` is 0 instead of 3000,
             `offsets.topic.num.partitions` and `transaction.state.log.num.partitions` are 5
-            instead of 50.
+            instead of 50. A file of them is for `from_properties`.
         auto_create_topics: Create a topic with `num.partitions` partitions when a client first
             asks for it; the same as `auto.create.topics.enable`.
         http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`...); 0 lets
@@ -147,6 +150,34 @@ class Broker:
         self._thread: LoopThread | None = None
         self._running: RunningBroker | None = None
         self._lock = threading.Lock()
+
+    @classmethod
+    def from_properties(
+        cls,
+        path: str | Path,
+        topics: Mapping[str, int] | Iterable[TopicSpec] = (),
+        **options: Unpack[BrokerOptions],
+    ) -> Self:
+        """A broker as a file of Kafka's property names describes it, such as a server.properties.
+
+        `listeners`, `advertised.listeners` and `log.dirs` become `host`, `port`,
+        `advertised_host` and `data_dir`; what says that the node is a cluster of its own is
+        taken as that; all else is `config`. With no `listeners` the defaults of `Broker` hold.
+
+        Args:
+            path: The file.
+            topics: As for `Broker`.
+            options: As for `Broker`; each is stronger than the file, and `config` is so for what
+                it names.
+
+        Raises:
+            ConfigError: The file cannot be read, or settings in it, all of which are told with
+                their lines, are unknown, not possible, or without effect here.
+        """
+        found = options_of_file(path)
+        config = {**(found.get("config") or {}), **(options.get("config") or {})}
+        merged: BrokerOptions = {**found, **options, "config": config}
+        return cls(topics, **merged)
 
     @property
     def host(self) -> str:

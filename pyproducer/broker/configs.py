@@ -118,7 +118,8 @@ class ConfigSpec:
             raise self._refused(
                 value,
                 f"has no effect in this broker, so it is not accepted; leave {self.name} "
-                f"at its default ({self.default if self.default is not None else 'null'})",
+                f"at its default ({self.default if self.default is not None else 'null'})"
+                + (f" or at {self.fact}, which is what it does" if self.fact else ""),
             )
 
     def _expected(self) -> str:

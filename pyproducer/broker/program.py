@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pyproducer.broker.broker import Broker
+from pyproducer.broker.properties_file import options_of_file
+from pyproducer.broker.settings import BrokerOptions
 from pyproducer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -17,13 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["run_broker"]
 
+_PORT = 9092
 _HTTP_HOST = "127.0.0.1"
 
 
 def run_broker(
     *,
-    host: str = "127.0.0.1",
-    port: int = 9092,
+    properties: Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
     advertised_host: str | None = None,
     data_dir: Path | None = None,
     http_port: int | None = None,
@@ -36,10 +40,11 @@ def run_broker(
     A second line, ``http on HOST:PORT``, says where its HTTP side is, if it has one.
 
     Args:
-        host: Address to listen at.
-        port: Port to listen at; 0 lets the system pick one.
-        advertised_host: Address told to clients; None is `host`.
-        data_dir: Where data is kept; None is a temporary folder.
+        properties: File of Kafka's broker configurations; what else is given is stronger.
+        host: Address to listen at; None is the file's, else 127.0.0.1.
+        port: Port to listen at; 0 lets the system pick one, None is the file's, else 9092.
+        advertised_host: Address told to clients; None is the file's, else `host`.
+        data_dir: Where data is kept; None is where the file says, else a temporary folder.
         http_port: Port of the HTTP side; None is no HTTP side.
         topics: Topics to make, as `NAME` or `NAME:PARTITIONS`.
         config: Kafka's broker configurations, as `NAME=VALUE`.
@@ -51,17 +56,22 @@ def run_broker(
         DataDirectoryError: Another broker uses the data directory.
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    broker = Broker(
-        dict(_topic(entry) for entry in topics),
-        data_dir=data_dir,
-        host=host,
-        port=port,
-        advertised_host=advertised_host,
-        config=dict(_setting(entry) for entry in config),
-        http_port=http_port,
-        http_host=_HTTP_HOST,
-        flush=cast("FlushMode", flush),
-    )
+    options = BrokerOptions() if properties is None else options_of_file(properties)
+    options.setdefault("port", _PORT)
+    if host is not None:
+        options["host"] = host
+        # What the file says clients are told is of the address that the file has.
+        options.pop("advertised_host", None)
+    if port is not None:
+        options["port"] = port
+    if advertised_host is not None:
+        options["advertised_host"] = advertised_host
+    if data_dir is not None:
+        options["data_dir"] = data_dir
+    options["config"] = {**(options.get("config") or {}), **dict(map(_setting, config))}
+    options["http_port"], options["http_host"] = http_port, _HTTP_HOST
+    options["flush"] = cast("FlushMode", flush)
+    broker = Broker(dict(map(_topic, topics)), **options)
     asyncio.run(broker.serve(on_ready=_announce, stop_signals=(signal.SIGTERM, signal.SIGINT)))
 
 

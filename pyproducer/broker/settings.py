@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from pyproducer.broker.configs import check_broker_configs, check_topic_configs
-from pyproducer.broker.durability import FLUSH_INTERVAL_MS, Durability
+from pyproducer.broker.durability import FLUSH_INTERVAL_MS, Durability, ExpiryClock, FlushMode
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec, check_name
 from pyproducer.errors import ConfigError
@@ -16,6 +16,7 @@ from pyproducer.errors import ConfigError
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock
     from pyproducer.broker.log.filesystem import FileSystem
+    from pyproducer.clock import Clock
 
 #: Where one broker in a test is better off with other values than Kafka's: a lone consumer gets
 #: its partitions at once, the first group or transaction does not make 50 logs, and a misspelt name
@@ -30,6 +31,26 @@ _DEFAULTS = {
 _FLUSH_INTERVALS = {"log.flush.interval.ms", "log.flush.scheduler.interval.ms"}
 _NEWEST_TRANSACTION_VERSION = 2
 _MAX_PORT = 65535
+
+
+class BrokerOptions(TypedDict, total=False):
+    """The keyword arguments of `Broker`, which documents them."""
+
+    data_dir: str | Path | None
+    host: str
+    port: int
+    advertised_host: str | None
+    config: Mapping[str, str] | None
+    auto_create_topics: bool
+    http_port: int | None
+    http_host: str
+    transaction_version: int
+    flush: FlushMode
+    producer_expiry_clock: ExpiryClock
+    strict_unknown_producer: bool
+    clock: Clock | None
+    fs: FileSystem | None
+    journal: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,8 @@ import typer
 
 from pyproducer.bootstrap import parse_bootstrap
 from pyproducer.cli.exits import CliError, Exit, OutputClosed
-from pyproducer.cli.properties import read_properties
 from pyproducer.config import Dialect, ProducerConfig
+from pyproducer.properties import read_properties
 
 __all__ = ["ENVIRONMENT", "Shared", "command", "remember"]
 

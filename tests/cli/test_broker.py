@@ -46,6 +46,39 @@ def test_port_in_use(broker):
     assert str(broker.port) in one_line(done.stderr)
 
 
+def test_properties_file_and_options(tmp_path):
+    """
+    With --properties the file says where it listens and what it does, and options are stronger.
+    """
+    first, second = free_ports(2)
+    path = tmp_path / "server.properties"
+    path.write_text(
+        f"listeners=PLAINTEXT://127.0.0.1:{first}\nlog.dirs={tmp_path / 'a'}\nnum.partitions=3\n"
+    )
+    for options, port, folder in (
+        ((), first, "a"),
+        (("--port", second, "--data-dir", tmp_path / "b"), second, "b"),
+    ):
+        with start_cli("broker", "--properties", path, "--topic", "t", *options) as process:
+            line = process.stdout.readline().decode()
+            assert line == f"listening on 127.0.0.1:{port}\n"
+            assert (tmp_path / folder / "t-0").is_dir()
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def test_properties_file_that_cannot_be_used(tmp_path):
+    """
+    A file with a setting that has no effect ends with 2, its name and the line.
+    """
+    path = tmp_path / "server.properties"
+    path.write_text("num.partitions=3\nnum.io.threads=16\n")
+    done = run_cli("broker", "--properties", path)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert f"{path}, line 2: num.io.threads=16 has no effect" in one_line(done.stderr)
+
+
 def test_free_http_port_is_told():
     """
     With --http-port 0 the second line says where the HTTP side is.

@@ -21,16 +21,23 @@ def register(app: typer.Typer) -> None:
 
 def broker(
     _shared: Shared,
+    properties: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Kafka's server.properties; options here are stronger."),
+    ] = None,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen at; 0 picks one.")
-    ] = 9092,
+        int | None,
+        typer.Option(min=0, max=65535, help="Port to listen at; 0 picks one.  [default: 9092]"),
+    ] = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR", help="Where topics and records are kept.  [default: gone at the end]"
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen at.  [default: 127.0.0.1]")
+    ] = None,
     advertised_host: Annotated[
         str | None, typer.Option(metavar="HOST", help="Address told to clients, if another.")
     ] = None,
@@ -61,6 +68,7 @@ def broker(
     pyproducer broker --data-dir ./data
     pyproducer broker --port 0 --topic shop.orders:6 --topic shop.clicks
     pyproducer broker --data-dir ./data --http-port 8080
+    pyproducer broker --properties server.properties --port 9192
 
     It prints 'listening on HOST:PORT' when it takes connections, and with --http-port then
     'http on HOST:PORT'. One node, for development,
@@ -74,6 +82,7 @@ def broker(
 
     try:
         run_broker(
+            properties=properties,
             host=host,
             port=port,
             advertised_host=advertised_host,
@@ -87,6 +96,7 @@ def broker(
         raise CliError(str(error), Exit.FAILED) from error
     except OSError as error:
         # Only what went wrong with a file has a name.
-        what = f"run at {host}:{port}" if error.filename is None else f"use {error.filename}"
+        place = "" if host is None else f" at {host}"
+        what = f"run{place}" if error.filename is None else f"use {error.filename}"
         reason = error.strerror or str(error)
         raise CliError(f"the broker cannot {what}: {reason}", Exit.FAILED) from error

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyproducer.cli.exits import CliError
-from pyproducer.cli.properties import parse_properties, read_properties
+from pyproducer.errors import ConfigError
+from pyproducer.properties import parse_properties, read_properties
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_unreadable_file(tmp_path):
     A file that is not there, or no text, is named.
     """
     path = tmp_path / "x.properties"
-    with pytest.raises(CliError, match=r"x\.properties"):
+    with pytest.raises(ConfigError, match=r"x\.properties"):
         read_properties(path)
     path.write_bytes(b"\xff=1")
-    with pytest.raises(CliError, match="UTF-8"):
+    with pytest.raises(ConfigError, match="UTF-8"):
         read_properties(path)

@@ -4,32 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from pyproducer.cli.exits import CliError, Exit
+from pyproducer.errors import ConfigError
 
-__all__ = ["parse_properties", "read_properties"]
+__all__ = ["Setting", "parse_properties", "parse_settings", "read_properties", "read_settings"]
 
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
-def read_properties(path: Path) -> dict[str, str]:
-    """The settings of a file.
+class Setting(NamedTuple):
+    """One setting of a file.
+
+    Attributes:
+        name: Its name.
+        value: Its value.
+        line: Number of the line that it begins in, from 1 on.
+    """
+
+    name: str
+    value: str
+    line: int
+
+
+def read_settings(path: Path) -> list[Setting]:
+    """The settings of a file, in its order.
 
     Raises:
-        CliError: it cannot be read, or a line of it is no setting.
+        ConfigError: it cannot be read, or a line of it is no setting.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise CliError(f"{path} cannot be read: {reason}", Exit.USAGE) from error
-    try:
-        return parse_properties(text)
+        return parse_settings(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} cannot be read: it is not UTF-8") from error
     except ValueError as error:
-        raise CliError(f"{path}, {error}", Exit.USAGE) from error
+        raise ConfigError(f"{path}, {error}") from error
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """The settings of a file by name; of a name that comes twice, the last counts.
+
+    Raises:
+        ConfigError: it cannot be read, or a line of it is no setting.
+    """
+    return {one.name: one.value for one in read_settings(path)}
 
 
 def parse_properties(text: str) -> dict[str, str]:
+    """The settings of a text by name; of a name that comes twice, the last counts.
+
+    Raises:
+        ValueError: as `parse_settings`.
+    """
+    return {one.name: one.value for one in parse_settings(text)}
+
+
+def parse_settings(text: str) -> list[Setting]:
     """The settings of a text: comments with # or !, = or : or a space after the name.
 
     A backslash at a line's end continues it, elsewhere it escapes the next character.
@@ -37,13 +69,13 @@ def parse_properties(text: str) -> dict[str, str]:
     Raises:
         ValueError: a line has no value or a broken escape; the message begins with its number.
     """
-    found: dict[str, str] = {}
+    found: list[Setting] = []
     for number, line in _logical_lines(text):
         name, value = _split(line)
         if value is None:
             raise ValueError(f"line {number}: no value: write {line.strip()}=VALUE")
         try:
-            found[_unescape(name)] = _unescape(value)
+            found.append(Setting(_unescape(name), _unescape(value), number))
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
     return found
