@@ -1,4 +1,4 @@
-"""Pages made while the site is built: options, error codes, the broker's statements, changelog."""
+"""Pages made while the site is built, from the code, its tests and the changelog."""
 
 from __future__ import annotations
 
@@ -126,6 +126,32 @@ SUBJECTS = {
 STATEMENTS = ROOT / "tests" / "statements"
 _TEST = re.compile(r"test_(?P<letter>[a-z])(?P<number>\d+)_\w+")
 
+BROKER_CONFIGURATION = """\
+# Configurations of the broker
+
+Every topic and broker configuration of Apache Kafka {version}, under its own name, and what this
+broker does with it.
+The tables are made from the one that the broker obeys; the tests hold Kafka itself to the same one.
+
+- **yes**: it does what it does in Kafka.
+- **always ...**: this broker does what is said here, whatever is set; saying so is accepted.
+- **no**: it has no effect here, so that nothing but its default is accepted.
+
+How to set them stands in [The broker](../guides/broker.md#configurations).
+
+## Of topics
+
+{topic}
+
+## Of the broker
+
+{broker}
+
+## Without effect here
+
+{others}
+"""
+
 #: The words of the page for what becomes of a request to a coordinator.
 REMEDIES = {
     "DONE": "",
@@ -151,6 +177,7 @@ def pages() -> dict[str, str]:
         "reference/configuration.md": configuration(),
         "reference/error-codes.md": error_codes(),
         "reference/conformance.md": conformance(),
+        "reference/broker-configuration.md": broker_configuration(),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }
 
@@ -183,6 +210,37 @@ def configuration() -> str:
         facts.append(f"**Elsewhere:** {', '.join(names) or 'only here'}")
         parts += [f"## {row.name}\n", row.doc, "", *(f"- {fact}" for fact in facts), ""]
     return "\n".join(parts)
+
+
+def broker_configuration() -> str:
+    """Return the page of the broker's configurations, from the table that it obeys."""
+    from pyproducer.broker.configs import KAFKA_VERSION, ConfigSpec, broker_specs, topic_specs
+
+    def here(spec: ConfigSpec) -> str:
+        if spec.fact is not None:
+            return f"always `{spec.fact}`"
+        return "yes" if spec.implemented else "no"
+
+    def table(specs: Iterable[ConfigSpec], *, topics: bool = False) -> str:
+        last = "default in the broker" if topics else "changes while it runs"
+        rows = []
+        for spec in specs:
+            changes = "no" if spec.read_only else "yes"
+            behind = ", ".join(f"`{name}`" for name in spec.synonyms)
+            default = "null" if spec.default is None else f"`{spec.default}`"
+            values = spec.values.replace("|", "\\|")
+            cells = (f"`{spec.name}`", spec.doc, default, values, here(spec))
+            rows.append(f"| {' | '.join(cells)} | {behind if topics else changes} |")
+        head = f"| name | meaning | default | values | here | {last} |"
+        return "\n".join([head, "|---" * 6 + "|", *rows])
+
+    broker = broker_specs().values()
+    return BROKER_CONFIGURATION.format(
+        version=KAFKA_VERSION,
+        topic=table(topic_specs().values(), topics=True),
+        broker=table(one for one in broker if one.implemented or one.fact),
+        others=table(one for one in broker if not one.implemented and not one.fact),
+    )
 
 
 def error_codes() -> str:

@@ -21,6 +21,9 @@ from pyproducer.protocol.error_codes import ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+#: The release of Kafka whose configurations these are.
+KAFKA_VERSION = "4.4"
+
 _BOUNDS = {"SHORT": 2**15, "INT": 2**31, "LONG": 2**63}
 _MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
 _REPLICA = re.compile(r"[0-9]+:[0-9]+", re.ASCII)
@@ -39,6 +42,9 @@ class ConfigType(IntEnum):
     LIST = 7
     CLASS = 8
     PASSWORD = 9
+
+
+_NUMBERS = frozenset({ConfigType.INT, ConfigType.SHORT, ConfigType.LONG, ConfigType.DOUBLE})
 
 
 class ConfigSource(IntEnum):
@@ -109,7 +115,7 @@ class ConfigSpec:
         try:
             parsed = parse(self.type, value)
         except ValueError:
-            raise self._refused(value, f"must be {self._expected()}") from None
+            raise self._refused(value, f"must be {self.values}") from None
         self._check_rule(value, parsed)
         if self.implemented:
             return
@@ -122,13 +128,20 @@ class ConfigSpec:
                 + (f" or at {self.fact}, which is what it does" if self.fact else ""),
             )
 
-    def _expected(self) -> str:
+    @property
+    def values(self) -> str:
         """What its values are, with their range, in words."""
         if self.type is ConfigType.BOOLEAN:
             return "true or false"
         kind, _, allowed = self.rule.partition(":")
         if kind == "in":
             return f"one of {allowed}"
+        if kind == "list":
+            return f"a list of {allowed}"
+        if kind == "replicas":
+            return "* or a list of partition:broker"
+        if self.type not in _NUMBERS:
+            return "a list" if self.type is ConfigType.LIST else "a text"
         low, high = "", ""
         if self.type is not ConfigType.DOUBLE:
             bound = _BOUNDS[self.type.name]
