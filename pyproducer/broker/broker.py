@@ -8,7 +8,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
@@ -18,10 +18,16 @@ from pyproducer.broker.durability import checked_durability
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.expectations import Expected, difference
 from pyproducer.broker.faults.faults import Faults
-from pyproducer.broker.inspection import BrokerRecord, PartitionReader, records_of
+from pyproducer.broker.inspection import (
+    BrokerRecord,
+    PartitionReader,
+    each_part,
+    records_of,
+    wait_until_held,
+)
 from pyproducer.broker.journal import Journal
 from pyproducer.broker.node import Node
-from pyproducer.broker.partition import Partition, Watch
+from pyproducer.broker.partition import Partition
 from pyproducer.broker.properties_file import options_of_file
 from pyproducer.broker.running import RunningBroker
 from pyproducer.broker.settings import (
@@ -569,43 +575,11 @@ class Broker:
         found: list[tuple[int, list[Batch]]] = []
         for one in self._found(topic, partition):
             reader = PartitionReader(one, committed=committed)
-            found += [(one.index, batches) async for batches in _each(reader)]
+            found += [(one.index, batches) async for batches in each_part(reader)]
         return found
 
     async def _committed_offsets(self, group: str) -> dict[TopicPartition, int]:
         return {place: one.offset for place, one in self._node().groups.offsets(group).items()}
 
     async def _wait_for(self, topic: str, n: int, seconds: float, committed: bool) -> None:
-        partitions = self._found(topic, None)
-        readers = [PartitionReader(one, committed=committed) for one in partitions]
-
-        async def held() -> int:
-            for reader in readers:
-                async for _ in _each(reader):
-                    pass
-            return sum(reader.count for reader in readers)
-
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    watch = Watch()
-                    for one in partitions:
-                        one.watches.add(watch)
-                    try:
-                        if await held() >= n:
-                            return
-                        await watch.wait()
-                    finally:
-                        for one in partitions:
-                            one.watches.discard(watch)
-        except TimeoutError:
-            raise TimeoutError(
-                f"{topic} holds {await held()} records after {seconds} s, not {n}"
-            ) from None
-
-
-async def _each(reader: PartitionReader) -> AsyncIterator[list[Batch]]:
-    """What the reader finds up to the end of its partition; clients are served in between."""
-    while (batches := reader.batches()) is not None:
-        yield batches
-        await asyncio.sleep(0)
+        await wait_until_held(topic, self._found(topic, None), n, seconds, committed=committed)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyproducer.broker.log.markers import end_marker
+from pyproducer.broker.partition import Watch
 from pyproducer.records.reader import Batch, iter_batches
 
 if TYPE_CHECKING:
@@ -86,3 +89,45 @@ def records_of(partition: int, batches: list[Batch]) -> list[BrokerRecord]:
         for batch in batches
         for record in batch.records()
     ]
+
+
+async def each_part(reader: PartitionReader) -> AsyncIterator[list[Batch]]:
+    """What the reader finds up to the end of its partition; clients are served in between."""
+    while (batches := reader.batches()) is not None:
+        yield batches
+        await asyncio.sleep(0)
+
+
+async def wait_until_held(
+    topic: str, partitions: Sequence[Partition], n: int, seconds: float, *, committed: bool
+) -> None:
+    """Returns when the topic's partitions hold so many records.
+
+    Raises:
+        TimeoutError: They hold fewer after so many seconds.
+    """
+    readers = [PartitionReader(one, committed=committed) for one in partitions]
+
+    async def held() -> int:
+        for reader in readers:
+            async for _ in each_part(reader):
+                pass
+        return sum(reader.count for reader in readers)
+
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                watch = Watch()
+                for one in partitions:
+                    one.watches.add(watch)
+                try:
+                    if await held() >= n:
+                        return
+                    await watch.wait()
+                finally:
+                    for one in partitions:
+                        one.watches.discard(watch)
+    except TimeoutError:
+        raise TimeoutError(
+            f"{topic} holds {await held()} records after {seconds} s, not {n}"
+        ) from None
