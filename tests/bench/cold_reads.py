@@ -37,7 +37,9 @@ ANSWER = 50 << 20
 
 def fill(bootstrap_servers: str, mib: int) -> int:
     """Write so many mebibytes; return the number of records."""
-    data = build_batch([Record(0, 1, key=None, value=VALUE) for _ in range(RECORDS)])
+    # Of now: Kafka would delete older ones.
+    now_ms = time.time_ns() // 1_000_000
+    data = build_batch([Record(0, now_ms, key=None, value=VALUE) for _ in range(RECORDS)])
     count = (mib << 20) // len(data)
     with WireClient(bootstrap_servers) as client:
         for _ in range(count):
