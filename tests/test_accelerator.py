@@ -26,6 +26,7 @@ def test_extension_is_built_where_it_can_be(name):
     ("extension", "chooser", "flag"),
     [
         ("pyproducer.core._appender", "pyproducer.core.appender", "ACCELERATED"),
+        ("pyproducer.records._compaction", "pyproducer.records.compaction", "COMPILED"),
         ("pyproducer.records._scan", "pyproducer.records.scan", "COMPILED"),
     ],
 )

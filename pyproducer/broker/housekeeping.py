@@ -28,10 +28,16 @@ _TURNS: Final = 3
 @dataclass(slots=True)
 class _Chore:
     name: str
-    every: float
+    every: Callable[[], float]
     action: Callable[[], object]
-    due: float
+    since: float
     moment: Callable[[], float | None] | None
+    beside: bool
+    running: asyncio.Task[None] | None = None
+
+    @property
+    def due(self) -> float:
+        return self.since + self.every()
 
 
 class Housekeeping:
@@ -55,29 +61,40 @@ class Housekeeping:
     def add(
         self,
         name: str,
-        every: float,
+        every: float | Callable[[], float],
         action: Callable[[], object],
         *,
         moment: Callable[[], float | None] | None = None,
+        beside: bool = False,
     ) -> None:
         """The action is done `every` so many seconds from now on.
 
         Args:
             name: For the log.
-            every: Seconds between two times.
+            every: Seconds between two times, or what gives them where they can change.
             action: What is done; may be a coroutine function.
             moment: Says in how many seconds there will be something to do, where that can be
                 known: a tick stops there, since others may go on from what is done.
+            beside: It can take long, and others do not wait for it, except for a tick, at the
+                end of which all is done.
         """
-        due = self._clock.monotonic() + every
-        self._chores.append(_Chore(name, every, action, due, moment))
+        now = self._clock.monotonic()
+        interval = every if callable(every) else lambda: every
+        self._chores.append(_Chore(name, interval, action, now, moment, beside))
+
+    async def close(self) -> None:
+        """What was begun beside the others has ended."""
+        running = [chore.running for chore in self._chores if chore.running is not None]
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def run_due(self) -> None:
         """Everything due by now is done once. A chore that fails is logged and tried again."""
         async with self._turn:
             self._timers.ring_due()
             now = self._clock.monotonic()
-            await self._do(lambda chore: chore.due <= now)
+            await self._do(lambda chore: chore.due <= now, wait=False)
 
     async def run(self) -> None:
         """Does the chores until cancelled."""
@@ -128,18 +145,30 @@ class Housekeeping:
             if left is not None and left > 0:
                 yield max(left, _LEAST)
 
-    async def _do(self, wanted: Callable[[_Chore], bool]) -> None:
+    async def _do(self, wanted: Callable[[_Chore], bool], *, wait: bool = True) -> None:
         for chore in self._chores:
             if not wanted(chore):
                 continue
-            chore.due = self._clock.monotonic() + chore.every
-            try:
-                pending = chore.action()
-                if isinstance(pending, Awaitable):
-                    await pending
-            except Exception:
-                log.exception("%s failed", chore.name)
+            if chore.running is not None:
+                if not wait:
+                    continue
+                await asyncio.wait([chore.running])
+            chore.since = self._clock.monotonic()
+            if chore.beside and not wait:
+                chore.running = asyncio.create_task(self._one(chore), name=chore.name)
+            else:
+                await self._one(chore)
         self._pulse.beat()
+
+    async def _one(self, chore: _Chore) -> None:
+        try:
+            pending = chore.action()
+            if isinstance(pending, Awaitable):
+                await pending
+        except Exception:
+            log.exception("%s failed", chore.name)
+        finally:
+            chore.running = None
 
 
 def _any(_: _Chore) -> bool:

@@ -28,6 +28,7 @@ from pyproducer.broker.faults.injector import Injector
 from pyproducer.broker.fetch_sessions.cache import FetchSessionCache
 from pyproducer.broker.group_commit import GroupCommit
 from pyproducer.broker.journal import Journal
+from pyproducer.broker.log.cleaner.settings import CleanerSettings
 from pyproducer.broker.log.config import NO_LIMIT, LogConfig
 from pyproducer.broker.log.manager import LogManager, TopicLogs
 from pyproducer.broker.metadata_file import MetadataFile
@@ -179,6 +180,7 @@ class Node:
             saved = self._metadata.get(_BROKER_CONFIGS, {})
             self.config.all_brokers = dict(saved.get("all", {}))
             self.config.this_broker = dict(saved.get("this", {}))
+            self._configure_cleaner()
             self.producer_ids = ProducerIds(self._metadata)
             self.topics = TopicRegistry(self._metadata, self._new_uuid)
             # Every start is an election: clients of the last one learn that it is over.
@@ -344,6 +346,7 @@ class Node:
         this = self.config.this_broker if all_brokers else dict(configs)
         self._metadata.update(**{_BROKER_CONFIGS: {"all": everyone, "this": this}})
         self.config.all_brokers, self.config.this_broker = everyone, this
+        self._configure_cleaner()
         for topic in self.topics:
             self._apply(topic)
 
@@ -367,6 +370,18 @@ class Node:
             config.int("producer.id.expiration.check.interval.ms") / 1000,
             self._logs.expire_producers,
         )
+
+        cleaner = self._logs.cleaner
+        housekeeping.add(
+            "compacting logs",
+            lambda: cleaner.settings.backoff_ms / 1000,
+            cleaner.clean_elsewhere,
+            beside=True,
+        )
+
+    def stop_cleaning(self) -> None:
+        """No log is compacted any more; one that is ends soon."""
+        self._logs.cleaner.stop()
 
     def checkpoint(self) -> None:
         """Start offsets, high watermarks and recovery points are on disk.
@@ -438,6 +453,15 @@ class Node:
         for partition in self.partitions(topic.name):
             partition.log.config = config
         self._await_flushes(config)
+
+    def _configure_cleaner(self) -> None:
+        config = self.config
+        self._logs.cleaner.settings = CleanerSettings(
+            enable=config.flag("log.cleaner.enable"),
+            backoff_ms=config.int("log.cleaner.backoff.ms"),
+            dedupe_buffer_size=config.int("log.cleaner.dedupe.buffer.size"),
+            io_buffer_size=config.int("log.cleaner.io.buffer.size"),
+        )
 
     def _topic_logs(self, topic: Topic) -> TopicLogs:
         return TopicLogs(topic.id, self._log_config(topic))

@@ -148,6 +148,8 @@ class RunningBroker:
                 min(idle / 4, 60.0),
                 lambda: server.close_idle(node.clock.outside.monotonic(), idle),
             )
+        self._exit.push_async_callback(housekeeping.close)
+        self._exit.callback(node.stop_cleaning)
         chores = asyncio.create_task(housekeeping.run(), name="housekeeping")
         self._exit.push_async_callback(_end, chores)
 

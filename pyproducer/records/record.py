@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pyproducer.model import TimestampType
 
-__all__ = ["Record", "ScanSummary"]
+__all__ = ["Record", "Retained", "ScanSummary"]
 
 
 class Record(NamedTuple):
@@ -45,3 +45,19 @@ class ScanSummary(NamedTuple):
     min_timestamp: int
     null_key_index: int
     sequential: bool
+
+
+class Retained(NamedTuple):
+    """What compaction leaves of the records of a batch.
+
+    Attributes:
+        kept: how many stay.
+        tombstones: True if one of them has no value.
+        max_timestamp: the largest timestamp among them, in milliseconds; -1 without records.
+        records: their bytes, uncompressed; None where all stay, and the bytes are what they were.
+    """
+
+    kept: int
+    tombstones: bool
+    max_timestamp: int
+    records: bytes | None

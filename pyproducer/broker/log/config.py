@@ -38,6 +38,11 @@ class LogConfig:
         cleanup_policy: Any of ``delete`` and ``compact``.
         retention_ms: Age at which whole segments go; -1 keeps them.
         retention_bytes: Size the log is cut back to in whole segments; -1 keeps them.
+        delete_retention_ms: How long compaction keeps tombstones, from the first cleaning that
+            sees them.
+        min_cleanable_dirty_ratio: Share of dirty bytes above which a log is compacted.
+        min_compaction_lag_ms: How long records are not compacted at least.
+        max_compaction_lag_ms: After how long they are, however little is dirty.
         file_delete_delay_ms: How long the files of a deleted partition stay on disk.
         producer_id_expiration_ms: Idle time after which a producer id is forgotten.
         producer_expiry_clock: ``append`` counts idle time from the broker's last append,
@@ -68,6 +73,10 @@ class LogConfig:
     cleanup_policy: frozenset[str] = frozenset({"delete"})
     retention_ms: int = 7 * 86_400_000
     retention_bytes: int = -1
+    delete_retention_ms: int = 86_400_000
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = NO_LIMIT
     file_delete_delay_ms: int = 60_000
     producer_id_expiration_ms: int = 86_400_000
     producer_expiry_clock: Literal["append", "record"] = "append"
@@ -102,5 +111,12 @@ class LogConfig:
 
     @property
     def compacted(self) -> bool:
-        """Whether every record needs a key."""
+        """Whether of each key the newest record alone is kept, so that every record needs one."""
         return "compact" in self.cleanup_policy
+
+    @property
+    def max_segment_ms(self) -> int:
+        """Time span of a segment: the active one is not compacted, so it must not wait longer."""
+        if self.compacted:
+            return min(self.segment_ms, self.max_compaction_lag_ms)
+        return self.segment_ms

@@ -94,6 +94,11 @@ class _SparseIndex:
         size = self._written if self._memory is None else len(self._memory)
         return size // self._ENTRY.size
 
+    @property
+    def size(self) -> int:
+        """Bytes of all entries."""
+        return len(self) * self._ENTRY.size
+
     def _entry(self, at: int) -> tuple[int, int]:
         """The entry at a place, as it is stored."""
         size = self._ENTRY.size

@@ -54,6 +54,7 @@ class PartitionLog(ReadableLog):
             the disk, decides what is committed.
         log_start_offset: Oldest offset that may be read.
         high_watermark: Offset up to which consumers read.
+        replacing: A cleaner replaces segments; none is removed meanwhile.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class PartitionLog(ReadableLog):
         self.directory = directory
         self.config = config
         self.sole_replica = True
+        self.replacing = False
         self._clock = clock
         self._fs = fs
         self._removal = Removal(fs, clock)
@@ -145,6 +147,16 @@ class PartitionLog(ReadableLog):
     def failure(self) -> OSError | None:
         """The error that took the log offline, or None."""
         return self._health.failure
+
+    @property
+    def storage(self) -> tuple[FileSystem, SegmentList]:
+        """Where it is and what it is made of: for a cleaner, which replaces sealed segments."""
+        return self._fs, self._segments
+
+    def fail(self, what: str, error: OSError) -> None:
+        """The log is offline: the disk failed, and only a start finds out what is on it."""
+        self._health.failure = error
+        self._health.storage_error(what, error)
 
     @property
     def online(self) -> bool:
@@ -381,7 +393,7 @@ class PartitionLog(ReadableLog):
         """
         before = len(self._segments)
         with self._health.guard("delete segments"):
-            while self._segments.below(self.log_start_offset):
+            while not self.replacing and self._segments.below(self.log_start_offset):
                 # Off the list first: a file that will not go must not be read again.
                 segment = self._segments.drop_first()
                 self._removal.drop(segment, self.config.file_delete_delay_ms)

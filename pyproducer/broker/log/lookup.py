@@ -49,9 +49,19 @@ def youngest(segment: Segment, start_offset: int) -> FoundOffset | None:
     if segment.next_offset <= start_offset or not segment.size:
         return None
     if segment.largest.offset >= start_offset and segment.base_offset >= start_offset:
-        begin, wanted = segment.largest.offset, segment.largest.timestamp
-    else:
-        begin, wanted = start_offset, None
+        found = _youngest_from(
+            segment, segment.largest.offset, start_offset, segment.largest.timestamp
+        )
+        if found is not None and found.timestamp == segment.largest.timestamp:
+            return found
+    # The batch with the highest timestamp begins before the start, or compaction emptied it.
+    return _youngest_from(segment, start_offset, start_offset, None)
+
+
+def _youngest_from(
+    segment: Segment, begin: int, start_offset: int, wanted: int | None
+) -> FoundOffset | None:
+    """As :func:`youngest`, from the batch of ``begin`` on; ends early at a timestamp wanted."""
     best: FoundOffset | None = None
     for position, header in segment.headers(segment.offset_index.position_of(begin)):
         if header.last_offset < begin or (best and header.max_timestamp <= best.timestamp):

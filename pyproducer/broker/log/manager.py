@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.log.checkpoints import CorruptCheckpointError, OffsetCheckpoint
+from pyproducer.broker.log.cleaner.cleaner import LogCleaner
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.directory import DataDirectory, read_topic_id, write_topic_id
 from pyproducer.broker.log.filesystem import FileSystem, RealFileSystem
@@ -56,6 +57,7 @@ class LogManager:
         logs: The logs by partition. Read it, do not write it.
         offline: Partitions whose directory could not be opened, and why; requests for them
             are answered KAFKA_STORAGE_ERROR.
+        cleaner: Compacts them.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class LogManager:
         )
         self.logs: dict[TopicPartition, PartitionLog] = {}
         self.offline: dict[TopicPartition, OSError] = {}
+        self.cleaner = LogCleaner(path, self.logs, clock=clock, fs=self._fs)
         self._doomed: list[tuple[int, Path]] = []
         # Recovery point, high watermark and start of what is offline: not to be forgotten.
         self._last_known: dict[TopicPartition, tuple[int, int, int]] = {}
@@ -86,8 +89,6 @@ class LogManager:
         )
         self._high_watermarks = OffsetCheckpoint(self._fs, path / "replication-offset-checkpoint")
         self._log_starts = OffsetCheckpoint(self._fs, path / "log-start-offset-checkpoint")
-        # Which logs were compacted, and how far.
-        self._cleaned = OffsetCheckpoint(self._fs, path / "cleaner-offset-checkpoint")
 
     def open(self) -> None:
         """The data directory is held by this broker; no log is open yet.
@@ -120,10 +121,10 @@ class LogManager:
         Raises:
             OSError: the data directory cannot be listed.
         """
+        self.cleaner.open()
         starts = _offsets(self._log_starts)
         points = _offsets(self._recovery_points)
         high = _offsets(self._high_watermarks)
-        cleaned = _offsets(self._cleaned)
         strays: list[TopicPartition] = []
         root = self.directory.path
         for name in self._fs.listdir(root):
@@ -153,7 +154,8 @@ class LogManager:
                     recovery_point=points.get(tp, 0),
                     log_start_offset=starts.get(tp, 0),
                     high_watermark=None if self._sole_replicas else high.get(tp, 0),
-                    sparse=topics[tp.topic].config.compacted or tp in cleaned,
+                    sparse=topics[tp.topic].config.compacted
+                    or self.cleaner.cleaned_to(tp) is not None,
                 )
                 self.logs[tp].sole_replica = self._sole_replicas
             except OSError as error:
@@ -180,6 +182,7 @@ class LogManager:
         """
         if tp in self.logs or tp in self.offline:
             raise ValueError(f"{tp} has a log already")
+        self.cleaner.forget(tp)
         path = self.directory.path / str(tp)
         try:
             kept = (self._recovery_points, self._high_watermarks, self._log_starts)
@@ -216,6 +219,7 @@ class LogManager:
                 A log that is made next sets it aside.
         """
         log = self.logs.pop(tp, None)
+        self.cleaner.forget(tp)
         self.offline.pop(tp, None)
         self._last_known.pop(tp, None)
         delay = log.config.file_delete_delay_ms if log else 0

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from pyproducer.broker.log.aborted import AbortedTransaction
+from pyproducer.broker.log.cleaner.replacement import finish_replacements
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.epochs import LeaderEpochs
 from pyproducer.broker.log.filesystem import FileSystem, numbered
 from pyproducer.broker.log.index import CorruptIndexError
 from pyproducer.broker.log.markers import end_marker
 from pyproducer.broker.log.producer_state import ProducerStates
-from pyproducer.broker.log.removal import DELETED, remove_passed
+from pyproducer.broker.log.removal import remove_passed
 from pyproducer.broker.log.segment import (
     INDEX_SUFFIXES,
     MAX_RELATIVE_OFFSET,
@@ -45,8 +46,8 @@ __all__ = ["load_producers", "load_segments", "verified_headers"]
 _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 1 << 20
-#: Leftovers of an operation that did not finish; none of them holds anything of its own.
-_LEFTOVERS: Final = (".tmp", DELETED, ".cleaned", ".swap")
+#: What is left of a file that was not written to its end.
+_LEFTOVER: Final = ".tmp"
 
 
 def load_segments(
@@ -147,13 +148,14 @@ def load_segments(
 
 
 def _clean_directory(fs: FileSystem, directory: Path) -> list[int]:
-    """Leftovers are gone; says the base offsets of the log files, ascending."""
+    """What was interrupted is finished or gone; says where the log files start, ascending."""
+    finish_replacements(fs, directory)
     bases = numbered(fs, directory, ".log")
     for name in map(Path, fs.listdir(directory)):
         orphan = (
             name.suffix in INDEX_SUFFIXES and name.stem.isdigit() and int(name.stem) not in bases
         )
-        if name.suffix in _LEFTOVERS or orphan:
+        if name.suffix == _LEFTOVER or orphan:
             fs.remove(directory / name)
     return bases
 

@@ -62,9 +62,11 @@ class Segment:
         config: LogConfig,
         *,
         created_ms: int,
+        suffix: str = "",
     ) -> None:
         self._fs = fs
         self._directory = directory
+        self._suffix = suffix
         self.base_offset = base_offset
         self.created_ms = created_ms
         self.log: File = fs.open(self.path(".log"))
@@ -84,7 +86,32 @@ class Segment:
 
     def path(self, suffix: str) -> Path:
         """Path of one of the segment's files."""
-        return self._directory / file_name(self.base_offset, suffix)
+        return self._directory / file_name(self.base_offset, suffix + self._suffix)
+
+    def rename(self, suffix: str, *, log_last: bool) -> None:
+        """The names of the files end in that suffix.
+
+        Args:
+            suffix: Behind ``.log`` and the others; "" is a segment in use.
+            log_last: Whether the ``.log`` is renamed after its indexes, or before them.
+
+        Raises:
+            OSError: some may have the new name.
+        """
+        kinds = [*INDEX_SUFFIXES, ".log"] if log_last else [".log", *INDEX_SUFFIXES]
+        names = [(kind, self.path(kind)) for kind in kinds]
+        indexes: dict[str, OffsetIndex | TimeIndex | AbortedIndex] = {
+            ".index": self.offset_index,
+            ".timeindex": self.time_index,
+            ".txnindex": self.aborted,
+        }
+        self._suffix = suffix
+        for kind, old in names:
+            new = self.path(kind)
+            if kind == ".log" or self._fs.exists(old):
+                self._fs.rename(old, new)
+            if kind in indexes:
+                indexes[kind].path = new
 
     def start(self) -> None:
         """The new segment takes batches; index files left by another life are emptied.
@@ -130,9 +157,7 @@ class Segment:
             self.next_offset = header.next_offset
             if header.max_timestamp > self.largest.timestamp:
                 self.largest = TimestampOffset(header.max_timestamp, header.last_offset)
-        for _, header in self.headers(0):
-            self.first_timestamp = header.max_timestamp
-            break
+        self.first_batch_timestamp()
 
     def _trusted_tail(self) -> int:
         """Position of the last indexed batch, once that batch is seen to be there."""
@@ -145,6 +170,19 @@ class Segment:
                     return indexed.position
                 break
         raise CorruptIndexError(f"{self.offset_index.path}: no batch where the last entry points")
+
+    def first_batch_timestamp(self) -> int:
+        """Highest timestamp of the first batch, -1 without a batch.
+
+        Raises:
+            OSError: it cannot be read.
+            CorruptRecord: likewise.
+        """
+        if self.first_timestamp < 0:
+            for _, header in self.headers(0):
+                self.first_timestamp = header.max_timestamp
+                break
+        return self.first_timestamp
 
     def would_overflow(self, config: LogConfig, header: BatchHeader, now_ms: int) -> bool:
         """Whether the batch, which comes next, belongs into a new segment."""
@@ -162,7 +200,7 @@ class Segment:
             if self.first_timestamp >= 0
             else now_ms - self.created_ms
         )
-        return waited > config.segment_ms
+        return waited > config.max_segment_ms
 
     def append(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pyproducer.broker.log import lookup
 from pyproducer.broker.log.aborted import AbortedTransaction
@@ -117,6 +117,13 @@ class SegmentList:
                 if entry.last_stable_offset >= end:
                     return found
         return found
+
+    def replace(self, old: Sequence[Segment], new: Segment) -> None:
+        """The segment stands in the place of some that follow each other, the active one not."""
+        at = self._segments.index(old[0])
+        if self._segments[at : at + len(old)] != list(old):
+            raise ValueError("the segments do not follow each other")
+        self._segments[at : at + len(old)] = [new]
 
     def drop_first(self) -> Segment:
         """The oldest segment is off the list, and its files are the caller's."""

@@ -160,8 +160,8 @@ def test_w7_setting_without_effect(client: WireClient):
     """
     W7: what does nothing here is refused unless it is set to its default.
     """
-    refused = incremental(client, TOPIC, "orders", ("min.cleanable.dirty.ratio", SET, "0.1"))
-    default = incremental(client, TOPIC, "orders", ("min.cleanable.dirty.ratio", SET, "0.50"))
+    refused = incremental(client, TOPIC, "orders", ("segment.jitter.ms", SET, "1"))
+    default = incremental(client, TOPIC, "orders", ("segment.jitter.ms", SET, "+0"))
     broker = incremental(client, BROKER, "1", ("num.io.threads", SET, "16"))
 
     assert (ErrorCode.INVALID_CONFIG, 0, ErrorCode.INVALID_CONFIG) == (
@@ -169,7 +169,7 @@ def test_w7_setting_without_effect(client: WireClient):
         default.error_code,
         broker.error_code,
     )
-    assert "min.cleanable.dirty.ratio=0.1" in refused.error_message
+    assert "segment.jitter.ms=1" in refused.error_message
 
 
 def test_n4_broker_defaults_reach_topics(client: WireClient):
