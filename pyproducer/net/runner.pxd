@@ -14,6 +14,7 @@ cdef class Runner:
     cdef unsigned long _thread
     cdef public Pool _pool
     cdef object _timer
+    cdef object _bell
     cdef double _timer_at
     cdef bint _asked
     cdef bint _stepping

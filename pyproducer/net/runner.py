@@ -8,6 +8,7 @@ that all news of a turn are handled together, and a timer asks for one when the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ from pyproducer.errors import (
     WouldDeadlock,
     WrongLoop,
 )
+from pyproducer.net.bell import Bell
 from pyproducer.net.compressor import Compressor
 from pyproducer.net.pool import Pool
 
@@ -83,6 +85,7 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._asked = False
+        self._bell: Bell | None = None
         self._stepping = False
         self._watchers: list[Callable[[], bool]] = []
         self._forked = False
@@ -125,6 +128,9 @@ class Runner:
         self._thread = threading.get_ident()
         self._asked = False
         self._pool = Pool(self, self._loop, client_id=self._client_id)
+        if self._shared:
+            with contextlib.suppress(NotImplementedError):
+                self._bell = Bell(self._loop, self._come)
         self.ask()
 
     async def give_up(self) -> None:
@@ -144,6 +150,10 @@ class Runner:
     async def stop(self) -> None:
         """End: nothing is sent or received any more, and no thread, timer or socket is left."""
         pool, self._pool = self._pool, None
+        bell, self._bell = self._bell, None
+        if bell is not None:
+            bell.take_down()
+            del bell
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -248,9 +258,11 @@ class Runner:
         if threading.get_ident() == self._thread:
             self.ask()
             return
-        loop = self._loop
-        if loop is not None:
-            # This thread goes on by itself: there is no turn of its own to wait for the end of.
+        # This thread goes on by itself: there is no turn of its own to wait for the end of.
+        bell, loop = self._bell, self._loop
+        if bell is not None:
+            bell.ring()
+        elif loop is not None:
             loop.call_soon_threadsafe(self._come)
 
     def filled(self, batch: Batch) -> None:
