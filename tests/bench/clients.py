@@ -49,5 +49,6 @@ CLIENTS: dict[str, Client] = {
     "java": Client("Java's KafkaProducer, callback", "java", "callback", foreign=True),
     "franz-go": Client("franz-go, callback", "franz-go", "callback", foreign=True),
     "floor": Client("bare asyncio", "floor", "busy"),
+    "floor.nothing": Client("an empty coroutine", "floor", "nothing"),
     "floor.idle": Client("bare asyncio, idle", "floor", "idle"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from tests.bench.series import Key, Results
@@ -101,6 +101,13 @@ class Greatest:
         return max(known) if known and len(known) == len(found) else None
 
 
+class Bound(NamedTuple):
+    """What nobody can get past, or what a peer reaches: measured in the same run."""
+
+    what: str
+    measured: Measured
+
+
 @dataclass(frozen=True)
 class Goal:
     """One line of the table.
@@ -111,6 +118,7 @@ class Goal:
         limit: the figure to reach.
         least: True if the figure has to be at least the limit, False if at most.
         unit: of figure and limit; ``x`` for ratios.
+        bound: the same figure of somebody else, to judge the goal by.
     """
 
     what: str
@@ -119,6 +127,7 @@ class Goal:
     least: bool
     unit: str
     measured: Measured
+    bound: Bound | None = None
 
     @property
     def words(self) -> str:
@@ -135,7 +144,7 @@ class Goal:
         if figure is None:
             return Verdict(self, None, None)
         enough = figure.value >= self.limit if self.least else figure.value <= self.limit
-        return Verdict(self, figure, enough)
+        return Verdict(self, figure, enough, self.bound and self.bound.measured.of(results))
 
 
 @dataclass(frozen=True)
@@ -145,10 +154,18 @@ class Verdict:
     goal: Goal
     figure: Figure | None
     met: bool | None
+    bound: Figure | None = None
 
     @property
     def words(self) -> str:
         return {True: "met", False: "NOT met", None: "not measured"}[self.met]
+
+    @property
+    def beside(self) -> str:
+        """The figure that it is judged by, in words; empty for none."""
+        if self.goal.bound is None or self.bound is None:
+            return ""
+        return f"{self.goal.bound.what}: {self.bound.value:.3g}{self.goal._unit}"
 
     @property
     def measured(self) -> str:
@@ -191,7 +208,11 @@ def _throughput() -> Iterator[Goal]:
         ("kafka-python", "kafka-python", 50),
         ("confluent.aio", "AIOProducer", 150),
     ):
-        yield _faster(what, "100 B", "ours.enqueue", peer, against, limit)
+        nothing = Ratio(rate("100 B", "floor.nothing"), rate("100 B", peer))
+        yield replace(
+            _faster(what, "100 B", "ours.enqueue", peer, against, limit),
+            bound=Bound("an empty coroutine", nothing),
+        )
     callback = "confluent.callback"
     yield _faster(
         "enqueue_nowait, a callback per record", "100 B", "ours.nowait", callback, _CALLBACK, 3
@@ -264,6 +285,14 @@ def _latency() -> Iterator[Goal]:
         yield Goal(f"loop stall, any codec, {name}", "", limit, False, "ms", Greatest(parts))
 
 
+def _growth(choice: str, client: str) -> Greatest:
+    """How much more of the processor a record takes as its topic has more partitions."""
+    one, *more = (
+        cpu(f"{choice}, {count}", client, measure="partitions") for count in ("1", "100", "10,000")
+    )
+    return Greatest(tuple(Ratio(many, one) for many in more))
+
+
 def _costs() -> Iterator[Goal]:
     for workload, limit in (("handles dropped", 132), ("handles kept", 200)):
         key = Key("memory", workload, "mock", "ours.enqueue", "bytes_per_record")
@@ -271,9 +300,8 @@ def _costs() -> Iterator[Goal]:
             f"memory per queued 100 B record, {workload}", "", limit, False, "B", Median(key)
         )
     for choice in ("chosen by the client", "one after the other"):
-        one, *more = (
-            cpu(f"{choice}, {count}", "ours.enqueue", measure="partitions")
-            for count in ("1", "100", "10,000")
+        ours, theirs = (
+            _growth(choice, client) for client in ("ours.enqueue", "confluent.callback")
         )
         yield Goal(
             f"CPU per record, 100 and 10,000 partitions {choice}",
@@ -281,7 +309,8 @@ def _costs() -> Iterator[Goal]:
             ROOM,
             False,
             "x",
-            Greatest(tuple(Ratio(many, one) for many in more)),
+            ours,
+            Bound("confluent-kafka", theirs),
         )
     few, many = (f"for outcomes, {count}" for count in ("100", "10,000"))
     yield Goal(

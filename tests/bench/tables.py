@@ -139,9 +139,9 @@ def goals(results: Results) -> Table:
     return Table(
         "Goals",
         "",
-        ("what", "against", "goal", "measured", ""),
+        ("what", "against", "goal", "measured", "", "in the same run"),
         [
-            (one.goal.what, one.goal.against, one.goal.words, one.measured, one.words)
+            (one.goal.what, one.goal.against, one.goal.words, one.measured, one.words, one.beside)
             for one in verdicts(results)
         ],
         left=2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.clients import CLIENTS
-from tests.bench.goals import GOALS, Goal, Greatest, Median, Ratio, RatioBeyond, RatioToSum
+from tests.bench.goals import GOALS, Bound, Goal, Greatest, Median, Ratio, RatioBeyond, RatioToSum
 from tests.bench.series import Key, Results
 
 
@@ -100,6 +100,16 @@ def test_verdict(least, figure, words):
     assert (">= 4 ms" if least else "<= 4 ms") == goal.words
 
 
+def test_a_bound_is_told_beside():
+    """
+    What somebody else reached in the same run stands beside the figure; nothing, if it is missing.
+    """
+    goal = Goal("g", "", 4, True, "x", Median(key("a")), Bound("nobody", Median(key("b"))))
+
+    assert "nobody: 7x" == goal.judge(results(a=[3], b=[7])).beside
+    assert "" == goal.judge(results(a=[3])).beside
+
+
 def parts(measured):
     """Every key that a figure comes from."""
     if isinstance(measured, Greatest):
@@ -114,6 +124,7 @@ def test_goals_name_clients_that_exist():
     from tests.bench.tables import MEASURES, METRICS
 
     keys = {one for goal in GOALS for one in parts(goal.measured)}
+    keys |= {one for goal in GOALS if goal.bound for one in parts(goal.bound.measured)}
 
     assert set() == {one.measure for one in keys} - set(MEASURES)
     assert set() == {one.metric for one in keys} - set(METRICS)

@@ -15,7 +15,7 @@ from pyproducer.protocol.messages.produce import (
 )
 from pyproducer.records.builder import build_batch
 from pyproducer.records.compression import Codec
-from tests.bench.drivers.common import Answer, Job, Span, pool, work
+from tests.bench.drivers.common import Answer, Job, Span, pool, values, work
 from tests.bench.drivers.ticker import Ticker
 
 _VERSION = 7
@@ -81,7 +81,39 @@ async def stall(job: Job) -> Answer:
     return {"samples": ticker.stalls, "held": ticker.held, "records": 0}
 
 
+class _Handle:
+    __slots__ = ("offset",)
+
+    def __init__(self) -> None:
+        self.offset = 1
+
+    def result(self) -> _Handle:
+        return self
+
+
+async def nothing(job: Job) -> Answer:
+    """The two loops of whoever awaits a call for each record and reads each result.
+
+    The call does nothing and gives the same handle: what is left is the caller's own.
+    """
+    handle = _Handle()
+
+    async def enqueue(_: bytes) -> _Handle:
+        return handle
+
+    source = values(job)
+    with Span() as span:
+        kept = [await enqueue(value) for value in source]
+        assert sum(one.result().offset for one in kept) == job.count
+    return span.answer(len(kept), extra=0)
+
+
 async def throughput(job: Job) -> Answer:
+    """What the job's client leaves out; see there."""
+    return await (nothing(job) if job.how == "nothing" else waiting(job))
+
+
+async def waiting(job: Job) -> Answer:
     """So many tasks as the job has senders, woken in turns by futures: asyncio's own cost."""
     loop = asyncio.get_running_loop()
     waiting: list[asyncio.Future[None]] = []

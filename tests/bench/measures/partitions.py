@@ -13,9 +13,8 @@ _RECORDS = 500_000
 
 def run(session: Session) -> None:
     """Where the client chooses the partition, and where each record goes to the next one."""
-    clients: tuple[str, ...] = ("ours.enqueue",)
-    if not session.scale.quick:
-        clients = ("ours.enqueue", "confluent.callback")
+    both = ("ours.enqueue", "confluent.callback")
+    clients = both[:1] if session.scale.quick else both
     session.throughput(
         NAME,
         *(
@@ -26,7 +25,7 @@ def run(session: Session) -> None:
     session.throughput(
         NAME,
         *(
-            Workload(f"one after the other, {count:,}", clients, partitions=count, spread=True)
+            Workload(f"one after the other, {count:,}", both, partitions=count, spread=True)
             for count in COUNTS
         ),
     )

@@ -27,6 +27,7 @@ BASE = Workload(
         "confluent.aio",
         "aiokafka",
         "kafka-python",
+        "floor.nothing",
     ),
 )
 
