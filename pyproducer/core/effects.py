@@ -1,3 +1,4 @@
+# cython: annotation_typing=False, nonecheck=True, binding=False, freethreading_compatible=True
 """What the engine asks of the world. The net layer performs them, in order."""
 
 from __future__ import annotations
@@ -53,15 +54,27 @@ class Disconnect:
     reason: str
 
 
-@dataclass(slots=True, eq=False)
 class Send:
     """Write a request; ``on_answer(tag)`` answers, with None where no response is expected."""
 
-    node: int
-    message: Message
-    tag: int
-    expect_response: bool = True
-    max_version: int | None = None
+    __slots__ = ("expect_response", "max_version", "message", "node", "tag")
+
+    def __init__(
+        self,
+        node: int,
+        message: Message,
+        tag: int,
+        expect_response: bool = True,
+        max_version: int | None = None,
+    ) -> None:
+        self.node = node
+        self.message = message
+        self.tag = tag
+        self.expect_response = expect_response
+        self.max_version = max_version
+
+    def __repr__(self) -> str:
+        return f"Send(node={self.node}, message={self.message!r}, tag={self.tag})"
 
 
 @dataclass(frozen=True, slots=True)

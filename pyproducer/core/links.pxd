@@ -1,6 +1,7 @@
 cimport cython
 
 from pyproducer.core.accumulator cimport Node
+from pyproducer.core.effects cimport Send
 from pyproducer.core.stats cimport Stats
 
 

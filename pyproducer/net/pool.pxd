@@ -1,6 +1,7 @@
-from pyproducer.net.transport cimport BrokerTransport
-
 cimport cython
+
+from pyproducer.core.effects cimport Send
+from pyproducer.net.transport cimport BrokerTransport
 
 
 cdef class Pool:
@@ -15,5 +16,5 @@ cdef class Pool:
     cdef object _emptied
 
     @cython.locals(transport=BrokerTransport)
-    cpdef send(self, effect)
+    cpdef send(self, Send effect)
     cpdef answered(self, BrokerTransport transport, list answers)

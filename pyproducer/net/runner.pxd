@@ -6,7 +6,7 @@ from pyproducer.net.pool cimport Pool
 
 
 cdef class Runner:
-    cdef object _clock
+    cdef object _monotonic
     cdef object _client_id
     cdef bint _shared
     cdef Engine _engine
@@ -33,5 +33,5 @@ cdef class Runner:
     cdef _look(self)
     cdef _arm(self)
     cdef _perform(self, effect)
-    @cython.locals(engine=Engine, now=double, stirred=bint)
+    @cython.locals(engine=Engine, now=double, stirred=bint, answer=tuple)
     cpdef node_answered(self, int node, answers)

@@ -74,7 +74,7 @@ class Runner:
         compression_level: int | None,
         shared: bool,
     ) -> None:
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._client_id = client_id
         self._compressor = Compressor(codec, compression_level, self._compressed)
         self._shared = shared
@@ -115,7 +115,7 @@ class Runner:
     @property
     def now(self) -> float:
         """Monotonic seconds."""
-        return self._clock.monotonic()
+        return self._monotonic()
 
     def bind(self, engine: Engine, refuse: Callable[[Callable[[], ProducerError]], object]) -> None:
         """Set the engine, once, and what makes every further call fail with an error."""
@@ -165,12 +165,12 @@ class Runner:
             if pool is not None:
                 await pool.close()
             while deliveries:
-                deliveries.run(self._clock.monotonic, _SLICE)
+                deliveries.run(self._monotonic, _SLICE)
                 await asyncio.sleep(0)
         finally:
             # Here too where the wait was cancelled.
             while deliveries:
-                deliveries.run(self._clock.monotonic, _SLICE)
+                deliveries.run(self._monotonic, _SLICE)
             self._compressor.stop()
 
     async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> None:
@@ -274,7 +274,8 @@ class Runner:
 
     def future(self) -> asyncio.Future[None]:
         """A future for one who awaits a delivery."""
-        return self.check_loop().create_future()
+        # Straight, not by the loop's own method: asyncio's future serves every loop.
+        return asyncio.Future(loop=self.check_loop())
 
     def block(self, delivery: Delivery, timeout: float | None) -> None:
         """Wait on this thread until the delivery is done.
@@ -347,7 +348,7 @@ class Runner:
             else:
                 future.set_result(outcome)
 
-        until = self._clock.monotonic() + timeout
+        until = self._monotonic() + timeout
         place = self.engine.waiters.join(made, tell, lambda: not future.done(), until)
         self.ask()
         try:
@@ -366,7 +367,7 @@ class Runner:
             self.check_loop(),
             self.engine.waiters.woken,
             made,
-            self._clock.monotonic() + timeout,
+            self._monotonic() + timeout,
         )
         self.engine.waiters.stand(wait)
         self.ask()
@@ -398,7 +399,7 @@ class Runner:
         try:
             for sealed, body in self._compressor.finished():
                 engine.on_compressed(sealed, body)
-            for effect in engine.poll(self._clock.monotonic()):
+            for effect in engine.poll(self._monotonic()):
                 self._perform(effect)
         except Exception as error:
             self._break_down(error)
@@ -414,7 +415,7 @@ class Runner:
         deliveries = self.engine.settler.deliveries
         if deliveries:
             try:
-                deliveries.run(self._clock.monotonic, _SLICE)
+                deliveries.run(self._monotonic, _SLICE)
             finally:
                 # Also where a signal's handler raised in a callback: it goes on with the next.
                 if deliveries:
@@ -423,7 +424,7 @@ class Runner:
         if waiters.woken:
             try:
                 if asyncio.current_task(self._loop) is None:
-                    waiters.wake(self._clock.monotonic, _SLICE)
+                    waiters.wake(self._monotonic, _SLICE)
             finally:
                 if waiters.woken:
                     self.ask()
@@ -472,7 +473,7 @@ class Runner:
             self._timer.cancel()
         assert self._loop is not None
         self._timer_at = at
-        self._timer = self._loop.call_later(max(0.0, at - self._clock.monotonic()), self._ring)
+        self._timer = self._loop.call_later(max(0.0, at - self._monotonic()), self._ring)
 
     def _ring(self) -> None:
         self._timer = None
@@ -522,10 +523,10 @@ class Runner:
 
     def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
         """Responses came, each with its request's tag; None for one that wants no response."""
-        engine, now = self.engine, self._clock.monotonic()
+        engine, now = self.engine, self._monotonic()
         stirred = False
-        for tag, message in answers:
-            stirred = engine.on_answer(node, tag, message, now) or stirred
+        for answer in answers:
+            stirred = engine.on_answer(node, answer[0], answer[1], now) or stirred
         if self._stepping:
             self.ask()
         elif not self._asked:

@@ -1,3 +1,4 @@
+from pyproducer.core.effects cimport Send
 from pyproducer.protocol.connection cimport ClientConnection
 
 
@@ -13,6 +14,6 @@ cdef class BrokerTransport:
     cdef bint _over
     cdef public bint torn
 
-    cpdef send(self, request)
+    cpdef send(self, Send request)
     cdef _write(self)
     cdef _report_written(self)
