@@ -68,9 +68,9 @@ if TYPE_CHECKING:
     from pyproducer.transaction import Transaction
 
 if _pure.PURE:
-    from pyproducer._sources import show_sources
+    from pyproducer import _sources
 
-    show_sources()
+    _sources.show_sources()
 
 __version__ = _version.VERSION
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pyproducer._pure import PURE
 from tests.helpers.partition_logs import batch
 from tests.helpers.source_tree import ROOT
 from tests.helpers.wire_client import WireClient
@@ -69,6 +70,7 @@ def test_modules():
     assert {
         "pyproducer",
         "pyproducer._pure",
+        *(["pyproducer._sources"] if PURE else []),
         "pyproducer._version",
         "pyproducer.pytest_plugin",
     } == set(json.loads((tmp_path / "modules.json").read_text()))
