@@ -98,7 +98,8 @@ class ClientConnection:
         Raises:
             ValueError: the software name or version has characters that brokers refuse.
         """
-        self.client_id = client_id
+        # As a plain str, which is what C knows: an enumeration's member may be one too.
+        self.client_id = str.__str__(client_id)
         self.ready = False
         self.error: ProtocolError | None = None
         self.versions: dict[int, tuple[int, int]] = {}

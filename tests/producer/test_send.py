@@ -245,6 +245,20 @@ async def test_log_append_time():
     assert meta.timestamp_ms > 5
 
 
+async def test_client_id_as_enum(broker):
+    """
+    A member of a str enumeration names a client, as what it stands for.
+    """
+
+    class Names(enum.StrEnum):
+        TILL = "till-7"
+
+    async with AsyncProducer(broker.bootstrap_servers, client_id=Names.TILL) as producer:
+        assert 0 == (await producer.send("one", b"x")).offset
+
+    assert {"till-7"} == {request.client_id for request in broker.journal.requests("Produce")}
+
+
 async def test_topic_as_enum(producer):
     """
     A member of a str enumeration names a topic, whichever way it prints.
