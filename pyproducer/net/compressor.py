@@ -142,8 +142,8 @@ class Compressor:
         with self._lock:
             self._pending -= sum(job.size for job in self._line)
             self._line.clear()
+            executor, self._executor = self._executor, None
         self._early.clear()
-        executor, self._executor = self._executor, None
         if executor is not None:
             executor.shutdown(wait=True)
         self._done.clear()
@@ -179,10 +179,12 @@ class Compressor:
                 return False
             number = self._free.pop()
             self._back_at[number] = 0.0
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(_THREADS, "pyproducer-compress")
+            # Two threads that both found none would each make one, and only one be stopped.
+            executor = self._executor
+            if executor is None:
+                executor = self._executor = ThreadPoolExecutor(_THREADS, "pyproducer-compress")
         try:
-            self._executor.submit(self._work, number)
+            executor.submit(self._work, number)
         except RuntimeError:
             # The interpreter is ending and starts no thread any more.
             self._work(number)

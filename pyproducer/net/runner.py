@@ -129,7 +129,8 @@ class Runner:
         self._asked = False
         self._pool = Pool(self, self._loop, client_id=self._client_id)
         if self._shared:
-            with contextlib.suppress(NotImplementedError):
+            # Without a pipe, for want of files too, it goes the loop's own way.
+            with contextlib.suppress(NotImplementedError, OSError):
                 self._bell = Bell(self._loop, self._come)
         self.ask()
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import threading
 
 import pytest
 
 from pyproducer import SyncProducer
 from pyproducer.broker import Broker
+from pyproducer.clock import SystemClock
 from pyproducer.net.bell import Bell
+from pyproducer.net.runner import Runner
+from pyproducer.records.codec import Codec
 
 
 def from_a_thread(call):
@@ -114,3 +118,47 @@ def test_a_loop_without_pipes_is_woken_by_its_own_means(monkeypatch):
         with SyncProducer(broker.bootstrap_servers) as producer:
             assert isinstance(producer._background._thread.loop, WithoutPipes)
             assert 0 == producer.send("t", b"x").offset
+
+
+async def test_what_was_done_before_a_ring_is_seen_after_it():
+    """
+    However many threads ring at once, the loop looks after the last of them.
+    """
+    counts = [0] * 8
+    seen = asyncio.Event()
+
+    def heard():
+        if sum(counts) == 8 * 500:
+            seen.set()
+
+    bell = Bell(asyncio.get_running_loop(), heard)
+
+    def ring(number):
+        for _ in range(500):
+            counts[number] += 1
+            bell.ring()
+
+    threads = [threading.Thread(target=ring, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    await asyncio.wait_for(seen.wait(), 30)
+    for thread in threads:
+        thread.join()
+    bell.take_down()
+
+
+async def test_without_a_file_to_spare_there_is_no_bell():
+    """
+    A producer starts all the same, and its threads wake the loop by the loop's own means.
+    """
+    runner = Runner(
+        SystemClock(), client_id="c", codec=Codec.NONE, compression_level=None, shared=True
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        runner.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert runner.running
