@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from typing import TYPE_CHECKING, Any, cast
 
 from pyproducer.broker import Broker
@@ -76,7 +77,9 @@ async def _serve(path: Path, marks: Marks, loop: VirtualLoop) -> None:
     await ready.wait()
     protocol: Any = loop.listening[-1]()
     client = _Client()
-    protocol.connection_made(MemoryTransport(loop, protocol, client))
+    # Not connected: the broker looks at its number, to know how many files are open.
+    sock = socket.socket()
+    protocol.connection_made(MemoryTransport(loop, protocol, client, sock))
     frames = [_request(number) for number in range(_PARTITIONS)]
     stream = os.memfd_create("requests")
     os.write(stream, b"".join(frames))
@@ -105,6 +108,7 @@ async def _serve(path: Path, marks: Marks, loop: VirtualLoop) -> None:
     os.close(stream)
     serving.cancel()
     await asyncio.wait([serving])
+    sock.close()
 
 
 def _check(answer: bytes) -> None:
