@@ -97,6 +97,8 @@ class GroupCommit:
                     try:
                         partition.log.end_flush(ticket)
                     except Refused:
+                        # Offline from now on, which a reader need not wait to be told.
+                        partition.retire()
                         continue
                     if self.always:
                         partition.settled(written[partition])

@@ -234,11 +234,14 @@ class Node:
         """The partition as a client may read and write it; None if there is none.
 
         Raises:
-            Refused: KAFKA_STORAGE_ERROR as for `partition`, or NOT_LEADER_OR_FOLLOWER.
+            Refused: KAFKA_STORAGE_ERROR as for `partition` and where the disk failed since, or
+                NOT_LEADER_OR_FOLLOWER.
         """
         found = self.partition(topic, index)
-        if found is not None and self.faults.leaderless:
-            self.faults.check_leader(topic, index)
+        if found is not None:
+            found.log.require_sound()
+            if self.faults.leaderless:
+                self.faults.check_leader(topic, index)
         return found
 
     def elect(self, partition: Partition) -> None:

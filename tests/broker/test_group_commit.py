@@ -13,7 +13,24 @@ import pytest
 from pyproducer.broker import Broker, TopicSpec
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
+)
+from pyproducer.protocol.messages.describe_producers import DescribeProducersRequest, TopicRequest
+from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from pyproducer.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsTopic,
+)
 from pyproducer.protocol.messages.metadata import MetadataRequest
+from pyproducer.protocol.messages.offset_for_leader_epoch import (
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderPartition,
+    OffsetForLeaderTopic,
+)
 from pyproducer.protocol.messages.produce import (
     PartitionProduceData,
     ProduceRequest,
@@ -157,6 +174,74 @@ def test_g7_failed_fsync_is_never_acknowledged(tmp_path: Path, disk: HeldDisk):
 
         assert (0, 1) == (again.error_code, again.base_offset)
         assert 2 == len(broker.records("orders", 0))
+
+
+def test_g7_partition_with_a_failed_fsync_is_not_read(tmp_path: Path, disk: HeldDisk):
+    """
+    It gets KAFKA_STORAGE_ERROR from all that read or shorten it, a Fetch that waits too and at
+    once; its neighbour is served, and after a restart it is as well.
+    """
+    with (
+        always(tmp_path, disk) as broker,
+        WireClient(broker.bootstrap_servers) as client,
+        WireClient(broker.bootstrap_servers) as waiting,
+    ):
+        assert [0, 0] == [
+            client.produce("orders", batch(), partition=at).error_code for at in (0, 1)
+        ]
+        assert (0,) * 5 == _reads(client, 0)
+        waiting.send(_fetch("orders", 0, offset=1, max_wait_ms=60_000), 11)
+        eventually(lambda: _watched(broker))
+        disk.broken = {"fsync"}
+        client.produce("orders", batch())
+        disk.broken = set()
+
+        [told] = waiting.receive().responses[0].partitions
+        assert ErrorCode.KAFKA_STORAGE_ERROR == told.error_code
+        assert (ErrorCode.KAFKA_STORAGE_ERROR,) * 5 == _reads(client, 0)
+        assert (0,) * 5 == _reads(client, 1)
+    with always(tmp_path, disk) as broker, WireClient(broker.bootstrap_servers) as client:
+        assert (0,) * 5 == _reads(client, 0)
+
+
+def _watched(broker: Broker) -> bool:
+    partition = broker._node().partition("orders", 0)
+    assert partition is not None
+    return bool(partition.watches)
+
+
+def _fetch(topic: str, partition: int, *, offset: int, max_wait_ms: int = 0) -> FetchRequest:
+    wanted = FetchPartition(partition=partition, fetch_offset=offset, partition_max_bytes=1 << 20)
+    return FetchRequest(
+        max_wait_ms=max_wait_ms,
+        min_bytes=1,
+        max_bytes=1 << 20,
+        topics=[FetchTopic(topic=topic, partitions=[wanted])],
+    )
+
+
+def _reads(client: WireClient, partition: int) -> tuple[int, ...]:
+    """What Fetch, ListOffsets, OffsetForLeaderEpoch, DeleteRecords and DescribeProducers say."""
+    end = ListOffsetsPartition(partition_index=partition, timestamp=-1)
+    listing = ListOffsetsRequest(topics=[ListOffsetsTopic(name="orders", partitions=[end])])
+    epoch = OffsetForLeaderPartition(partition=partition, leader_epoch=0)
+    epochs = OffsetForLeaderEpochRequest(
+        topics=[OffsetForLeaderTopic(topic="orders", partitions=[epoch])]
+    )
+    start = DeleteRecordsPartition(partition_index=partition, offset=0)
+    deleting = DeleteRecordsRequest(
+        topics=[DeleteRecordsTopic(name="orders", partitions=[start])], timeout_ms=5000
+    )
+    producers = DescribeProducersRequest(
+        topics=[TopicRequest(name="orders", partition_indexes=[partition])]
+    )
+    return (
+        client.ask(_fetch("orders", partition, offset=0), 11).responses[0].partitions[0].error_code,
+        client.ask(listing, 4).topics[0].partitions[0].error_code,
+        client.ask(epochs, 3).topics[0].partitions[0].error_code,
+        client.ask(deleting, 2).topics[0].partitions[0].error_code,
+        client.ask(producers, 0).topics[0].partitions[0].error_code,
+    )
 
 
 def test_always_covers_acks_0_and_a_repeated_batch(tmp_path: Path, disk: HeldDisk):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
+from pyproducer.broker.errors import Refused
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.describe_producers import (
     DescribeProducersRequest,
@@ -29,9 +30,12 @@ async def handle(
         for index in topic.partition_indexes:
             answer = PartitionResponse(partition_index=index)
             answered.partitions.append(answer)
-            partition = node.partition(topic.name, index)
-            if partition is None:
-                answer.error_code = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+            try:
+                partition = node.led_partition(topic.name, index)
+                if partition is None:
+                    raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            except Refused as refused:
+                answer.error_code = refused.code
                 continue
             answer.active_producers = [
                 ProducerState(

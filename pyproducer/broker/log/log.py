@@ -158,6 +158,15 @@ class PartitionLog(ReadableLog):
         self._health.failure = error
         self._health.storage_error(what, error)
 
+    def require_sound(self) -> None:
+        """Returns if the disk has not failed: what is read might not be there after a start.
+
+        Raises:
+            Refused: KAFKA_STORAGE_ERROR.
+        """
+        if self._health.failure is not None:
+            self._health.require_online()
+
     @property
     def online(self) -> bool:
         """Whether the log takes appends."""
