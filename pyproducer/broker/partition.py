@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pyproducer.model import Buffer
 
 
+#: Version of Produce from which on a producer has an epoch for each transaction (KIP-890).
+NEW_TRANSACTIONS_SINCE = 12
+
+
 class Watch:
     """Somebody waiting until so many bytes more can be read, in any of several partitions.
 
@@ -115,7 +119,8 @@ class Partition:
             Refused: It is not, and nothing has changed.
         """
         batch = self.log.validate(records, request_version=request_version)
-        result = self._append(batch)
+        begins = batch.header.is_transactional and request_version >= NEW_TRANSACTIONS_SINCE
+        result = self._append(batch, known_or_first=begins)
         size = 0 if result.duplicate else batch.header.size
         if self.must_wait(result):
             self._commit.wrote(self, size)
@@ -141,8 +146,10 @@ class Partition:
         self._grown(valid.header.size)
         return result
 
-    def _append(self, batch: ValidBatch) -> AppendResult:
-        result = self.log.append(batch, leader_epoch=self.leader_epoch)
+    def _append(self, batch: ValidBatch, *, known_or_first: bool = False) -> AppendResult:
+        result = self.log.append(
+            batch, leader_epoch=self.leader_epoch, known_or_first=known_or_first
+        )
         if not result.duplicate:
             self._counters.records_in += batch.header.record_count
             self._counters.bytes_in += batch.header.size
@@ -190,7 +197,7 @@ class Partition:
                 watch.grown(size)
 
     def retire(self) -> None:
-        """Tells the watchers that the partition is gone."""
+        """Tells the watchers that the partition cannot be read any more."""
         for watch in self.watches:
             watch.disturb()
 

@@ -16,6 +16,7 @@ from pyproducer.protocol.messages.add_partitions_to_txn import (
 from pyproducer.protocol.messages.describe_transactions import DescribeTransactionsRequest
 from pyproducer.protocol.messages.end_txn import EndTxnRequest
 from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from pyproducer.protocol.messages.find_coordinator import FindCoordinatorRequest
 from pyproducer.protocol.messages.init_producer_id import InitProducerIdRequest
 from pyproducer.protocol.messages.list_offsets import (
     ListOffsetsPartition,
@@ -33,6 +34,7 @@ from pyproducer.protocol.messages.txn_offset_commit import (
 )
 from pyproducer.records.reader import Batch, iter_batches
 from tests.helpers.partition_logs import batch
+from tests.helpers.statement_servers import eventually
 from tests.helpers.wire_client import WireClient
 
 
@@ -269,6 +271,16 @@ def another(client: WireClient, name: str) -> TransactionalProducer:
     """Return the holder of another transactional id."""
     made = TransactionalProducer(client, name)
     assert made.init() == 0
+    return made
+
+
+def settled(client: WireClient, name: str) -> TransactionalProducer:
+    """Return the holder of a transactional id, once Kafka's coordinator has come up."""
+    # The first who looks for it has the topic of transactions made.
+    request = FindCoordinatorRequest(key=name, key_type=1)
+    eventually(lambda: client.ask(request, 2).error_code == 0)
+    made = TransactionalProducer(client, name)
+    eventually(lambda: made.init() == 0)
     return made
 
 

@@ -1,7 +1,8 @@
-"""What a partition remembers of its producers, and for how long (I2 to I10)."""
+"""What a partition remembers of its producers, and for how long (I1 to I10)."""
 
 from __future__ import annotations
 
+from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.delete_records import (
     DeleteRecordsPartition,
@@ -9,9 +10,15 @@ from pyproducer.protocol.messages.delete_records import (
     DeleteRecordsTopic,
 )
 from pyproducer.protocol.messages.delete_topics import DeleteTopicsRequest
+from pyproducer.protocol.messages.describe_producers import (
+    DescribeProducersRequest,
+    ProducerState,
+    TopicRequest,
+)
 from pyproducer.protocol.messages.init_producer_id import InitProducerIdRequest
 from tests.helpers.statement_servers import Server, eventually
 from tests.helpers.topics import create_topics, wait_for_leaders
+from tests.helpers.transactional_client import TransactionalProducer, settled
 from tests.helpers.wire_client import WireClient
 from tests.statements.conftest import Servers
 
@@ -58,6 +65,55 @@ class Producer:
         return answer.error_code, answer.base_offset
 
 
+def transactional(client: WireClient, topic: str) -> TransactionalProducer:
+    """The holder of a transactional id that nobody has had."""
+    return settled(client, f"{topic}-producer")
+
+
+def described(client: WireClient, topic: str) -> dict[int, ProducerState]:
+    """What DescribeProducers tells of partition 0, by producer id."""
+    request = DescribeProducersRequest(topics=[TopicRequest(name=topic, partition_indexes=[0])])
+    [answer] = client.ask(request, 0).topics[0].partitions
+    assert answer.error_code == 0
+    return {one.producer_id: one for one in answer.active_producers}
+
+
+def test_i1_what_is_remembered(server: Server, client: WireClient):
+    """
+    Of each producer its epoch, last sequence, last time and the start of its open transaction.
+    """
+    producer = Producer(server, server.topic(), client)
+    assert described(client, producer.topic) == {}
+    producer.send(client, 0, epoch=3)
+    at = server.now_ms
+    batch = server.batch(
+        *[b"x"] * 4, ago_ms=5000, producer_id=producer.id, producer_epoch=3, base_sequence=1
+    )
+    assert client.produce(producer.topic, batch).base_offset == 1
+    other = transactional(client, producer.topic)
+    other.write(TopicPartition(producer.topic, 0), count=2)
+    other.write(TopicPartition(producer.topic, 0))
+
+    states = described(client, producer.topic)
+    assert states.keys() == {producer.id, other.producer_id}
+    one, two = states[producer.id], states[other.producer_id]
+    assert (one.producer_epoch, one.last_sequence) == (3, 4)
+    assert (one.coordinator_epoch, one.current_txn_start_offset) == (-1, -1)
+    assert at - 5000 <= one.last_timestamp <= server.now_ms - 5000
+    assert (two.producer_epoch, two.last_sequence) == (other.epoch, 2)
+    assert (two.coordinator_epoch, two.current_txn_start_offset) == (-1, 5)
+
+    assert other.end(commit=False) == 0
+    ended = eventually(
+        lambda: (
+            (state := described(client, producer.topic)[other.producer_id]).coordinator_epoch >= 0
+            and state
+        )
+    )
+    assert (ended.last_sequence, ended.current_txn_start_offset) == (2, -1)
+    assert ended.last_timestamp >= two.last_timestamp
+
+
 def test_i2_five_batches_are_remembered(server: Server, client: WireClient):
     """
     A batch sent again is answered with its offset if it is one of the last five; nothing is
@@ -93,6 +149,69 @@ def test_i4_unknown_producer_begins_anywhere(server: Server, client: WireClient)
     assert producer.send(client, 40) == (0, 0)
     assert producer.send(client, 42) == (E.OUT_OF_ORDER_SEQUENCE_NUMBER, -1)
     assert producer.send(client, 41) == (0, 1)
+
+
+def test_i4_unknown_producer_of_a_new_transaction_begins_at_zero(
+    server: Server, client: WireClient
+):
+    """
+    With an epoch for each transaction (Produce 12) an unknown producer begins with sequence 0; a
+    transaction of older versions may begin with any.
+    """
+    topic = server.topic(2)
+    new, old = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    producer = transactional(client, topic)
+    for first, code in (
+        (3, E.OUT_OF_ORDER_SEQUENCE_NUMBER),
+        (0, 0),
+        (2, E.OUT_OF_ORDER_SEQUENCE_NUMBER),
+        (1, 0),
+    ):
+        producer.sequences[new] = first
+        assert producer.send(new, version=12) == code
+    assert producer.add(old) == [0]
+    producer.sequences[old] = 3
+    assert producer.send(old, version=11) == 0
+    assert producer.end(commit=True) == 0
+
+
+def test_i4_next_transaction_begins_at_zero(server: Server, client: WireClient):
+    """
+    After a transaction that gave its producer a new epoch, the next begins with sequence 0.
+    """
+    place = TopicPartition(server.topic(), 0)
+    producer = transactional(client, place.topic)
+    assert producer.send(place, version=12, count=2) == 0
+    assert producer.end(commit=True, version=5) == 0
+    producer.sequences[place] = 2
+    eventually(lambda: producer.send(place, version=12) == E.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    producer.sequences[place] = 0
+    assert producer.send(place, version=12) == 0
+
+
+def test_i5_no_write_beside_an_open_transaction(server: Server, client: WireClient):
+    """
+    A producer with an open transaction on the partition writes nothing outside of it, and may when
+    it has ended.
+    """
+    place = TopicPartition(server.topic(), 0)
+    producer = transactional(client, place.topic)
+
+    def plain(sequence: int) -> tuple[int, int]:
+        batch = server.batch(
+            b"x",
+            producer_id=producer.producer_id,
+            producer_epoch=producer.epoch,
+            base_sequence=sequence,
+        )
+        answer = client.produce(place.topic, batch)
+        return answer.error_code, answer.base_offset
+
+    producer.write(place)
+    assert plain(1) == (E.INVALID_TXN_STATE, -1)
+    producer.write(place)
+    assert producer.end(commit=True) == 0
+    assert eventually(lambda: (got := plain(2))[0] == 0 and got) == (0, 3)
 
 
 def test_i6_refused_batch_changes_nothing(server: Server, client: WireClient):

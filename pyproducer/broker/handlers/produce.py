@@ -18,6 +18,7 @@ from pyproducer.broker.context import CloseConnection, RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.handlers.transaction_errors import as_told
 from pyproducer.broker.log.validation import check_shape
+from pyproducer.broker.partition import NEW_TRANSACTIONS_SINCE
 from pyproducer.broker.topics import INTERNAL_TOPICS
 from pyproducer.broker.transactions.transaction import Identity
 from pyproducer.model import TopicPartition
@@ -68,7 +69,6 @@ class _Unsettled(NamedTuple):
 
 _ACKS = frozenset({-1, 0, 1})
 _ABORTABLE_SINCE = 11
-_ADDS_SINCE = 12
 #: What may be over when the client asks again.
 _PASSING = frozenset({ErrorCode.CONCURRENT_TRANSACTIONS, ErrorCode.COORDINATOR_NOT_AVAILABLE})
 
@@ -151,7 +151,7 @@ def _admit(
 ) -> None:
     """Returns if the batch belongs to an open transaction of its producer (KIP-890)."""
     holder = Identity(header.producer_id, header.producer_epoch)
-    adds = version >= _ADDS_SINCE
+    adds = version >= NEW_TRANSACTIONS_SINCE
     try:
         if adds:
             node.transactions.add(transactional_id, holder, [place], version=2)

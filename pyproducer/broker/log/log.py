@@ -188,7 +188,9 @@ class PartitionLog(ReadableLog):
             records, self.config, now_ms=self._clock.wall_ms(), request_version=request_version
         )
 
-    def append(self, batch: ValidBatch, *, leader_epoch: int) -> AppendResult:
+    def append(
+        self, batch: ValidBatch, *, leader_epoch: int, known_or_first: bool = False
+    ) -> AppendResult:
         """The batch is at the log's end, written but not forced to disk.
 
         A batch that a producer repeats is not written again; the answer is then where it is.
@@ -196,6 +198,7 @@ class PartitionLog(ReadableLog):
         Args:
             batch: What :meth:`validate` gave.
             leader_epoch: The leader's epoch; a new one is recorded as starting here.
+            known_or_first: As in `ProducerStates.check`.
 
         Raises:
             Refused: the producer's epoch or sequence is wrong, or the disk failed
@@ -203,7 +206,7 @@ class PartitionLog(ReadableLog):
         """
         self._health.require_online()
         header = batch.header
-        duplicate = self._producers.check(header)
+        duplicate = self._producers.check(header, known_or_first=known_or_first)
         if duplicate is not None:
             return AppendResult.repeated(duplicate, self.config, self.log_start_offset)
         now_ms = self._clock.wall_ms()

@@ -154,8 +154,13 @@ class ProducerStates:
         else:
             self._open[entry.producer_id] = first_offset
 
-    def check(self, header: BatchHeader) -> BatchMeta | None:
+    def check(self, header: BatchHeader, *, known_or_first: bool = False) -> BatchMeta | None:
         """Says whether a client's batch may be appended now; changes nothing.
+
+        Args:
+            header: The batch.
+            known_or_first: Where nothing is known of its producer it has to begin with sequence 0,
+                as a producer does whose every transaction is an epoch of its own.
 
         Returns:
             None if it may; the batch already in the log if this one repeats it.
@@ -168,6 +173,12 @@ class ProducerStates:
             return None
         entry = self._entries.get(header.producer_id)
         if entry is None:
+            if known_or_first and header.base_sequence != 0:
+                raise Refused(
+                    ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+                    f"producer {header.producer_id} is unknown here and starts its transaction "
+                    f"with sequence {header.base_sequence} where 0 is first",
+                )
             if self._config().strict_unknown_producer and header.base_sequence > 0:
                 raise Refused(
                     ErrorCode.UNKNOWN_PRODUCER_ID,
