@@ -100,7 +100,14 @@ class ApacheKafka:
     def start(self) -> None:
         """It runs on the storage it had, and answers."""
         self._node.start()
-        self._node.process.wait_until(lambda: cluster_answers(self.bootstrap_servers), timeout=60)
+        try:
+            self._node.process.wait_until(
+                lambda: cluster_answers(self.bootstrap_servers), timeout=60
+            )
+        except PeerFailed:
+            # What would not run is not in the way of the next start.
+            self._node.kill()
+            raise
 
     def stop(self) -> None:
         """It has ended as an operator ends it."""

@@ -60,7 +60,12 @@ class BrokerProcess:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.bootstrap_servers = self._next_line()
+        try:
+            self.bootstrap_servers = self._next_line()
+        except PeerFailed:
+            # It would not run, and its pipes are nobody's.
+            self._process.communicate()
+            raise
         return self
 
     def __exit__(

@@ -52,7 +52,7 @@ class KafkaNode:
 
     Args:
         home: a folder of its own; what it prints is in ``kafka.out`` there.
-        properties: all of ``server.properties`` but ``log.dirs``.
+        properties: all of ``server.properties``; ``log.dirs`` is ``data_dir`` unless given.
         jvm: Java's own options; what suits a test unless said otherwise.
     """
 
@@ -95,7 +95,7 @@ class KafkaNode:
     def format(self, features: Mapping[str, int] | None = None) -> None:
         """The storage is fresh; ``features`` are finalized at levels below the newest."""
         self.home.mkdir(parents=True, exist_ok=True)
-        properties = {**self._properties, "log.dirs": str(self.data_dir)}
+        properties = {"log.dirs": str(self.data_dir), **self._properties}
         self._config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         (self.home / "log4j2.xml").write_text(_LOG4J)
         command = [*self._java(), "kafka.tools.StorageTool", "format"]
