@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.bench.clients import CLIENTS
-from tests.bench.goals import GOALS, Bound, Goal, Greatest, Median, Ratio, RatioBeyond, RatioToSum
+from tests.bench.goals import (
+    GOALS,
+    Bound,
+    Goal,
+    Greatest,
+    Median,
+    Ratio,
+    RatioBeyond,
+    RatioToSum,
+    Share,
+)
 from tests.bench.series import Key, Results
 
 
@@ -108,6 +118,14 @@ def test_a_bound_is_told_beside():
 
     assert "nobody: 7x" == goal.judge(results(a=[3], b=[7])).beside
     assert "" == goal.judge(results(a=[3])).beside
+
+
+def test_a_share_is_of_the_median():
+    """
+    A rate that is known is told as a part of one that was measured, if it was.
+    """
+    assert (0.5, None, None) == Share(10, key("a")).of(results(a=[1, 20, 99]))
+    assert None is Share(10, key("a")).of(results())
 
 
 def parts(measured):
