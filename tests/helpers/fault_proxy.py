@@ -23,7 +23,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from pyproducer.loop_thread import LoopThread
 from tests.helpers.request_trap import Watch
@@ -70,6 +70,7 @@ class FaultProxy:
         self.watch: Watch | None = None
         self._port = port
         self._thread = LoopThread("fault-proxy")
+        self._dialing: set[asyncio.Future[Any]] = set()
         self._listener: asyncio.Server | None = None
         self._open: set[_Pair] = set()
         self._refusing = False
@@ -179,11 +180,17 @@ class FaultProxy:
     async def _stop(self) -> None:
         assert self._listener is not None
         self._listener.close()
+        for dialing in self._dialing:
+            # What was accepted has nobody yet to end it.
+            dialing.cancel()
         pairs = list(self._open)
         self._end_all(reset=True)
         for pair in pairs:
             await pair.ended()
         await self._listener.wait_closed()
+        # A transport is closed in the turn after its end.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._accepted += 1
@@ -192,13 +199,17 @@ class FaultProxy:
             writer.transport.abort()
             return
         host, _, port = self.target.rpartition(":")
+        dialing = asyncio.ensure_future(asyncio.open_connection(host, int(port)))
+        self._dialing.add(dialing)
         try:
-            far_reader, far_writer = await asyncio.open_connection(host, int(port))
-        except OSError:
+            far_reader, far_writer = await dialing
+        except (OSError, asyncio.CancelledError):
             # The client learns what it would have learnt without us, only a little later.
             _linger(writer)
             writer.transport.abort()
             return
+        finally:
+            self._dialing.discard(dialing)
         pair = _Pair(writer, far_writer)
         self._open.add(pair)
         try:

@@ -24,7 +24,7 @@ from tests.helpers.scripted_broker import Close, Raw, ScriptedBroker, Silence
 QUICK = {
     "delivery_timeout_ms": 300,
     "request_timeout_ms": 100,
-    "socket_connection_setup_timeout_ms": 100,
+    "socket_connection_setup_timeout_ms": 1_000,
     "retry_backoff_ms": 10,
     "retry_backoff_max_ms": 50,
     "reconnect_backoff_ms": 10,
