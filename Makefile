@@ -35,7 +35,7 @@ $(DEPS): requirements.lock
 	@sh .ci/setup deps
 	@touch $@
 
-$(READY): $(DEPS) pyproject.toml $(EXTENSION_SOURCES)
+$(READY): $(DEPS) pyproject.toml setup.py $(EXTENSION_SOURCES)
 	@sh .ci/setup build
 	@rm -f $(VENV)/.stamp-built-with-*
 	@touch $@
