@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from pyproducer.broker.log import lookup
 from pyproducer.broker.log.aborted import AbortedTransaction
@@ -11,8 +12,12 @@ from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.lookup import FoundOffset
 from pyproducer.broker.log.segment import Segment
 from pyproducer.broker.log.slices import EMPTY, LogSlice
+from pyproducer.records.batch import HEADER_SIZE, read_header
 
 __all__ = ["SegmentList"]
+
+# Where nothing is left a cleaning keeps the last batch, and rarely another of a live producer.
+_MOST_EMPTY: Final = 8 * HEADER_SIZE
 
 
 class SegmentList:
@@ -63,12 +68,17 @@ class SegmentList:
     def slice(self, offset: int, max_bytes: int, *, limit: int, at_least_one: bool) -> LogSlice:
         """Whole batches of one segment: from the one that holds ``offset``, or comes next, on.
 
+        Where compaction left no record from there to the end of a segment, those of the next one.
+        Answers of nothing but empty batches, one after the other, make librdkafka say that a
+        message is too large.
+
         Args:
             offset: Where to start.
             max_bytes: Limit of the answer.
             limit: Batches holding this offset or later ones are left out.
             at_least_one: Whether the first batch is given even if it exceeds ``max_bytes``.
         """
+        empty = EMPTY
         for segment in self.since(offset):
             if segment.base_offset >= limit:
                 break
@@ -80,9 +90,13 @@ class SegmentList:
                 end_offset=limit if limit < segment.next_offset else None,
                 at_least_one=at_least_one,
             )
-            if found.end_offset >= 0:
+            if not found.size and empty.size:
+                break
+            if segment is not self.active and _without_records(found):
+                empty = found
+            elif found.end_offset >= 0:
                 return found
-        return EMPTY
+        return empty
 
     def first_at_or_after(self, timestamp: int, start_offset: int) -> FoundOffset | None:
         """The first record from ``start_offset`` on that is not older than ``timestamp``."""
@@ -143,3 +157,14 @@ class SegmentList:
         """The files are released."""
         for segment in self._segments:
             segment.close()
+
+
+def _without_records(found: LogSlice) -> bool:
+    """Whether a slice has batches, and all of them are empty."""
+    if not 0 < found.size <= _MOST_EMPTY or found.size % HEADER_SIZE:
+        return False
+    data = found.read()
+    return all(
+        read_header(data[at : at + HEADER_SIZE]).size == HEADER_SIZE
+        for at in range(0, len(data), HEADER_SIZE)
+    )
