@@ -19,8 +19,6 @@ from pyproducer.records.reader import iter_batches
 from pyproducer.records.record import Record
 
 _READ_BYTES = 1 << 20
-# A snapshot goes out in batches of about this size, far below any max.message.bytes.
-_SNAPSHOT_BATCH_BYTES = 256 << 10
 
 
 class KeyValue(NamedTuple):
@@ -165,38 +163,3 @@ class StateTopic:
                         yield KeyValue(key, record.value)
             if offset == before:
                 return
-
-    def rewrite(self, partition: int, records: Sequence[KeyValue]) -> None:
-        """The records are in a segment of their own, and the segments before it are gone.
-
-        Raises:
-            Refused: they may be in the log, in part; what was there is.
-        """
-        target = self._partition_of(partition)
-        if target is None:
-            return
-        log = target.log
-        try:
-            log.roll()
-        except OSError as error:
-            raise Refused(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
-        start = log.log_end_offset
-        for part in _parts(records):
-            self.append(partition, part)
-        # The old segments are not needed by whoever reads to the end, but until now they were.
-        log.flush()
-        log.delete_records_before(start)
-        log.drop_passed(recorded=False)
-
-
-def _parts(records: Sequence[KeyValue]) -> Iterator[list[KeyValue]]:
-    part: list[KeyValue] = []
-    size = 0
-    for record in records:
-        part.append(record)
-        size += len(record.key) + len(record.value or b"")
-        if size >= _SNAPSHOT_BATCH_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part

@@ -15,7 +15,7 @@ from pyproducer.clock import SystemClock
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 
-CONFIG = LogConfig(cleanup_policy=frozenset({"compact", "delete"}), retention_ms=-1)
+CONFIG = LogConfig(cleanup_policy=frozenset({"compact"}))
 
 
 class Directory:
@@ -62,32 +62,6 @@ def test_records_outlive_the_process(partition):
     partition.open()
 
     assert list(partition.store.read(0)) == [*records, KeyValue(b"c", b"")]
-
-
-def test_rewrite_drops_what_was_before(partition):
-    """
-    After a rewrite only the snapshot is left, in a segment of its own, also after a restart.
-    """
-    for number in range(50):
-        partition.store.append(0, [KeyValue(b"k", b"%d" % number)])
-    partition.store.rewrite(0, [KeyValue(b"k", b"49")])
-    partition.store.append(0, [KeyValue(b"k", b"50")])
-    for _ in range(2):
-        assert list(partition.store.read(0)) == [KeyValue(b"k", b"49"), KeyValue(b"k", b"50")]
-        partition.log.close()
-        partition.open()
-    assert len(list(partition.log.directory.glob("*.log"))) == 1
-
-
-def test_large_snapshot_fits_into_batches(partition):
-    """
-    A snapshot larger than a batch may be goes out in several.
-    """
-    partition.store.append(0, [KeyValue(b"old", b"")])
-    records = [KeyValue(b"%d" % number, b"x" * 1000) for number in range(3000)]
-    partition.store.rewrite(0, records)
-
-    assert list(partition.store.read(0)) == records
 
 
 def test_append_larger_than_a_batch_is_refused(partition):

@@ -20,7 +20,6 @@ class MemoryStore:
         self.partitions = partitions
         self.logs: list[list[StateEntry]] = [[] for _ in range(partitions)]
         self.failure: Exception | None = None
-        self.rewrites = 0
 
     def append(
         self, partition: int, records: Sequence[KeyValue], writer: Writer | None = None
@@ -42,9 +41,3 @@ class MemoryStore:
 
     def read(self, partition: int) -> Iterable[StateEntry]:
         return list(self.logs[partition])
-
-    def rewrite(self, partition: int, records: Sequence[KeyValue]) -> None:
-        if self.failure is not None:
-            raise self.failure
-        self.logs[partition] = list(records)
-        self.rewrites += 1

@@ -21,7 +21,6 @@ from pyproducer.broker.groups.model import (
     Answer,
     CommittedOffset,
     GroupDescription,
-    GroupImage,
     JoinRequest,
     JoinResult,
     MemberIdentity,
@@ -29,7 +28,7 @@ from pyproducer.broker.groups.model import (
     SyncRequest,
     SyncResult,
 )
-from pyproducer.broker.groups.offsets import Replay, group_record, offset_record, snapshot
+from pyproducer.broker.groups.offsets import Replay, group_record, offset_record
 from pyproducer.broker.groups.pending import Offsets, PendingOffsets
 from pyproducer.broker.groups.scheduler import Scheduler, Timer
 from pyproducer.broker.groups.state import EMPTY
@@ -40,10 +39,6 @@ from pyproducer.clock import Clock
 from pyproducer.errors import ProtocolError
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
-
-# A partition is rewritten when it holds this many records, and this many times what is live.
-REWRITE_MIN_RECORDS = 10_000
-REWRITE_RATIO = 4
 
 # What a member hears when the log refuses a record for good; whatever else may pass.
 _REFUSALS: dict[int, ErrorCode] = {
@@ -88,10 +83,7 @@ class GroupCoordinator:
         self._offsets: dict[str, Offsets] = {}
         # Of each partition of the store; they become offsets when their transactions end.
         self._pending = [PendingOffsets() for _ in range(store.partitions)]
-        # Of each group what the store says, which during a rebalance is not what the group says.
-        self._images: dict[str, GroupImage] = {}
         self._alarms: dict[str, _Alarm] = {}
-        self._records: list[int] = [0] * store.partitions
         # Partitions that could not be read: their groups exist, but nobody here knows them.
         self._lost: set[int] = set()
 
@@ -113,11 +105,9 @@ class GroupCoordinator:
                 logger.exception("the groups of partition %d cannot be served", partition)
                 self._lost.add(partition)
                 continue
-            self._records[partition] = len(records)
             replay.apply_all(records)
             self._offsets.update(replay.offsets)
             self._pending[partition] = replay.pending
-            self._images.update(replay.groups)
             for group_id in replay.group_ids:
                 image = replay.groups.get(group_id)
                 group = (
@@ -290,7 +280,6 @@ class GroupCoordinator:
         for group_id, offsets in pending.commit(producer_id).items():
             if offsets:
                 self._offsets.setdefault(group_id, {}).update(offsets)
-                self._rewrite_if_worth_it(group_id)
 
     # Administration.
 
@@ -411,9 +400,6 @@ class GroupCoordinator:
         image = replace(effect.image, state_timestamp_ms=group.state_timestamp_ms)
         error = self._write(group.group_id, [group_record(group.group_id, image)])
         group.stored(effect.token, error, self._clock.monotonic())
-        if error is ErrorCode.NONE:
-            self._images[group.group_id] = image
-            self._rewrite_if_worth_it(group.group_id)
 
     def _arm(self, group: Group) -> None:
         deadline = group.deadline()
@@ -442,7 +428,6 @@ class GroupCoordinator:
             self._offsets.setdefault(group_id, {}).update(offsets)
         if group_id not in self._groups:
             self._groups[group_id] = self._new_group(group_id)
-        self._rewrite_if_worth_it(group_id)
 
     def _write(
         self, group_id: str, records: Sequence[KeyValue], writer: Writer | None = None
@@ -454,7 +439,6 @@ class GroupCoordinator:
         except Refused as refusal:
             logger.exception("group %r could not be stored", group_id)
             return _REFUSALS.get(refusal.code, ErrorCode.COORDINATOR_NOT_AVAILABLE)
-        self._records[partition] += len(records)
         return ErrorCode.NONE
 
     def _drop_offsets(self, group_id: str, partitions: Sequence[TopicPartition]) -> ErrorCode:
@@ -485,7 +469,6 @@ class GroupCoordinator:
         error = self._write(group_id, tombstones)
         if error is ErrorCode.NONE:
             self._offsets.pop(group_id, None)
-            self._images.pop(group_id, None)
             self._pending[self.partition_of(group_id)].forget(group_id)
             del self._groups[group_id]
             group.die()
@@ -499,29 +482,3 @@ class GroupCoordinator:
         # later of the two moments counts.
         since = max(committed.commit_timestamp_ms, group.state_timestamp_ms)
         return since + self.config.offsets_retention_minutes * 60_000
-
-    def _rewrite_if_worth_it(self, group_id: str) -> None:
-        """Let a partition begin anew with what is live, once that is a small part of it.
-
-        The log cleaner's work, done by the one who knows what is live. It is safe at any moment:
-        the snapshot is behind the old records before these may go, and reading both gives the
-        same state.
-        """
-        partition = self.partition_of(group_id)
-        written = self._records[partition]
-        # What has not been decided is in no snapshot.
-        if written < REWRITE_MIN_RECORDS or self._pending[partition]:
-            return
-        here = [name for name in self._groups if self.partition_of(name) == partition]
-        records = snapshot(
-            {name: self._images[name] for name in here if name in self._images},
-            {name: self._offsets[name] for name in here if name in self._offsets},
-        )
-        if written < REWRITE_RATIO * len(records):
-            return
-        try:
-            self._store.rewrite(partition, records)
-        except Refused:
-            logger.exception("partition %d of the offsets topic was not rewritten", partition)
-            return
-        self._records[partition] = len(records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from pyproducer.broker.groups.model import CommittedOffset, GroupImage, MemberImage
 from pyproducer.broker.groups.pending import Offsets, PendingOffsets
@@ -96,11 +96,6 @@ class Replay:
         """Every group that left anything."""
         return frozenset(self.groups) | frozenset(self.offsets) | self.pending.group_ids
 
-    @property
-    def live_records(self) -> int:
-        """How many records it would take to say the same."""
-        return len(self.groups) + sum(len(offsets) for offsets in self.offsets.values())
-
     def apply_all(self, records: Iterable[StateEntry]) -> None:
         """Apply records in order, passing over those that cannot be read.
 
@@ -190,14 +185,3 @@ def _committed(data: bytes) -> CommittedOffset:
         commit_timestamp_ms=value.commit_timestamp,
         expire_timestamp_ms=value.expire_timestamp,
     )
-
-
-def snapshot(
-    groups: Mapping[str, GroupImage],
-    offsets: Mapping[str, Mapping[TopicPartition, CommittedOffset]],
-) -> list[KeyValue]:
-    """Return records that amount to this state, all that came before being forgotten."""
-    records = [group_record(group_id, image) for group_id, image in groups.items()]
-    for group_id, committed in offsets.items():
-        records += [offset_record(group_id, *item) for item in committed.items()]
-    return records

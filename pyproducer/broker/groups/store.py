@@ -32,10 +32,3 @@ class OffsetsStore(Protocol):
         Raises:
             Refused: the partition cannot be read.
         """
-
-    def rewrite(self, partition: int, records: Sequence[KeyValue]) -> None:
-        """The records are in the log and all that came before them may go.
-
-        Raises:
-            Refused: they may be in the log, in part; what was there is.
-        """

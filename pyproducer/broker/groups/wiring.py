@@ -15,13 +15,10 @@ if TYPE_CHECKING:
     from pyproducer.broker.housekeeping import Housekeeping
     from pyproducer.broker.node import Node
 
-# As Kafka has it, and `delete` beside `compact`, because the coordinator cuts off by itself what
-# its snapshots have replaced. Age and size delete nothing.
+# As Kafka has it: what later records replace goes with the log cleaner.
 _TOPIC_CONFIGS = {
-    "cleanup.policy": "compact,delete",
+    "cleanup.policy": "compact",
     "compression.type": "producer",
-    "retention.bytes": "-1",
-    "retention.ms": "-1",
     "segment.bytes": "104857600",
 }
 

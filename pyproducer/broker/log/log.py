@@ -394,11 +394,10 @@ class PartitionLog(ReadableLog):
         with self._health.guard("cut off leader epochs"):
             self._epochs.truncate_from_start(self.log_start_offset)
 
-    def drop_passed(self, *, recorded: bool = True) -> int:
+    def drop_passed(self) -> int:
         """Segments wholly below the log's start are on their way out; says how many.
 
-        Where the start is not in the checkpoint (``recorded``), they go in order and slowly:
-        see :mod:`pyproducer.broker.log.removal`.
+        The start is in the checkpoint: see :mod:`pyproducer.broker.log.removal`.
 
         Raises:
             Refused: KAFKA_STORAGE_ERROR.
@@ -409,8 +408,6 @@ class PartitionLog(ReadableLog):
                 # Off the list first: a file that will not go must not be read again.
                 segment = self._segments.drop_first()
                 self._removal.drop(segment, self.config.file_delete_delay_ms)
-                if not recorded:
-                    self._fs.fsync_dir(self.directory)
         return before - len(self._segments)
 
     def remove_deleted(self) -> int:

@@ -31,10 +31,6 @@ from pyproducer.errors import ProtocolError
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 
-# A partition is rewritten when it holds this many records, and this many times what is live.
-REWRITE_MIN_RECORDS = 10_000
-REWRITE_RATIO = 4
-
 logger = logging.getLogger(__name__)
 
 
@@ -60,13 +56,6 @@ class TransactionStore(Protocol):
 
         Raises:
             Refused: the partition cannot be read.
-        """
-
-    def rewrite(self, partition: int, records: Sequence[KeyValue]) -> None:
-        """The records are in the log and all that came before them may go.
-
-        Raises:
-            Refused: they may be in the log, in part; what was there is.
         """
 
 
@@ -95,7 +84,6 @@ class TransactionCoordinator:
         self._new_producer_id = new_producer_id
         self._clock = clock
         self._known: dict[str, Transaction] = {}
-        self._records: list[int] = [0] * store.partitions
         # Partitions that could not be read: their ids exist, but nobody here knows them.
         self._lost: set[int] = set()
 
@@ -108,7 +96,6 @@ class TransactionCoordinator:
                 logger.exception("the transactions of partition %d cannot be served", partition)
                 self._lost.add(partition)
                 continue
-            self._records[partition] = len(records)
             self._known.update(replay(records))
         self.complete_decided()
 
@@ -308,12 +295,10 @@ class TransactionCoordinator:
         except Refused as refused:
             logger.exception("transactional id %r could not be stored", name)
             raise Refused(ErrorCode.COORDINATOR_NOT_AVAILABLE, refused.message) from refused
-        self._records[partition] += 1
         if transaction.state is DEAD:
             self._known.pop(name, None)
         else:
             self._known[name] = transaction
-        self._rewrite_if_worth_it(partition)
 
     def _try(self, action: Callable[[Transaction], object], transaction: Transaction) -> None:
         """Do it now or, where that fails, the next time."""
@@ -341,22 +326,3 @@ class TransactionCoordinator:
         if all(told):
             self._try(self._save, decided.completed(self._clock.wall_ms()))
         return self._known[name]
-
-    def _rewrite_if_worth_it(self, partition: int) -> None:
-        """Let a partition begin anew with what is live, once that is a small part of it."""
-        written = self._records[partition]
-        if written < REWRITE_MIN_RECORDS:
-            return
-        live = [
-            transaction_record(transaction)
-            for name, transaction in self._known.items()
-            if self._partition_of(name) == partition
-        ]
-        if written < REWRITE_RATIO * len(live):
-            return
-        try:
-            self._store.rewrite(partition, live)
-        except Refused:
-            logger.exception("partition %d of the transactions was not rewritten", partition)
-            return
-        self._records[partition] = len(live)

@@ -28,13 +28,10 @@ def open_transactions(node: Node) -> TransactionCoordinator:
     config = TransactionConfig.read(node.config.int)
     topic = node.topics.get(TRANSACTIONS_TOPIC)
     partitions = config.topic_partitions if topic is None else topic.partitions
-    # As Kafka has it, and `delete` beside `compact`, because the coordinator cuts off by itself
-    # what its snapshots have replaced. Age and size delete nothing.
+    # As Kafka has it: what later records replace goes with the log cleaner.
     configs = {
-        "cleanup.policy": "compact,delete",
+        "cleanup.policy": "compact",
         "compression.type": "uncompressed",
-        "retention.bytes": "-1",
-        "retention.ms": "-1",
         "segment.bytes": str(config.segment_bytes),
     }
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.groups import coordinator as coordinator_module
 from pyproducer.broker.groups.config import GroupConfig
 from pyproducer.broker.groups.coordinator import GroupCoordinator
 from pyproducer.broker.groups.member import MemberProtocol
@@ -354,26 +353,6 @@ def test_close_answers_whoever_is_parked_and_keeps_what_is_stored():
 
     desk.restart()
 
-    assert desk.coordinator.heartbeat("g", member, None, 1) is ErrorCode.NONE
-
-
-def test_log_is_rewritten_when_little_of_it_is_live(monkeypatch):
-    """
-    Many commits of few offsets do not fill the log for ever, and the state stays the same,
-    also that of a group in the middle of a rebalance.
-    """
-    monkeypatch.setattr(coordinator_module, "REWRITE_MIN_RECORDS", 100)
-    desk = Desk()
-    member = desk.member()
-    desk.join()
-    assert desk.state() is GroupState.PREPARING_REBALANCE
-    for offset in range(1000):
-        desk.commit(p0=offset)
-
-    assert desk.store.rewrites > 5
-    assert sum(map(len, desk.store.logs)) <= 101
-    desk.restart()
-    assert desk.coordinator.offsets("g")[T0].offset == 999
     assert desk.coordinator.heartbeat("g", member, None, 1) is ErrorCode.NONE
 
 

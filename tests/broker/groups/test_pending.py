@@ -133,21 +133,3 @@ def test_x7_a_group_with_undecided_offsets_does_not_expire():
     desk.coordinator.expire_offsets()
 
     assert desk.coordinator.describe("g") is None
-
-
-def test_x7_the_log_is_not_cut_while_anything_is_undecided(monkeypatch):
-    """
-    X7: a snapshot has committed offsets only, so it waits for the end of transactions.
-    """
-    from pyproducer.broker.groups import coordinator as module
-
-    monkeypatch.setattr(module, "REWRITE_MIN_RECORDS", 10)
-    desk = Desk()
-    desk.coordinator.commit("g", {TopicPartition("t", 1): CommittedOffset(offset=3)}, A)
-    for offset in range(50):
-        desk.commit(offset)
-    assert 0 == desk.store.rewrites
-    desk.end(A, commit=True)
-
-    assert 1 == desk.store.rewrites
-    assert 3 == desk.started().offsets("g")[TopicPartition("t", 1)].offset

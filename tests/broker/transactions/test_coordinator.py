@@ -9,7 +9,6 @@ import pytest
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.log.producer_state import EndMarker
 from pyproducer.broker.state_topic import partition_of
-from pyproducer.broker.transactions import coordinator as module
 from pyproducer.broker.transactions.config import TransactionConfig
 from pyproducer.broker.transactions.coordinator import TransactionCoordinator
 from pyproducer.broker.transactions.records import replay
@@ -361,19 +360,3 @@ def test_x8_markers_carry_the_new_epoch(desk: Desk):
     desk.coordinator.end("tx", holder, commit=False, bump=True)
 
     assert [_up(holder)] == [Identity(*one[1:3]) for one in desk.markers.written]
-
-
-def test_the_topic_begins_anew_when_little_of_it_is_live(desk: Desk, monkeypatch):
-    """
-    Old records go once they are most of what there is, and nothing is forgotten with them.
-    """
-    monkeypatch.setattr(module, "REWRITE_MIN_RECORDS", 20)
-    holder = desk.init()
-    for _ in range(10):
-        desk.coordinator.add("tx", holder, [T0])
-        desk.coordinator.end("tx", holder, commit=True)
-    before = desk.coordinator.describe("tx")
-    desk.restart()
-
-    assert desk.store.rewrites > 0
-    assert before == desk.coordinator.describe("tx") == desk.stored()
