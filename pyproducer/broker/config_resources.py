@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.configs import broker_specs, check_broker_configs, check_topic_configs
+from pyproducer.broker.configs import broker_specs, check_broker_configs
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.topics import Topic, check_name
 from pyproducer.protocol.error_codes import ErrorCode
@@ -74,7 +74,7 @@ def replace_configs(
     """
     if kind == ResourceType.TOPIC:
         topic = find_topic(node, name)
-        check_topic_configs(configs)
+        node.config.check_topic(configs)
         if not validate_only:
             node.configure_topic(topic.name, _set_values(configs))
         return

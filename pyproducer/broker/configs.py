@@ -387,6 +387,25 @@ class BrokerConfig:
         shown = [layer for layer in defaults if layer.name in spec.synonyms[:1]]
         return Resolved(spec, _in_unit(strongest), strongest.source, (*given, *shown))
 
+    def check_topic(self, overrides: Mapping[str, str | None]) -> None:
+        """Returns if a topic may have these configurations, the rest being this broker's defaults.
+
+        Raises:
+            Refused: INVALID_CONFIG, naming key and value.
+        """
+        check_topic_configs(overrides)
+        own = {name: value for name, value in overrides.items() if value is not None}
+        least, most = (
+            self.resolve_topic(name, own).value or ""
+            for name in ("min.compaction.lag.ms", "max.compaction.lag.ms")
+        )
+        if int(least) > int(most):
+            raise Refused(
+                ErrorCode.INVALID_CONFIG,
+                f"min.compaction.lag.ms={least} exceeds max.compaction.lag.ms={most}: records "
+                "would have to be compacted before they may be",
+            )
+
     def topic_settings(self, overrides: Mapping[str, str]) -> dict[str, str]:
         """Every topic configuration's effective value, given the topic's own settings."""
         return {name: self.resolve_topic(name, overrides).value or "" for name in topic_specs()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from pyproducer.broker.configs import check_broker_configs, check_topic_configs
+from pyproducer.broker.configs import BrokerConfig, check_broker_configs
 from pyproducer.broker.durability import FLUSH_INTERVAL_MS, Durability, ExpiryClock, FlushMode
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec, check_name
@@ -102,7 +102,7 @@ def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[Topi
         _check_types(spec)
         try:
             check_name(spec.name)
-            check_topic_configs(spec.configs)
+            BrokerConfig().check_topic(spec.configs)
         except Refused as refused:
             raise ConfigError(f"topic {spec.name!r}: {refused.message}", option="topics") from None
         if not 1 <= spec.partitions <= MAX_PARTITIONS:

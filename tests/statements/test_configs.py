@@ -129,8 +129,12 @@ def test_n3_compaction_lags_that_contradict(server: Server, client: WireClient):
     lags = {"min.compaction.lag.ms": "2000", "max.compaction.lag.ms": "1000"}
     answer = create_topic(client, new_name(), configs=lags)
 
-    assert answer.error_code == E.INVALID_CONFIG
-    assert "compaction.lag.ms" in answer.error_message
+    topic = server.topic(max_compaction_lag_ms=1000)
+    altered = alter_configs_by(client, TOPIC, topic, ("min.compaction.lag.ms", SET, "2000"))
+
+    for one in (answer, altered):
+        assert one.error_code == E.INVALID_CONFIG
+        assert "compaction.lag.ms" in one.error_message
 
 
 def test_n4_set_and_delete(server: Server, client: WireClient):

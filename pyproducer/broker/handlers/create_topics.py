@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.configs import check_topic_configs
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec
@@ -90,7 +89,7 @@ def _spec(node: Node, wanted: CreatableTopic, version: int) -> TopicSpec:
         if config.name in configs:
             raise Refused(ErrorCode.INVALID_CONFIG, f"{config.name} is set twice")
         configs[config.name] = config.value
-    check_topic_configs(configs)
+    node.config.check_topic(configs)
     return TopicSpec(
         wanted.name, count, {name: value for name, value in configs.items() if value is not None}
     )
