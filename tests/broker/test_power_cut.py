@@ -9,6 +9,7 @@ import pytest
 
 from tests.helpers.broker_workload import TURNS, BrokerWorkload
 from tests.helpers.memory_disk import LEFT, MemoryDisk, PowerCutError
+from tests.helpers.transaction_workload import COMMITS, TransactionWorkload
 
 #: Every so many calls of the disk there is a cut; a number that has no rhythm with the script's.
 STRIDE = 7
@@ -48,3 +49,40 @@ def test_b1_broker_keeps_what_it_answered(
 
     with capsys.disabled():
         print(f"\nbroker, {left} left: {cuts} cuts in {disk.calls} calls")
+
+
+def transact(disk: MemoryDisk, loop: asyncio.AbstractEventLoop) -> TransactionWorkload:
+    """The script of transactions as far as it came."""
+    work = TransactionWorkload(disk)
+    try:
+        work.run(loop)
+    except PowerCutError:
+        assert disk.is_off
+    return work
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_x1_transactions_are_whole_after_a_power_cut(
+    left: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+):
+    """
+    X1: a transaction that was answered to have ended has ended that way on all partitions and for
+    its offsets, one that was not is whole or not there, and none holds back readers for ever.
+    """
+    caplog.set_level(logging.CRITICAL)
+    cuts = 0
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        disk = MemoryDisk()
+        whole = transact(disk, loop)
+        assert whole.ended == len(COMMITS)
+        whole.judge(disk.after_power_cut("nothing", 0), loop)
+        for at in range(LEFT.index(left), disk.calls, STRIDE):
+            again = MemoryDisk()
+            again.cut_at = at
+            work = transact(again, loop)
+            work.judge(again.after_power_cut(left, at), loop)
+            cuts += 1
+
+    with capsys.disabled():
+        print(f"\ntransactions, {left} left: {cuts} cuts in {disk.calls} calls")

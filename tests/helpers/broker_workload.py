@@ -64,9 +64,9 @@ class BrokerWorkload:
         self.ids: list[int] = []
 
     @staticmethod
-    def open(disk: MemoryDisk) -> Node:
+    def open(disk: MemoryDisk, time: VirtualTime | None = None) -> Node:
         """A broker on a disk, without its sockets."""
-        clock = BrokerClock(VirtualTime())
+        clock = BrokerClock(time or VirtualTime())
         config = {"offsets.topic.num.partitions": "1", "transaction.state.log.num.partitions": "1"}
         node = Node(
             ROOT,

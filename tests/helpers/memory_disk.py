@@ -156,6 +156,11 @@ class MemoryDisk:
         self.struck = False
         self.fsyncs = 0
 
+    @property
+    def is_off(self) -> bool:
+        """Whether the power has gone."""
+        return self.cut_at is not None and self.calls > self.cut_at
+
     def after_power_cut(self, left: str, seed: int) -> MemoryDisk:
         """The disk as the next start finds it."""
         return MemoryDisk(self._root.survivor(left, random.Random(seed)))

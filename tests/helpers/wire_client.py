@@ -1,4 +1,4 @@
-"""A client that says exactly what a test wants: one socket, one message at a time."""
+"""A client that says exactly what a test wants: one message at a time, mostly over one socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,43 @@ M = TypeVar("M", bound=Message)
 PATIENCE = 10.0
 
 
-class WireClient:
+class Asking:
+    """Something that answers requests, and what is often asked of it."""
+
+    def ask(self, message: Message, version: int) -> Any:
+        """Send a request and return its answer."""
+        raise NotImplementedError
+
+    def produce(
+        self,
+        topic: str,
+        records: bytes | None,
+        *,
+        partition: int = 0,
+        acks: int = -1,
+        version: int = 9,
+        timeout_ms: int = 5000,
+        transactional_id: str | None = None,
+    ) -> PartitionProduceResponse:
+        """Produce to one partition and return its part of the answer."""
+        request = ProduceRequest(
+            transactional_id=transactional_id,
+            acks=acks,
+            timeout_ms=timeout_ms,
+            topic_data=[
+                TopicProduceData(
+                    name=topic,
+                    partition_data=[PartitionProduceData(index=partition, records=records)],
+                )
+            ],
+        )
+        answer: PartitionProduceResponse = (
+            self.ask(request, version).responses[0].partition_responses[0]
+        )
+        return answer
+
+
+class WireClient(Asking):
     """A blocking connection to a broker."""
 
     def __init__(self, bootstrap_servers: str, *, client_id: str | None = "wire") -> None:
@@ -86,31 +122,3 @@ class WireClient:
             return self.socket.recv(1) == b""
         except ConnectionError:
             return True
-
-    def produce(
-        self,
-        topic: str,
-        records: bytes | None,
-        *,
-        partition: int = 0,
-        acks: int = -1,
-        version: int = 9,
-        timeout_ms: int = 5000,
-        transactional_id: str | None = None,
-    ) -> PartitionProduceResponse:
-        """Produce to one partition and return its part of the answer."""
-        request = ProduceRequest(
-            transactional_id=transactional_id,
-            acks=acks,
-            timeout_ms=timeout_ms,
-            topic_data=[
-                TopicProduceData(
-                    name=topic,
-                    partition_data=[PartitionProduceData(index=partition, records=records)],
-                )
-            ],
-        )
-        answer: PartitionProduceResponse = (
-            self.ask(request, version).responses[0].partition_responses[0]
-        )
-        return answer
