@@ -154,8 +154,7 @@ class LogManager:
                     recovery_point=points.get(tp, 0),
                     log_start_offset=starts.get(tp, 0),
                     high_watermark=None if self._sole_replicas else high.get(tp, 0),
-                    sparse=topics[tp.topic].config.compacted
-                    or self.cleaner.cleaned_to(tp) is not None,
+                    sparse=topics[tp.topic].config.compacted or self.cleaner.may_have_cleaned(tp),
                 )
                 self.logs[tp].sole_replica = self._sole_replicas
             except OSError as error:

@@ -38,7 +38,8 @@ class Outside:
 
     Attributes:
         running: Whether a broker may be writing to it.
-        compacted: Whether the log was ever compacted; None where nothing tells.
+        compacted: Whether the log was ever compacted, by the cleaner's checkpoint; None where
+            that does not tell.
     """
 
     running: bool = False
@@ -74,6 +75,8 @@ class PartitionCheck:
         self._producers = ProducersCheck(folder.snapshots())
         self._epochs: list[tuple[int, int]] = []
         self._epoch = _NONE
+        # Kafka's cleaner is not in its checkpoint before it was at the end once.
+        self._compacted = outside.compacted
 
     def problems(self) -> Iterator[Problem]:
         """Everything that is wrong, in the order of the log."""
@@ -173,17 +176,14 @@ class PartitionCheck:
     def _between(self, log: Path, base: int) -> Iterator[Problem]:
         """What lies between the segment before and this one."""
         if base > self.end:
-            yield from self._gap(log, "", base)
+            self._producers.whole = False
+            if self._compacted is False:
+                what = (
+                    f"offsets {self.end} to {base - 1} are missing, and neither its batches nor "
+                    "cleaner-offset-checkpoint say that the log was ever compacted"
+                )
+                yield Problem(log, "", what, RESTORE)
             self.end = base
-
-    def _gap(self, log: Path, position: str, offset: int) -> Iterator[Problem]:
-        self._producers.whole = False
-        if self._outside.compacted is False:
-            what = (
-                f"offsets {self.end} to {offset - 1} are missing, and by cleaner-offset-checkpoint "
-                "the log was never compacted"
-            )
-            yield Problem(log, position, what, RESTORE)
 
     def _place(
         self, log: Path, position: int, header: BatchHeader, following: int | None
@@ -195,7 +195,11 @@ class PartitionCheck:
             what = f"a batch of offsets {first} to {last} behind offset {self.end - 1}"
             yield Problem(log, where, what, RESTORE)
         elif first > self.end:
-            yield from self._gap(log, where, first)
+            self._producers.whole = False
+            # No disk loses a batch between two that follow each other byte by byte.
+            self._compacted = True
+        if header.record_count <= header.last_offset_delta:
+            self._compacted = True
         if following is not None and last >= following:
             what = f"a batch that ends with offset {last}, and the next segment begins {following}"
             yield Problem(log, where, what, RESTORE)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pyproducer.broker import Broker
+from pyproducer.broker import Broker, TopicSpec
 from pyproducer.broker.offline.batches import Damage, fault_of, read_batches
 from pyproducer.broker.offline.folders import CHECKPOINTS, DataFolder
 from pyproducer.broker.offline.problem import Problem
 from pyproducer.broker.offline.verification import Verification
 from pyproducer.records.crc import crc32c
 from pyproducer.records.reader import Batch, iter_batches
+from tests.helpers.admin_requests import alter_configs_by
 from tests.helpers.partition_logs import batch
 from tests.helpers.wire_client import WireClient
 
@@ -281,6 +282,31 @@ def test_missing_segment(data: Path):
     [problem] = problems(data)
     assert f"offsets {first} to {following - 1} are missing" in problem.what
     (data / "cleaner-offset-checkpoint").write_text(f"0\n1\norders 0 {following}\n")
+    assert [] == problems(data)
+
+
+@pytest.mark.parametrize("policy", ["compact", "delete"])
+def test_compacted_logs(tmp_path: Path, policy: str):
+    """
+    What compaction took is not missing, though the topic is not compacted any more, and also where
+    the checkpoint does not say that it was, as after a kill of a Kafka that was cleaning.
+    """
+    data = tmp_path / "data"
+    keyed = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0", "segment.bytes": "300"}
+    with (
+        Broker([TopicSpec("keyed", 1, keyed)], data_dir=data) as broker,
+        WireClient(broker.bootstrap_servers) as client,
+    ):
+        for number in range(12):
+            client.produce("keyed", batch(key=b"%d" % (number % 3), value=b"v" * 60))
+        broker.tick(minutes=1)
+        if policy == "delete":
+            alter_configs_by(client, 2, "keyed", ("cleanup.policy", 0, "delete"))
+        left = len(broker.records("keyed", 0))
+    assert left < 12
+    checkpoint = data / "cleaner-offset-checkpoint"
+    assert [] == problems(data)
+    checkpoint.write_text("0\n0\n")
     assert [] == problems(data)
 
 

@@ -62,6 +62,8 @@ class LogCleaner:
         self._random_bytes = random_bytes
         self._checkpoint = OffsetCheckpoint(fs, path / _CHECKPOINT)
         self._cleaned_to: dict[TopicPartition, int] = {}
+        # The checkpoint was broken: any log may have been cleaned.
+        self._unknown = False
         # As in Kafka: a log with something unreadable in it is left alone until the next start.
         self._uncleanable: set[TopicPartition] = set()
         self._current: Cleaning | None = None
@@ -78,16 +80,21 @@ class LogCleaner:
         except CorruptCheckpointError as error:
             # Cleaning from the start again costs time, and no data.
             _log.warning("%s; going on without it", error)
+            self._unknown = True
 
     def cleaned_to(self, tp: TopicPartition) -> int | None:
         """Where the last cleaning of a log ended, or None without one."""
         return self._cleaned_to.get(tp)
 
+    def may_have_cleaned(self, tp: TopicPartition) -> bool:
+        """Whether offsets may be missing in a log because it was once cleaned, if only in part."""
+        return self._unknown or tp in self._cleaned_to
+
     def forget(self, tp: TopicPartition) -> None:
         """The log is gone; another one of that name starts dirty."""
         self._uncleanable.discard(tp)
         if self._cleaned_to.pop(tp, None) is not None:
-            self._save()
+            self._save_or_tell()
 
     def dirt(self, tp: TopicPartition) -> Dirt:
         """What is dirty in a log now.
@@ -161,6 +168,7 @@ class LogCleaner:
             secret=self._random_bytes(_SECRET_BYTES),
         )
         try:
+            self._announce(tp, dirt.first)
             cleaned = yield from cleaning.steps()
         except CleaningStopped:
             return False
@@ -171,18 +179,23 @@ class LogCleaner:
             # The log says itself if it is offline. Otherwise a disk that was full is not for ever.
             _log.error("%s was not compacted: %s", tp, error)
             return False
+        except Exception as error:
+            # As in Kafka: tried again first of all each time, it would keep all others dirty.
+            _log.exception("compacting %s", tp)
+            self._give_up(tp, error)
+            return False
         finally:
             self._current = None
         if self._logs.get(tp) is not log:
             return False
         self._told(tp, dirt, cleaned)
         self._cleaned_to[tp] = cleaned.end_offset
-        self._save()
+        self._save_or_tell()
         return cleaned.end_offset > dirt.first
 
     def _give_up(self, tp: TopicPartition, error: Exception) -> None:
         self._uncleanable.add(tp)
-        _log.error("%s is not compacted any more until the next start: %s", tp, error)
+        _log.error("%s is not compacted any more until the next start: %r", tp, error)
 
     def _told(self, tp: TopicPartition, dirt: Dirt, cleaned: Cleaned) -> None:
         _log.info(
@@ -194,10 +207,34 @@ class LogCleaner:
             cleaned.bytes_after,
         )
 
-    def _save(self) -> None:
-        known = {tp: at for tp, at in self._cleaned_to.items() if tp in self._logs}
+    def _announce(self, tp: TopicPartition, first: int) -> None:
+        """The checkpoint has the log, before anything of it changes.
+
+        A cleaning that is broken off leaves holes like one that ends. Whoever reads the log once
+        its topic is not compacted any more must not take them for records that the disk has lost.
+
+        Raises:
+            OSError: it has not.
+        """
+        if tp in self._cleaned_to:
+            return
+        self._cleaned_to[tp] = first
         try:
-            self._checkpoint.write(known)
+            self._save()
+        except OSError:
+            del self._cleaned_to[tp]
+            raise
+
+    def _save(self) -> None:
+        # Also of logs that are offline: what was missing in them is missing when they are back.
+        known = dict(self._cleaned_to)
+        if self._unknown:
+            known = dict.fromkeys(self._logs, 0) | known
+        self._checkpoint.write(known)
+
+    def _save_or_tell(self) -> None:
+        try:
+            self._save()
         except OSError as error:
             # The next start cleans again what was clean.
             _log.error("what is clean could not be recorded: %s", error)
