@@ -115,6 +115,40 @@ async def _on_loop(action) -> None:
     action()
 
 
+def test_segment_that_is_compacted_while_it_is_sent_arrives_as_it_was(tmp_path: Path):
+    """
+    M6: a reader gets the batches of the segment that he was answered from, although another one
+    has its place, and the next reader gets those of that one; none gets some of each.
+    """
+    keyed = TopicSpec("orders", 1, {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0"})
+    with Broker([keyed], config=SMALL_BUFFERS, data_dir=tmp_path) as broker:
+        filled(broker)
+        log = broker._node().partition("orders", 0).log
+        with (
+            SlowClient(broker.bootstrap_servers) as slow,
+            SlowClient(broker.bootstrap_servers) as between,
+        ):
+            slow.ask_for_all()
+            begun = slow.begin()
+            broker._background().call(_on_loop(log.roll))
+            inode = (log.directory / f"{0:020d}.log").stat().st_ino
+            broker.tick(minutes=1)
+            assert inode != (log.directory / f"{0:020d}.log").stat().st_ino
+            between.ask_for_all()
+            begun_between = between.begin()
+            filled(broker, value=b"y" * 900_000)
+            broker._background().call(_on_loop(log.roll))
+            broker.tick(minutes=1)
+
+            # The old file is larger than what the sockets hold: most of it is sent after it went.
+            assert list(range(COUNT)) == slow.finish(begun)
+            assert [COUNT - 1] == between.finish(begun_between)
+        with SlowClient(broker.bootstrap_servers) as after:
+            after.ask_for_all()
+
+            assert [2 * COUNT - 1] == after.finish(after.begin())
+
+
 def test_segment_that_is_cut_while_it_is_sent_ends_the_connection():
     """
     E1: a reader of what is cut off sees its connection end, and never a mix of old and new.
