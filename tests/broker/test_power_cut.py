@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from tests.helpers.broker_workload import TURNS, BrokerWorkload
+from tests.helpers.compaction_workload import ROUNDS, CompactionWorkload
 from tests.helpers.memory_disk import LEFT, MemoryDisk, PowerCutError
 from tests.helpers.transaction_workload import COMMITS, TransactionWorkload
 
@@ -86,3 +87,42 @@ def test_x1_transactions_are_whole_after_a_power_cut(
 
     with capsys.disabled():
         print(f"\ntransactions, {left} left: {cuts} cuts in {disk.calls} calls")
+
+
+def compact(disk: MemoryDisk, loop: asyncio.AbstractEventLoop) -> CompactionWorkload:
+    """The script of keyed records as far as it came."""
+    work = CompactionWorkload(disk)
+    try:
+        work.run(loop)
+    except PowerCutError:
+        assert disk.is_off
+    return work
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_m6_compaction_keeps_the_newest_of_each_key_after_a_power_cut(
+    left: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+):
+    """
+    M6: whenever the power goes while a broker cleans, the last record of each key that was
+    acknowledged is there, and so it is after the cleanings that follow.
+    """
+    caplog.set_level(logging.CRITICAL)
+    cuts = 0
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        disk = MemoryDisk()
+        whole = compact(disk, loop)
+        # Nothing is proven by cleanings that take nothing.
+        assert ROUNDS == len(whole.left)
+        assert len(whole.acknowledged) <= whole.left[-1] < whole.sent
+        whole.judge(disk.after_power_cut("nothing", 0), loop)
+        for at in range(whole.begun + LEFT.index(left), disk.calls, STRIDE):
+            again = MemoryDisk()
+            again.cut_at = at
+            work = compact(again, loop)
+            work.judge(again.after_power_cut(left, at), loop)
+            cuts += 1
+
+    with capsys.disabled():
+        print(f"\ncompaction, {left} left: {cuts} cuts from call {whole.begun} to {disk.calls}")

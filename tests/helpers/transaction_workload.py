@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
-from pyproducer.broker.context import ConnectionInfo
-from pyproducer.broker.log.slices import LogSlice
-from pyproducer.broker.node import Node
-from pyproducer.broker.router import Router
 from pyproducer.broker.topics import TopicSpec
 from pyproducer.model import TopicPartition
-from pyproducer.protocol.api import API
-from pyproducer.protocol.frame import decode_response_header, encode_request
-from pyproducer.protocol.schema import Message
-from tests.helpers.broker_workload import BrokerWorkload
 from tests.helpers.memory_disk import MemoryDisk
+from tests.helpers.node_client import NodeClient, close_node, open_node
 from tests.helpers.transactional_client import (
     TransactionalProducer,
     batches_in,
@@ -26,7 +18,6 @@ from tests.helpers.transactional_client import (
     values_read,
 )
 from tests.helpers.virtual_time import VirtualTime
-from tests.helpers.wire_client import Asking
 
 PLACES = (TopicPartition("orders", 0), TopicPartition("orders", 1))
 GROUP = "g"
@@ -34,29 +25,6 @@ GROUP = "g"
 COMMITS = (True, False, False, True, True)
 #: From this one on the producer speaks as one of Kafka 4 does (KIP-890).
 SECOND_VERSION_SINCE = 2
-
-
-class NodeClient(Asking):
-    """A client whose requests come to a broker's router as frames, on a loop that is its own."""
-
-    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
-        self._router = Router(node)
-        self._loop = loop
-        self._connection = ConnectionInfo(1, "nowhere", 0)
-        self._correlation_id = 0
-
-    def ask(self, message: Message, version: int) -> Any:
-        """Send a request and return its answer."""
-        self._correlation_id += 1
-        sent = b"".join(encode_request(message, version, self._correlation_id, "node client"))
-        answer = self._loop.run_until_complete(
-            self._router.answer(memoryview(sent)[4:], self._connection)
-        )
-        parts = [one.read() if isinstance(one, LogSlice) else one for one in answer or []]
-        frame = b"".join(parts)[4:]
-        found, body = decode_response_header(frame, message.api_key, version)
-        assert found == self._correlation_id
-        return API[message.api_key].response.decode(body, version)
 
 
 class TransactionWorkload:
@@ -75,29 +43,13 @@ class TransactionWorkload:
         self.asked = 0
         self._epoch = -1
 
-    def _open(self, disk: MemoryDisk, loop: asyncio.AbstractEventLoop) -> Node:
-        # The producer's batches have real time, and markers must not be of another age.
-        clock = VirtualTime()
-        clock.now += int(time.time()) - clock.wall_ms() // 1000
-
-        async def opened() -> Node:
-            return BrokerWorkload.open(disk, clock)
-
-        return loop.run_until_complete(opened())
-
-    @staticmethod
-    def _close(node: Node, loop: asyncio.AbstractEventLoop) -> None:
-        loop.run_until_complete(node.commit.close())
-        node.groups.close()
-        node.close()
-
     def run(self, loop: asyncio.AbstractEventLoop) -> None:
         """Everything, once.
 
         Raises:
             PowerCutError: the disk is cut off.
         """
-        node = self._open(self.disk, loop)
+        node = open_node(self.disk, loop, _now())
         node.create_topics([TopicSpec("orders", len(PLACES), {"segment.bytes": "500"})])
         self.made = True
         producer = TransactionalProducer(NodeClient(node, loop))
@@ -111,7 +63,7 @@ class TransactionWorkload:
             self.ended += 1
             if turn == 2:
                 node.checkpoint()
-        self._close(node, loop)
+        close_node(node, loop)
 
     def _fill(self, producer: TransactionalProducer, turn: int) -> None:
         """The transaction has records in both partitions, and an offset of the group."""
@@ -129,13 +81,13 @@ class TransactionWorkload:
 
     def judge(self, disk: MemoryDisk, loop: asyncio.AbstractEventLoop) -> None:
         """A broker that starts on the disk has each transaction whole or not, and goes on."""
-        node = self._open(disk, loop)
+        node = open_node(disk, loop, _now())
         assert [] == node.offline_partitions()
         if self.made:
             client = NodeClient(node, loop)
             outcome = self._outcome(client)
             self._go_on(client, outcome)
-        self._close(node, loop)
+        close_node(node, loop)
 
     def _outcome(self, client: NodeClient) -> list[bytes | None]:
         """What is read everywhere, which is one of the things that it may be."""
@@ -163,6 +115,13 @@ class TransactionWorkload:
             assert [*outcome, b"after"] == _read(client, place)
             ends = {latest_offset(client, place, committed=one) for one in (True, False)}
             assert 1 == len(ends)
+
+
+def _now() -> VirtualTime:
+    """A clock that stands at this moment: the producer's batches have real time, as markers must."""
+    clock = VirtualTime()
+    clock.now += int(time.time()) - clock.wall_ms() // 1000
+    return clock
 
 
 def _read(client: NodeClient, place: TopicPartition) -> list[bytes | None]:

@@ -22,12 +22,12 @@ class CleaningStopped(Exception):
 def elsewhere(action: Callable[[], _T]) -> Steps[_T]:
     """The action was run as a step; gives what it returned, or raises what it raised."""
     outcome: list[_T] = []
-    failed: list[Exception] = []
+    failed: list[BaseException] = []
 
     def step() -> None:
         try:
             outcome.append(action())
-        except Exception as error:
+        except BaseException as error:
             failed.append(error)
 
     yield step
