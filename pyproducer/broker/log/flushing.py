@@ -110,6 +110,8 @@ class Flushing:
         # The segment that took appends at the last flush: its indexes are not on disk yet. None
         # where that is not known.
         self._active: Segment | None = None
+        self._under_way: list[FlushTicket] = []
+        self._failure: OSError | None = None
 
     def begin(self, segments: SegmentList, *, whole: bool = False) -> FlushTicket:
         """A ticket for what the log holds now.
@@ -120,13 +122,27 @@ class Flushing:
         active = self._active
         # The segment that ends at the recovery point may have been flushed as the active one.
         first = max(0, self.point - 1) if active is None else min(self.point, active.base_offset)
-        return FlushTicket(
+        ticket = FlushTicket(
             self._fs,
             self._directory,
             segments.since(first),
             whole=whole,
             names=whole or active is not segments.active,
         )
+        self._under_way.append(ticket)
+        return ticket
+
+    def close(self, ticket: FlushTicket) -> OSError | None:
+        """The ticket is closed; why it cannot be believed, or None.
+
+        Not either where another one has failed: the system tells of a page that it could not
+        write once, and whoever asks next hears that all is well.
+        """
+        ticket.close()
+        for one in self._under_way:
+            self._failure = self._failure or one.error
+        self._under_way.remove(ticket)
+        return self._failure
 
     def end(self, ticket: FlushTicket, end_offset: int, now_ms: int) -> None:
         """What the ticket has forced to disk is known, as far as it is in the log still."""
@@ -141,6 +157,9 @@ class Flushing:
         """The log ends there now; segments may be gone."""
         self.point = min(self.point, end_offset)
         self._active = None
+        for ticket in self._under_way:
+            # What is written from there on is not what the ticket has forced to disk.
+            ticket.end_offset = min(ticket.end_offset, end_offset)
 
     def due(self, segments: SegmentList, flush_ms: int, now_ms: int) -> bool:
         """Whether a segment was rolled, or ``flush_ms`` have passed, since the last flush.

@@ -441,15 +441,15 @@ class PartitionLog(ReadableLog):
         """The recovery point is at the ticket's end, if its ``sync`` succeeded.
 
         Raises:
-            Refused: it failed, and the log is offline: after a failed fsync nobody knows
-                which pages are on disk, and asking again would lie.
+            Refused: it failed, or another one did meanwhile, and the log is offline: after a
+                failed fsync nobody knows which pages are on disk, and asking again would lie.
         """
-        ticket.close()
+        error = self._flushing.close(ticket)
         if self._health.closed:
             return
-        if ticket.error is not None:
-            self._health.failure = ticket.error
-            raise self._health.storage_error("flush", ticket.error) from ticket.error
+        if error is not None:
+            self._health.failure = error
+            raise self._health.storage_error("flush", error) from error
         self._flushing.end(ticket, self.log_end_offset, self._clock.wall_ms())
 
     def flush(self, *, whole: bool = False) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from pyproducer.broker.errors import Refused
 from pyproducer.broker.log.filesystem import RealFileSystem
 from tests.helpers.faulty_disk import FaultyFileSystem
 from tests.helpers.partition_logs import open_log, put, release_logs
@@ -149,3 +152,43 @@ def test_flush_ticket_outlives_its_log(tmp_path):
     log.end_flush(ticket)
 
     assert log.failure is None
+
+
+def test_flush_that_succeeds_beside_one_that_failed_does_not_count(tmp_path):
+    """
+    Whoever forces a file to disk after an fsync failed hears that all is well, and it is not.
+    """
+    for first_to_end in (0, 1):
+        fs = FaultyFileSystem()
+        log = open_log(tmp_path / str(first_to_end), fs=fs)
+        put(log)
+        tickets = [log.begin_flush()]
+        fs.broken.add("fsync")
+        tickets[0].sync()
+        fs.broken.clear()
+        tickets.append(log.begin_flush())
+        tickets[1].sync()
+        assert tickets[1].synced
+        for ticket in (tickets[first_to_end], tickets[1 - first_to_end]):
+            with pytest.raises(Refused):
+                log.end_flush(ticket)
+
+        assert 0 == log.recovery_point
+        assert not log.online
+
+
+def test_flush_does_not_count_for_what_was_cut_and_written_anew(tmp_path):
+    """
+    Where the log is cut while it is forced to disk, what takes the place of the rest is not there.
+    """
+    log = open_log(tmp_path)
+    for _ in range(4):
+        put(log)
+    ticket = log.begin_flush()
+    ticket.sync()
+    log.truncate_to(2)
+    for _ in range(2):
+        put(log)
+    log.end_flush(ticket)
+
+    assert 2 == log.recovery_point
