@@ -1,4 +1,4 @@
-"""What compaction leaves of a log, and what it never changes (M1, M2, M3, M5, I11)."""
+"""What compaction leaves of a log, and what it never changes (M1 to M6, I11)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.delete_records import (
     DeleteRecordsPartition,
@@ -18,6 +19,7 @@ from pyproducer.records.codec import Codec
 from pyproducer.records.reader import iter_batches
 from pyproducer.records.record import Record
 from tests.helpers.statement_servers import KAFKA_LOOKS_SOON, Server, eventually
+from tests.helpers.transactional_client import batches_in, fetch, settled
 from tests.helpers.wire_client import WireClient
 from tests.statements.conftest import Servers
 
@@ -194,6 +196,26 @@ def test_m3_tombstones_are_seen_before_they_go(server: Server, client: WireClien
     assert [1, 2, 3, 4, 5] == [one[0] for one in staying.found()]
 
 
+def test_m4_aborted_records_go_and_their_marker_stays(server: Server, client: WireClient):
+    """
+    The first cleaning takes aborted records, which then nobody reads; the marker waits its time.
+    """
+    writer = Writer(server, client)
+    place = TopicPartition(writer.topic, 0)
+    writer.write((b"a", b"1"))
+    producer = settled(client, writer.topic)
+    producer.write(place)
+    assert producer.end(commit=False) == 0
+    eventually(lambda: fetch(client, place).last_stable_offset == 3)
+    # Records of a transaction have the time of now.
+    writer.time_ms = server.now_ms + 60_000
+    writer.write((b"b", b"1"))
+
+    assert eventually(lambda: writer.found() == [(0, b"a", b"1"), (3, b"b", b"1")])
+    left = batches_in(fetch(client, place, 2, committed=False))
+    assert [one.header.base_offset for one in left if one.header.is_control] == [2]
+
+
 def test_m5_compacted_topic_is_not_cut_by_hand(server: Server, client: WireClient):
     """
     POLICY_VIOLATION answers DeleteRecords where the policy has no delete.
@@ -212,6 +234,30 @@ def test_m5_compacted_topic_is_not_cut_by_hand(server: Server, client: WireClien
     [part] = topic.partitions
 
     assert E.POLICY_VIOLATION == part.error_code
+
+
+def test_m6_kills_while_cleaning_lose_nothing(servers: Servers):
+    """
+    Whenever the server is killed, what is newest is there once after a start, in order and at its
+    offset, and in the end nothing else is.
+    """
+    server = servers.own(EAGER, kafka=KAFKA_LOOKS_SOON)
+    client = server.connect()
+    writer = Writer(server, client)
+    for kill in range(3):
+        for at in range(20):
+            writer.write(*[(b"%d" % (at * one % 7), b"%d" % kill) for one in range(20)])
+            writer.roll()
+        writer.write((b"end", b"%d" % kill))
+        server.kill()
+        client.socket.close()
+        server.start()
+        client = writer.client = server.connect()
+        found = writer.found()
+        assert found == sorted(set(found))
+        assert set(writer.newest()) <= set(found) <= set(writer.closed + writer.active)
+    with client:
+        assert eventually(lambda: writer.found() == writer.newest())
 
 
 def test_i11_a_producer_goes_on_where_it_was(servers: Servers):

@@ -14,8 +14,6 @@ STATEMENTS = {"c": 4, "p": 14, "z": 4, "i": 11, "e": 5, "g": 7, "m": 6, "n": 7}
 WAITING = {
     "c4": "the broker has no SASL",
     "p14": "takes several brokers: of one replica none is ever missing",
-    "m4": "tests/broker/log/test_compaction.py, without Kafka",
-    "m6": "tests/broker/log/test_compaction_crashes.py, at every call of a disk, without Kafka",
 }
 
 _TEST = re.compile(r"^(?:async )?def test_([a-z][0-9]+)_", re.MULTILINE)
