@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import os
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -247,6 +248,9 @@ def assert_kept(load: Load, verdicts: Mapping[str, Verdict], remark: str) -> Non
                 assert verdict.counts.acknowledged == verdict.counts.sent
         except AssertionError as error:
             error.add_note(f"{writing.name}; {remark}")
+            told = Counter(str(entry.error) for entry in writing.history.entries if entry.error)
+            for text, count in told.most_common(5):
+                error.add_note(f"{count} records: {text}")
             raise
 
 
