@@ -26,7 +26,7 @@ cdef class Runner:
     cpdef ask(self)
     cpdef wake(self)
     cpdef future(self)
-    @cython.locals(engine=Engine, effects=list)
+    @cython.locals(engine=Engine)
     cpdef _step(self)
     @cython.locals(deliveries=Deliveries)
     cdef _tell(self)

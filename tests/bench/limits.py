@@ -16,22 +16,14 @@ from typing import Final
 
 import google_crc32c
 
+from tests.bench.drivers.floor import Handle
+
 COUNT: Final = 1_000_000
 ROUNDS: Final = 5
 
 #: Bytes that a record with a value of 100 takes in a batch.
 RECORD: Final = 110
 MEGABYTE: Final = bytes(1_000_000)
-
-
-class _Handle:
-    __slots__ = ("offset",)
-
-    def __init__(self) -> None:
-        self.offset = 1
-
-    def result(self) -> _Handle:
-        return self
 
 
 async def _nothing(topic: str, value: bytes) -> None:
@@ -57,7 +49,7 @@ def waiting_loop() -> float:
 
 def reading_loop() -> float:
     """Nanoseconds of a turn of ``for`` that asks a kept object for a result and its offset."""
-    handles = [_Handle() for _ in range(1000)] * (COUNT // 1000)
+    handles = [Handle() for _ in range(1000)] * (COUNT // 1000)
 
     def run() -> float:
         total = 0

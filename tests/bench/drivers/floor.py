@@ -81,13 +81,15 @@ async def stall(job: Job) -> Answer:
     return {"samples": ticker.stalls, "held": ticker.held, "records": 0}
 
 
-class _Handle:
+class Handle:
+    """What a caller keeps of a record, and asks for its result, where nobody did anything."""
+
     __slots__ = ("offset",)
 
     def __init__(self) -> None:
         self.offset = 1
 
-    def result(self) -> _Handle:
+    def result(self) -> Handle:
         return self
 
 
@@ -96,9 +98,9 @@ async def nothing(job: Job) -> Answer:
 
     The call does nothing and gives the same handle: what is left is the caller's own.
     """
-    handle = _Handle()
+    handle = Handle()
 
-    async def enqueue(_: bytes) -> _Handle:
+    async def enqueue(_: bytes) -> Handle:
         return handle
 
     source = values(job)
