@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyproducer.broker.security.principal import ANONYMOUS, Principal
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyproducer.broker.faults.fault import Fault
-
-ANONYMOUS = "User:ANONYMOUS"
 
 
 class CloseConnection(Exception):
@@ -38,6 +38,8 @@ class ConnectionInfo:
         number: Counts connections from 1, per listener; for logs.
         peer_host: The client's address.
         peer_port: The client's port.
+        listener: Name of the listener it came in at.
+        listener: Name of the listener it came in at.
         principal: Who is authenticated on the connection.
         software_name: What the client called itself in ApiVersions; "" until it did.
         software_version: Likewise.
@@ -47,7 +49,8 @@ class ConnectionInfo:
     number: int
     peer_host: str
     peer_port: int
-    principal: str = ANONYMOUS
+    listener: str = "PLAINTEXT"
+    principal: Principal = ANONYMOUS
     software_name: str = ""
     software_version: str = ""
     mishap: Mishap | None = None

@@ -288,7 +288,7 @@ def state_of(node: Node, connections: list[ConnectionInfo]) -> BrokerState:
             ConnectionState(
                 number=one.number,
                 peer=f"{one.peer_host}:{one.peer_port}",
-                principal=one.principal,
+                principal=str(one.principal),
                 software=f"{one.software_name} {one.software_version}".strip(),
             )
             for one in sorted(connections, key=lambda one: one.number)
