@@ -13,11 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.apache_kafka import ApacheKafka
+from tests.helpers.authority import Authority
 from tests.helpers.left_out import left_out
 from tests.helpers.mock_cluster import MockCluster
 from tests.helpers.peers import PEERS
 from tests.helpers.scoreboard import Scoreboard
+from tests.helpers.secure_kafka import SecureKafka
 from tests.helpers.tansu import Tansu
+from tests.helpers.token_server import TokenServer
 
 _SCOREBOARD = Scoreboard()
 
@@ -70,3 +73,25 @@ def mock_cluster() -> Iterator[MockCluster]:
     """librdkafka's mock cluster in its own process."""
     with MockCluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """The authority that brokers and their clients trust."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def token_server(authority: Authority) -> Iterator[TokenServer]:
+    """A running authorization server."""
+    with TokenServer(authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, token_server: TokenServer
+) -> Iterator[SecureKafka]:
+    """A running Apache Kafka with TLS, SASL and rules."""
+    with SecureKafka(tmp_path_factory.mktemp("kafka"), authority, token_server) as broker:
+        yield broker

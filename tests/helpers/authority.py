@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 #: Names a certificate for a server in a test is for.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -103,6 +109,10 @@ class Authority:
             both=self._folder / f"{stem}.both.pem",
         )
         identity.certificate.write_bytes(chain)
-        identity.key.write_bytes(cert.private_key_pem.bytes())
-        identity.both.write_bytes(cert.private_key_pem.bytes() + chain)
+        # Java reads PKCS #8 alone.
+        key = load_pem_private_key(cert.private_key_pem.bytes(), None).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        identity.key.write_bytes(key)
+        identity.both.write_bytes(key + chain)
         return identity

@@ -23,9 +23,9 @@ _LOG4J = """<Configuration status="ERROR">
 </Configuration>
 """
 
-# A test's broker lives for seconds: the optimising compiler and a parallel collector cost more
-# than they earn, and leave the other processes on a small machine less.
-_JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+#: Options of Java that suit a test, whose broker lives for seconds: the optimising compiler and a
+#: parallel collector cost more than they earn, and leave the other processes less.
+JVM = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 #: How Kafka's own start script runs a broker.
 SERVER_JVM = [
@@ -37,7 +37,7 @@ SERVER_JVM = [
 _CLUSTER_ID = "cHlwcm9kdWNlci10ZXN0cw"
 
 
-def java(*arguments: str, jvm: Sequence[str] = _JVM) -> list[str]:
+def java(*arguments: str, jvm: Sequence[str] = JVM) -> list[str]:
     """The command line that runs Java with these arguments."""
     return [require_program("java", "default-jre-headless"), *jvm, *arguments]
 
@@ -57,7 +57,7 @@ class KafkaNode:
     """
 
     def __init__(
-        self, home: Path, properties: Mapping[str, str], *, jvm: Sequence[str] = _JVM
+        self, home: Path, properties: Mapping[str, str], *, jvm: Sequence[str] = JVM
     ) -> None:
         self.home = home
         self._jvm = list(jvm)

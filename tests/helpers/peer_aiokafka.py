@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
+from tests.helpers.access import Access
 from tests.helpers.peers import CONSUME_SECONDS
 from tests.helpers.sample_records import ReadRecord, SampleRecord
 from tests.helpers.topics import partition_count
@@ -30,20 +31,32 @@ class AioKafka:
         *,
         codec: str = "none",
         acks: str = "all",
+        access: Access | None = None,
     ) -> list[int] | None:
-        return asyncio.run(_produce(bootstrap_servers, topic, records, codec, acks))
+        return asyncio.run(_produce(bootstrap_servers, topic, records, codec, acks, access))
 
     def consume(
-        self, bootstrap_servers: str, topic: str, count: int, *, group: str | None = None
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        count: int,
+        *,
+        group: str | None = None,
+        access: Access | None = None,
     ) -> list[ReadRecord]:
-        return asyncio.run(_consume(bootstrap_servers, topic, count, group))
+        return asyncio.run(_consume(bootstrap_servers, topic, count, group, access))
 
 
 PEER = AioKafka()
 
 
 async def _produce(
-    bootstrap_servers: str, topic: str, records: Sequence[SampleRecord], codec: str, acks: str
+    bootstrap_servers: str,
+    topic: str,
+    records: Sequence[SampleRecord],
+    codec: str,
+    acks: str,
+    access: Access | None,
 ) -> list[int]:
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers,
@@ -52,6 +65,7 @@ async def _produce(
         enable_idempotence=acks == "all",
         linger_ms=20,
         max_batch_size=1_000_000,
+        **(access.aiokafka() if access else {}),
     )
     await producer.start()
     try:
@@ -73,7 +87,7 @@ async def _produce(
 
 
 async def _consume(
-    bootstrap_servers: str, topic: str, count: int, group: str | None
+    bootstrap_servers: str, topic: str, count: int, group: str | None, access: Access | None
 ) -> list[ReadRecord]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers,
@@ -81,9 +95,11 @@ async def _consume(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         check_crcs=True,
+        **(access.aiokafka() if access else {}),
     )
     if group is None:
-        count_of_partitions = partition_count(bootstrap_servers, topic)
+        known = access.librdkafka() if access else None
+        count_of_partitions = partition_count(bootstrap_servers, topic, known)
         consumer.assign([TopicPartition(topic, number) for number in range(count_of_partitions)])
     else:
         consumer.subscribe([topic])

@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
+from tests.helpers.access import Access
 from tests.helpers.peers import CONSUME_SECONDS
 from tests.helpers.sample_records import ReadRecord, SampleRecord
 from tests.helpers.topics import partition_count
@@ -30,6 +31,7 @@ class ConfluentKafka:
         *,
         codec: str = "none",
         acks: str = "all",
+        access: Access | None = None,
     ) -> list[int] | None:
         producer = Producer(
             {
@@ -39,6 +41,7 @@ class ConfluentKafka:
                 "enable.idempotence": acks == "all",
                 "linger.ms": 20,
                 "message.timeout.ms": 20_000,
+                **(access.librdkafka() if access else {}),
             }
         )
         offsets = [-1] * len(records)
@@ -65,8 +68,15 @@ class ConfluentKafka:
         return offsets
 
     def consume(
-        self, bootstrap_servers: str, topic: str, count: int, *, group: str | None = None
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        count: int,
+        *,
+        group: str | None = None,
+        access: Access | None = None,
     ) -> list[ReadRecord]:
+        known = access.librdkafka() if access else {}
         consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -74,11 +84,12 @@ class ConfluentKafka:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "check.crcs": True,
+                **known,
             }
         )
         try:
             if group is None:
-                numbers = range(partition_count(bootstrap_servers, topic))
+                numbers = range(partition_count(bootstrap_servers, topic, known))
                 consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
             else:
                 consumer.subscribe([topic])

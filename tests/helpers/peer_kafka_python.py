@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from tests.helpers.access import Access
 from tests.helpers.peers import CONSUME_SECONDS
 from tests.helpers.sample_records import ReadRecord, SampleRecord
 from tests.helpers.topics import partition_count
@@ -36,6 +37,7 @@ class KafkaPython:
         *,
         codec: str = "none",
         acks: str = "all",
+        access: Access | None = None,
     ) -> list[int] | None:
         producer = KafkaProducer(
             bootstrap_servers=bootstrap_servers,
@@ -44,6 +46,7 @@ class KafkaPython:
             enable_idempotence=acks == "all",
             linger_ms=20,
             batch_size=1_000_000,
+            **(access.kafka_python() if access else {}),
         )
         try:
             futures = [
@@ -63,7 +66,13 @@ class KafkaPython:
             producer.close(timeout=10)
 
     def consume(
-        self, bootstrap_servers: str, topic: str, count: int, *, group: str | None = None
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        count: int,
+        *,
+        group: str | None = None,
+        access: Access | None = None,
     ) -> list[ReadRecord]:
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap_servers,
@@ -71,10 +80,12 @@ class KafkaPython:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             check_crcs=True,
+            **(access.kafka_python() if access else {}),
         )
         try:
             if group is None:
-                numbers = range(partition_count(bootstrap_servers, topic))
+                known = access.librdkafka() if access else None
+                numbers = range(partition_count(bootstrap_servers, topic, known))
                 consumer.assign([TopicPartition(topic, number) for number in numbers])
             else:
                 consumer.subscribe([topic])

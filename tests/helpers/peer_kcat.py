@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 
+from tests.helpers.access import Access
 from tests.helpers.peers import CONSUME_SECONDS
 from tests.helpers.processes import PeerFailed, require_program
 from tests.helpers.sample_records import ReadRecord, RecordHeaders, SampleRecord
@@ -35,9 +36,10 @@ class Kcat:
         *,
         codec: str = "none",
         acks: str = "all",
+        access: Access | None = None,
     ) -> list[int] | None:
         command = ["-b", bootstrap_servers, "-t", topic, "-z", codec, "-X", f"acks={acks}"]
-        command += ["-K", _KEY_END, "-D", _RECORD_END]
+        command += ["-K", _KEY_END, "-D", _RECORD_END, *(access.kcat() if access else ())]
         for (partition, null_value, headers), run in itertools.groupby(records, key=_settings):
             options = [*command, "-P", "-p", str(partition), *_header_options(headers)]
             options += ["-Z"] if null_value else []
@@ -45,9 +47,16 @@ class Kcat:
         return None
 
     def consume(
-        self, bootstrap_servers: str, topic: str, count: int, *, group: str | None = None
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        count: int,
+        *,
+        group: str | None = None,
+        access: Access | None = None,
     ) -> list[ReadRecord]:
         command = ["-b", bootstrap_servers, "-J", "-q", "-X", "check.crcs=true"]
+        command += access.kcat() if access else ()
         if group is None:
             command += ["-C", "-t", topic, "-o", "beginning", "-e"]
         else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Protocol
 
+from tests.helpers.access import Access
 from tests.helpers.sample_records import ReadRecord, SampleRecord
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -38,6 +39,7 @@ class Peer(Protocol):
         *,
         codec: str = "none",
         acks: str = "all",
+        access: Access | None = None,
     ) -> list[int] | None:
         """Send the records in order and wait for every outcome; any failure raises.
 
@@ -47,7 +49,13 @@ class Peer(Protocol):
         """
 
     def consume(
-        self, bootstrap_servers: str, topic: str, count: int, *, group: str | None = None
+        self,
+        bootstrap_servers: str,
+        topic: str,
+        count: int,
+        *,
+        group: str | None = None,
+        access: Access | None = None,
     ) -> list[ReadRecord]:
         """Read ``count`` records of all partitions, and any that follow at once.
 

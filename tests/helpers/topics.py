@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -15,8 +16,15 @@ def _quiet(*_: object) -> None:
     """librdkafka reports every refused connection; while a broker starts that is no news."""
 
 
-def _admin(bootstrap_servers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap_servers, "error_cb": _quiet, "log_level": 0})
+def _admin(bootstrap_servers: str, options: Mapping[str, Any] | None = None) -> AdminClient:
+    return AdminClient(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "error_cb": _quiet,
+            "log_level": 0,
+            **(options or {}),
+        }
+    )
 
 
 def cluster_answers(bootstrap_servers: str) -> bool:
@@ -70,8 +78,11 @@ def wait_for_leaders(
         time.sleep(0.05)
 
 
-def partition_count(bootstrap_servers: str, topic: str) -> int:
-    """The number of partitions of an existing topic."""
-    count = len(_admin(bootstrap_servers).list_topics(topic, timeout=10).topics[topic].partitions)
+def partition_count(
+    bootstrap_servers: str, topic: str, options: Mapping[str, Any] | None = None
+) -> int:
+    """The number of partitions of an existing topic; the options are librdkafka's."""
+    admin = _admin(bootstrap_servers, options)
+    count = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
     assert count, f"no topic {topic!r}"
     return count
