@@ -84,6 +84,12 @@ class Assembly:
                 "no bootstrap_servers given; name a broker or two as 'host:port,host:port'",
                 option="bootstrap_servers",
             )
+        if config.security_protocol != "PLAINTEXT":
+            raise ConfigError(
+                f"security_protocol={config.security_protocol!r} is read and checked, but this "
+                "version connects without security only.",
+                option="security_protocol",
+            )
         if on_delivery_failure is not None:
             _check_callback("on_delivery_failure", on_delivery_failure)
         check_interceptors(interceptors)

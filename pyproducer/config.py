@@ -12,15 +12,18 @@ options in conflict raise :class:`~pyproducer.errors.ConfigError` with the reaso
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Self, TypeAlias, TypedDict
+from typing import Any, Literal, Self, TypeAlias
 
 from pyproducer import config_rules
 from pyproducer.bootstrap import parse_bootstrap
+from pyproducer.certificates import is_pem
 from pyproducer.config_rules import COMPRESSION_TYPES, PARTITIONER_NAMES
+from pyproducer.config_security import SecurityConfig, SecurityOptions
 from pyproducer.errors import ConfigError
+from pyproducer.option import OptionRow, about, nearest, range_text
+from pyproducer.security_rules import check_security
 
 __all__ = [
     "ACKS_ALL",
@@ -33,6 +36,8 @@ __all__ = [
     "PartitionerOption",
     "ProducerConfig",
     "ProducerOptions",
+    "SecurityConfig",
+    "SecurityOptions",
     "config_table",
     "nearest",
     "parse_bootstrap",
@@ -48,42 +53,7 @@ ACKS_ALL = -1
 INT32_MAX = 2**31 - 1
 
 
-class OptionRow(NamedTuple):
-    """One option as the reference documentation shows it."""
-
-    name: str
-    type: str
-    default: object
-    unit: str
-    range: str
-    kafka: str
-    librdkafka: str
-    doc: str
-
-
-def _about(
-    doc: str,
-    *,
-    unit: str = "",
-    low: int | None = None,
-    high: int | None = None,
-    choices: Sequence[object] = (),
-    kafka: str = "",
-    librdkafka: str = "",
-) -> dict[str, Any]:
-    """Return a field's metadata: what the table says of it beside name, type and default."""
-    return {
-        "doc": doc,
-        "unit": unit,
-        "low": low,
-        "high": high,
-        "choices": tuple(choices),
-        "kafka": kafka,
-        "librdkafka": librdkafka,
-    }
-
-
-class ProducerOptions(TypedDict, total=False):
+class ProducerOptions(SecurityOptions, total=False):
     """The options of :class:`ProducerConfig` as keyword arguments of a producer."""
 
     acks: Acks
@@ -117,9 +87,11 @@ class ProducerOptions(TypedDict, total=False):
     transaction_timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProducerConfig:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ProducerConfig(SecurityConfig):
     """The options of a producer, checked and immutable.
+
+    Its repr, and every error about it, leave out passwords, keys and tokens.
 
     Raises:
         ConfigError: an option is unknown (the nearest name is told), of the wrong type, out
@@ -128,7 +100,7 @@ class ProducerConfig:
 
     bootstrap_servers: str | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "Brokers to ask first, as host:port separated by commas; used where the producer is "
             "given none of its own.",
             kafka="bootstrap.servers",
@@ -137,7 +109,7 @@ class ProducerConfig:
     )
     acks: Acks = field(
         default="all",
-        metadata=_about(
+        metadata=about(
             "Copies that must hold a batch before it counts as delivered: every in-sync replica, "
             "the leader alone, or none (then no offset is ever known).",
             choices=("all", 0, 1),
@@ -147,7 +119,7 @@ class ProducerConfig:
     )
     enable_idempotence: bool | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "Whether retries can neither double nor reorder records; None means on unless acks, "
             "retries or max_in_flight_requests_per_connection forbid it.",
             choices=(None, True, False),
@@ -157,7 +129,7 @@ class ProducerConfig:
     )
     linger_ms: int | None = field(
         default=5,
-        metadata=_about(
+        metadata=about(
             "How long an open batch waits for more records; None never closes a batch by time: "
             "size, count, flush or a waiting send does, else its records time out.",
             unit="ms",
@@ -169,7 +141,7 @@ class ProducerConfig:
     )
     batch_size: int | None = field(
         default=1_000_000,
-        metadata=_about(
+        metadata=about(
             "Size at which an open batch closes, before compression; None leaves max_request_size "
             "as the only bound.",
             unit="bytes",
@@ -181,7 +153,7 @@ class ProducerConfig:
     )
     batch_max_records: int | None = field(
         default=10_000,
-        metadata=_about(
+        metadata=about(
             "Count of records at which an open batch closes; None never closes a batch by count.",
             unit="records",
             low=1,
@@ -191,7 +163,7 @@ class ProducerConfig:
     )
     buffer_memory: int = field(
         default=64 * 1024 * 1024,
-        metadata=_about(
+        metadata=about(
             "Bytes of memory for records without an outcome, their handles and callbacks; beyond "
             "it enqueue waits and enqueue_nowait raises BufferFull.",
             unit="bytes",
@@ -203,7 +175,7 @@ class ProducerConfig:
     )
     max_request_size: int = field(
         default=1_048_576,
-        metadata=_about(
+        metadata=about(
             "Largest record, batch and Produce request the producer makes; keep it at or below the "
             "broker's message.max.bytes.",
             unit="bytes",
@@ -215,7 +187,7 @@ class ProducerConfig:
     )
     max_block_ms: int = field(
         default=60_000,
-        metadata=_about(
+        metadata=about(
             "How long enqueue and send wait for buffer room, partitions_for for metadata, and "
             "start, commit and abort for the transactions' coordinator.",
             unit="ms",
@@ -226,7 +198,7 @@ class ProducerConfig:
     )
     delivery_timeout_ms: int = field(
         default=120_000,
-        metadata=_about(
+        metadata=about(
             "How long after its acceptance a record may wait for its acknowledgement, retries "
             "included; must be at least linger_ms + request_timeout_ms.",
             unit="ms",
@@ -238,7 +210,7 @@ class ProducerConfig:
     )
     request_timeout_ms: int = field(
         default=30_000,
-        metadata=_about(
+        metadata=about(
             "How long one request may stay unanswered before its connection is given up.",
             unit="ms",
             low=1,
@@ -249,7 +221,7 @@ class ProducerConfig:
     )
     retries: int | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "How often a refused or unanswered batch is sent again; None leaves "
             "delivery_timeout_ms as the only bound.",
             unit="attempts",
@@ -261,7 +233,7 @@ class ProducerConfig:
     )
     retry_backoff_ms: int = field(
         default=100,
-        metadata=_about(
+        metadata=about(
             "Pause before the first retry of a batch; it doubles with each one more, with jitter.",
             unit="ms",
             low=0,
@@ -272,7 +244,7 @@ class ProducerConfig:
     )
     retry_backoff_max_ms: int = field(
         default=1_000,
-        metadata=_about(
+        metadata=about(
             "Longest pause between two attempts of a batch.",
             unit="ms",
             low=0,
@@ -283,7 +255,7 @@ class ProducerConfig:
     )
     max_in_flight_requests_per_connection: int | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "Unanswered requests on one connection; above 5 there is no idempotence. None is 5 "
             "and, with a distant broker, as many more as the way to it takes, at most 5 for each "
             "partition.",
@@ -296,7 +268,7 @@ class ProducerConfig:
     )
     compression_type: CompressionType = field(
         default="none",
-        metadata=_about(
+        metadata=about(
             "Codec of the batches; a batch that it does not shrink goes out uncompressed.",
             choices=COMPRESSION_TYPES,
             kafka="compression.type",
@@ -305,7 +277,7 @@ class ProducerConfig:
     )
     compression_level: int | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "Level of the codec: gzip 1 to 9, lz4 1 to 17, zstd -131072 to 22; None is the codec's "
             "own default.",
             kafka="compression.gzip.level, compression.lz4.level, compression.zstd.level",
@@ -314,7 +286,7 @@ class ProducerConfig:
     )
     allow_auto_create_topics: bool = field(
         default=False,
-        metadata=_about(
+        metadata=about(
             "Whether the broker is asked to create a topic it does not know.",
             choices=(False, True),
             librdkafka="allow.auto.create.topics",
@@ -322,7 +294,7 @@ class ProducerConfig:
     )
     partitioner: PartitionerOption = field(
         default="murmur2",
-        metadata=_about(
+        metadata=about(
             "How a record without a partition finds one: by Java's hash of the key, by "
             "librdkafka's, in turn, or by a callable (key, count) -> int; with the two "
             "hashes, null keys stay on one partition until its batch closes.",
@@ -333,7 +305,7 @@ class ProducerConfig:
     )
     metadata_max_age_ms: int = field(
         default=300_000,
-        metadata=_about(
+        metadata=about(
             "Age at which topics and leaders are asked for again though nothing failed.",
             unit="ms",
             low=1,
@@ -344,7 +316,7 @@ class ProducerConfig:
     )
     metadata_max_idle_ms: int = field(
         default=300_000,
-        metadata=_about(
+        metadata=about(
             "How long after its last record a topic is still asked about; what is known of it "
             "stays, and the next record has it asked about anew.",
             unit="ms",
@@ -355,7 +327,7 @@ class ProducerConfig:
     )
     client_id: str = field(
         default="pyproducer",
-        metadata=_about(
+        metadata=about(
             "Name of this client in the broker's logs, quotas and metrics.",
             kafka="client.id",
             librdkafka="client.id",
@@ -363,7 +335,7 @@ class ProducerConfig:
     )
     close_timeout_ms: int = field(
         default=30_000,
-        metadata=_about(
+        metadata=about(
             "How long close, and leaving the with block, wait for outstanding records.",
             unit="ms",
             low=0,
@@ -372,7 +344,7 @@ class ProducerConfig:
     )
     socket_connection_setup_timeout_ms: int = field(
         default=10_000,
-        metadata=_about(
+        metadata=about(
             "How long one attempt to connect may take, all addresses of the name, TLS and "
             "ApiVersions included; it doubles with each failure, with jitter.",
             unit="ms",
@@ -384,7 +356,7 @@ class ProducerConfig:
     )
     socket_connection_setup_timeout_max_ms: int = field(
         default=30_000,
-        metadata=_about(
+        metadata=about(
             "Longest time that one attempt to connect may take after others failed.",
             unit="ms",
             low=1,
@@ -394,7 +366,7 @@ class ProducerConfig:
     )
     connections_max_idle_ms: int | None = field(
         default=540_000,
-        metadata=_about(
+        metadata=about(
             "How long a connection may be unused before it is closed; keep it below the broker's "
             "own connections.max.idle.ms (600000), and below what a NAT or load balancer on the "
             "way allows. None never closes one.",
@@ -407,7 +379,7 @@ class ProducerConfig:
     )
     reconnect_backoff_ms: int = field(
         default=50,
-        metadata=_about(
+        metadata=about(
             "Pause before connecting to a broker again; it doubles with each failure, with jitter.",
             unit="ms",
             low=0,
@@ -418,7 +390,7 @@ class ProducerConfig:
     )
     reconnect_backoff_max_ms: int = field(
         default=1_000,
-        metadata=_about(
+        metadata=about(
             "Longest pause between two attempts to connect to a broker.",
             unit="ms",
             low=0,
@@ -430,7 +402,7 @@ class ProducerConfig:
 
     transactional_id: str | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "Name under which the cluster knows this producer across restarts; it makes the "
             "producer transactional. One producer at a time may use it: a newer one fences it.",
             kafka="transactional.id",
@@ -439,7 +411,7 @@ class ProducerConfig:
     )
     transaction_timeout_ms: int = field(
         default=60_000,
-        metadata=_about(
+        metadata=about(
             "How long a transaction may stay open before it is aborted; at most the brokers' "
             "transaction.max.timeout.ms.",
             unit="ms",
@@ -461,6 +433,15 @@ class ProducerConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "acks", config_rules.plain_acks(self.acks))
         config_rules.check(self)
+        check_security(self)
+
+    def __repr__(self) -> str:
+        shown = []
+        for one in _in_order():
+            value = getattr(self, one.name)
+            hidden = value is not None and (one.metadata["secret"] or is_pem(value))
+            shown.append(f"{one.name}={'***' if hidden else repr(value)}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     @property
     def required_acks(self) -> int:
@@ -521,25 +502,21 @@ def config_table() -> list[OptionRow]:
             type=str(option.type),
             default=option.default,
             unit=option.metadata["unit"],
-            range=_range_text(option),
+            range=range_text(option),
             kafka=option.metadata["kafka"],
             librdkafka=option.metadata["librdkafka"],
             doc=option.metadata["doc"],
         )
-        for option in dataclasses.fields(ProducerConfig)
+        for option in _in_order()
     ]
 
 
-def nearest(name: str, candidates: Mapping[str, str]) -> str | None:
-    """Return the value of the candidate spelt most like ``name``, or None if none is close.
-
-    Args:
-        name: what was written.
-        candidates: known spellings in snake case, each with the name to suggest for it.
-    """
-    spelt = name.lower().replace(".", "_").replace("-", "_")
-    close = difflib.get_close_matches(spelt, candidates, n=1, cutoff=0.6)
-    return candidates[close[0]] if close else None
+def _in_order() -> list[dataclasses.Field[Any]]:
+    """The fields as the documentation has them: those of security, which are a base's, last."""
+    security = dataclasses.fields(SecurityConfig)
+    names = {one.name for one in security}
+    own = [one for one in dataclasses.fields(ProducerConfig) if one.name not in names]
+    return [*own, *security]
 
 
 def _unknown(name: str) -> ConfigError:
@@ -555,12 +532,3 @@ def _unknown(name: str) -> ConfigError:
     if "." in name:
         text += " Dotted names are read by ProducerConfig.from_kafka(mapping, dialect)."
     return ConfigError(text, option=name)
-
-
-def _range_text(option: dataclasses.Field[Any]) -> str:
-    low, high, choices = (option.metadata[key] for key in ("low", "high", "choices"))
-    if choices:
-        return ", ".join(c if isinstance(c, str) else repr(c) for c in choices)
-    if low is None:
-        return ""
-    return f"{low} to {high}" + (", or None" if "None" in str(option.type) else "")

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pyproducer import config as _config
+from pyproducer.dialects_security import NAMES, read_security
 from pyproducer.errors import ConfigError
+from pyproducer.option import nearest
 
 __all__ = ["translate"]
 
@@ -195,7 +197,6 @@ _ASCENDING = (
 
 # Values that say what this library does anyway; any other value is refused.
 _ONLY = {
-    "security.protocol": ("plaintext", "connections are plaintext only"),
     "partitioner.ignore.keys": ("false", "use partitioner='round_robin' to ignore keys"),
     "partitioner.adaptive.partitioning.enable": ("false", "slow brokers do not change the choice"),
     "partitioner.availability.timeout.ms": ("0", "slow brokers do not change the choice"),
@@ -236,10 +237,6 @@ _REASONS = {
     "metric.reporters": "call metrics() when the numbers are wanted",
     "sticky.partitioning.linger.ms": "null keys change partition when a batch closes",
 }
-_REASON_PREFIXES = {
-    "ssl.": "connections are plaintext only",
-    "sasl.": "connections are plaintext only",
-}
 
 
 def translate(mapping: Mapping[str, object], dialect: str) -> dict[str, Any]:
@@ -256,10 +253,14 @@ def translate(mapping: Mapping[str, object], dialect: str) -> dict[str, Any]:
         )
     names = _NAMES[dialect]
     options: dict[str, Any] = {"partitioner": "crc32"} if dialect == "librdkafka" else {}
+    secure, secured = read_security(mapping, dialect)
+    options |= secure
     given: dict[str, str] = {}
     codec = _codec("compression.type", mapping.get("compression.type", "none"))
     for name, value in mapping.items():
         target = names.get(name)
+        if name in secured:
+            continue
         if target is None:
             _refuse_unless_idle(name, value, dialect)
         elif _BY_CODEC.get(name, codec) == codec:
@@ -288,17 +289,15 @@ def _refuse_unless_idle(name: object, value: object, dialect: str) -> None:
             f"{name}={value!r} is not supported: {reason}. Leave it out, or say {wanted!r}.",
             option=name,
         )
-    reason = _REASONS.get(name, "")
-    for prefix, text in _REASON_PREFIXES.items():
-        reason = text if name.startswith(prefix) else reason
-    if reason:
-        raise ConfigError(f"{name!r} is not supported: {reason}.", option=name)
+    if name in _REASONS:
+        raise ConfigError(f"{name!r} is not supported: {_REASONS[name]}.", option=name)
     other = "librdkafka" if dialect == "java" else "java"
-    spellings = {known.replace(".", "_"): known for known in _NAMES[dialect]}
+    ours = _NAMES[dialect].keys() | NAMES[dialect]
+    spellings = {known.replace(".", "_"): known for known in ours}
     hint = "."
-    if name in _NAMES[other]:
+    if name in _NAMES[other].keys() | NAMES[other]:
         hint = f", but of the {other} one."
-    elif suggestion := _config.nearest(name, spellings):
+    elif suggestion := nearest(name, spellings):
         hint = f"; did you mean {suggestion!r}?"
     raise ConfigError(
         f"{name!r} is not a producer option of the {dialect} dialect{hint}", option=name

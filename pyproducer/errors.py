@@ -24,7 +24,24 @@
     +-- BulkError                             .results, .failures
     +-- FormatConflict                        .topic, .old, .new
     +-- ConnectionFailed (ConnectionError)    no broker could be reached
-    +-- AuthenticationError
+    |   `-- TlsError                          .address; one was, and there is no secure connection
+    |       +-- UntrustedCertificate          by an authority that we do not trust
+    |       +-- ExpiredCertificate
+    |       +-- CertificateNotYetValid
+    |       +-- WrongHostName                 the certificate is another host's
+    |       +-- ClientCertificateRefused      an AuthenticationError too
+    |       +-- TlsNotOffered                 we speak TLS, the port is a plain one
+    |       `-- TlsExpected                   we speak plain, the port expects TLS
+    +-- AuthenticationError                   .address, .mechanism; who we are is not believed
+    |   +-- CredentialsRefused
+    |   +-- MechanismNotOffered               .offered
+    |   +-- InvalidToken                      expired, or refused by the broker
+    |   `-- ProviderFailed                    no password or token could be had
+    +-- AuthorizationError                    .resource; who we are is believed, and not enough
+    |   +-- TopicAuthorizationFailed          a BrokerRejected too
+    |   +-- ClusterAuthorizationFailed        a BrokerRejected too
+    |   +-- TransactionalIdAuthorizationFailed    a TransactionError too
+    |   `-- GroupAuthorizationFailed          a TransactionError too
     +-- ProtocolError                         the peer's bytes are not the protocol
     |   +-- CorruptRecord
     |   `-- UnsupportedVersion
@@ -33,6 +50,13 @@
         `-- TransactionAborted
 
 All are picklable and copyable: what they carry are plain attributes.
+
+Three families tell where security failed. A :class:`TlsError` is a kind of
+:class:`ConnectionFailed`: no secure connection came about, whoever we are. An
+:class:`AuthenticationError` is about our credentials. An :class:`AuthorizationError` is about
+what these may do, and each of its classes is at the same time what such a call raises anyhow: a
+refused record's is a :class:`BrokerRejected`, a refused transaction's a
+:class:`TransactionError`. So ``except DeliveryError`` goes on to catch every record's failure.
 """
 
 from __future__ import annotations
@@ -42,33 +66,50 @@ from typing import Any
 
 __all__ = [
     "AuthenticationError",
+    "AuthorizationError",
     "BrokerRejected",
     "BufferFull",
     "BulkError",
+    "CertificateNotYetValid",
+    "ClientCertificateRefused",
     "CloseTimeout",
+    "ClusterAuthorizationFailed",
     "ConfigError",
     "ConnectionFailed",
     "CorruptRecord",
+    "CredentialsRefused",
     "DeliveryError",
     "DeliveryTimeout",
+    "ExpiredCertificate",
     "FlushTimeout",
     "ForkedProducer",
     "FormatConflict",
+    "GroupAuthorizationFailed",
+    "InvalidToken",
+    "MechanismNotOffered",
     "NotDone",
     "NotStarted",
     "ProducerClosed",
     "ProducerError",
     "ProducerFenced",
     "ProtocolError",
+    "ProviderFailed",
     "RecordTooLarge",
     "SerializationError",
+    "TlsError",
+    "TlsExpected",
+    "TlsNotOffered",
+    "TopicAuthorizationFailed",
     "TransactionAborted",
     "TransactionError",
+    "TransactionalIdAuthorizationFailed",
     "UndeliveredError",
     "UnknownTopic",
     "UnsupportedVersion",
+    "UntrustedCertificate",
     "UsageError",
     "WouldDeadlock",
+    "WrongHostName",
     "WrongLoop",
 ]
 
@@ -355,7 +396,96 @@ class ConnectionFailed(ProducerError, ConnectionError):
 
 
 class AuthenticationError(ProducerError):
-    """The broker refused the credentials."""
+    """The broker does not believe who we are, or nobody could say it.
+
+    Attributes:
+        address: ``host:port`` of the broker, or None where none was asked.
+        mechanism: the SASL mechanism, or None where it was not SASL.
+    """
+
+    def __init__(
+        self, message: str, *, address: str | None = None, mechanism: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.address = address
+        self.mechanism = mechanism
+
+
+class CredentialsRefused(AuthenticationError):
+    """The broker refused user name and password, or whatever else stands for them."""
+
+
+class MechanismNotOffered(AuthenticationError):
+    """The broker's listener does not know the SASL mechanism, or has no SASL at all.
+
+    Attributes:
+        offered: the mechanisms that it has.
+    """
+
+    def __init__(self, message: str, *, offered: Sequence[str] = (), **details: Any) -> None:
+        super().__init__(message, **details)
+        self.offered = tuple(offered)
+
+
+class InvalidToken(AuthenticationError):
+    """The token has expired, or the broker refused it."""
+
+
+class ProviderFailed(AuthenticationError):
+    """A provider of tokens or passwords raised an error, which is the ``__cause__``."""
+
+
+class TlsError(ConnectionFailed):
+    """A broker was reached, and no secure connection came about."""
+
+    retriable = False
+
+
+class UntrustedCertificate(TlsError):
+    """The broker's certificate is signed by no authority that we trust."""
+
+
+class ExpiredCertificate(TlsError):
+    """The broker's certificate, or one that signed it, has expired."""
+
+
+class CertificateNotYetValid(TlsError):
+    """The broker's certificate, or one that signed it, is valid from a later time on."""
+
+
+class WrongHostName(TlsError):
+    """The broker's certificate is for another host than the one that we connected to."""
+
+
+class ClientCertificateRefused(TlsError, AuthenticationError):
+    """The broker wants a certificate of us and got none, or refused the one it got."""
+
+    def __init__(
+        self, message: str, *, address: str | None = None, mechanism: str | None = None
+    ) -> None:
+        TlsError.__init__(self, message, address=address)
+        self.mechanism = mechanism
+
+
+class TlsNotOffered(TlsError):
+    """We speak TLS, and the port does not: it is a listener for plain connections."""
+
+
+class TlsExpected(TlsError):
+    """We speak plain Kafka, and the port expects TLS."""
+
+
+class AuthorizationError(ProducerError):
+    """The broker knows who we are, and does not let us do it.
+
+    Attributes:
+        resource: name of the topic, transactional id or group; "cluster" for the cluster.
+    """
+
+    def __init__(self, message: str, *, resource: str = "", **details: Any) -> None:
+        # The other base, where there is one, takes the rest.
+        super().__init__(message, **details)
+        self.resource = resource
 
 
 class ProtocolError(ProducerError):
@@ -432,3 +562,19 @@ class TransactionAborted(DeliveryError, TransactionError):
             retriable=retriable,
             maybe_written=maybe_written,
         )
+
+
+class TopicAuthorizationFailed(AuthorizationError, BrokerRejected):
+    """The broker does not let this client use a topic: its principal lacks a right on it."""
+
+
+class ClusterAuthorizationFailed(AuthorizationError, BrokerRejected):
+    """The broker does not let this client be an idempotent producer, or use the cluster."""
+
+
+class TransactionalIdAuthorizationFailed(AuthorizationError, TransactionError):
+    """The broker does not let this client use its transactional id."""
+
+
+class GroupAuthorizationFailed(AuthorizationError, TransactionError):
+    """The broker does not let this client commit offsets of a group."""

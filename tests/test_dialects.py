@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from pyproducer.config import ProducerConfig, config_table
+from pyproducer.config import ProducerConfig, SecurityConfig, config_table
 from pyproducer.dialects import _NAMES
 from pyproducer.errors import ConfigError
 
@@ -146,8 +148,7 @@ def test_defaults_give_way_to_what_is_given(dialect, mapping, expected):
         ("librdkafka", {"linger.ms": 0.5}, "linger_ms=0.5 must be an int"),
         ("java", {"enable.idempotence": "maybe"}, "neither true nor false"),
         ("java", {"acks": "0", "enable.idempotence": "true"}, "conflicts with acks=0"),
-        ("librdkafka", {"sasl.mechanism": "PLAIN"}, "'sasl.mechanism' is not supported: "),
-        ("java", {"security.protocol": "SSL"}, "say 'plaintext'"),
+        ("java", {"ssl.protocol": "SSLv3"}, "TLS 1.2 and later are spoken"),
         ("java", {"value.serializer": "x"}, "pass value_serializer="),
         ("librdkafka", {"queue.buffering.max.messages": 1}, "queue.buffering.max.kbytes"),
         ("librdkafka", {"partitioner": "murmur2"}, "differs from 'murmur2_random'"),
@@ -212,7 +213,11 @@ def test_table_and_dialects_agree(dialect):
     The foreign names that the documentation shows are the names that are read.
     """
     shown = {}
+    secured = {one.name for one in dataclasses.fields(SecurityConfig)}
     for row in config_table():
+        if row.name in secured:
+            # Read by a module, and tested by a file, of their own.
+            continue
         names = row.kafka if dialect == "java" else row.librdkafka
         shown.update(dict.fromkeys(filter(None, names.split(", ")), row.name))
 

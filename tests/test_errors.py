@@ -34,6 +34,15 @@ SPECIAL = {
     },
     errors.FormatConflict: {"topic": "t", "old": "json", "new": "csv"},
     errors.ConnectionFailed: {"address": "localhost:9092"},
+    errors.TlsError: {"address": "localhost:9093"},
+    errors.ClientCertificateRefused: {"address": "localhost:9093"},
+    errors.AuthenticationError: {"address": "localhost:9093", "mechanism": "PLAIN"},
+    errors.MechanismNotOffered: {"mechanism": "PLAIN", "offered": ("GSSAPI",)},
+    errors.AuthorizationError: {"resource": "orders"},
+    errors.TopicAuthorizationFailed: {**DETAILS, "code": 29, "reason": None, "resource": "orders"},
+    errors.ClusterAuthorizationFailed: {**DETAILS, "code": 31, "resource": "cluster"},
+    errors.TransactionalIdAuthorizationFailed: {"fatal": True, "resource": "tills-1"},
+    errors.GroupAuthorizationFailed: {"abort_required": True, "resource": "readers"},
     errors.TransactionError: {"retriable": True, "abort_required": True, "fatal": False},
     errors.ProducerFenced: {"fatal": True},
     errors.TransactionAborted: DETAILS,
@@ -138,3 +147,20 @@ def test_several_in_one_clause():
         errors.NotDone,
     ):
         assert issubclass(cls, errors.UsageError)
+
+
+def test_where_security_fails():
+    """
+    What failed is told by three families, and each refusal of a right is what the call raises too.
+    """
+    assert issubclass(errors.TlsError, errors.ConnectionFailed)
+    assert not errors.TlsError("x").retriable
+    assert issubclass(errors.ClientCertificateRefused, errors.AuthenticationError)
+    for cls, other in {
+        errors.TopicAuthorizationFailed: errors.BrokerRejected,
+        errors.ClusterAuthorizationFailed: errors.BrokerRejected,
+        errors.TransactionalIdAuthorizationFailed: errors.TransactionError,
+        errors.GroupAuthorizationFailed: errors.TransactionError,
+    }.items():
+        assert issubclass(cls, errors.AuthorizationError)
+        assert issubclass(cls, other)
