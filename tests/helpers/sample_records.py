@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 #: Name and value; a name may come twice, and null is not the same as empty.
 RecordHeaders = tuple[tuple[str, bytes | None], ...]
 
-#: Where the samples' timestamps begin: fixed, in the past, and not a round number.
-FIRST_TIMESTAMP_MS = 1_700_000_000_123
+#: Where the samples' timestamps begin: clearly in the past, but not so far that a broker with
+#: Kafka's retention of a week deletes them the next time it looks, which is minutes after its start.
+FIRST_TIMESTAMP_MS = int(time.time()) * 1000 - 86_400_000 + 123
 
 
 class SampleRecord(NamedTuple):
