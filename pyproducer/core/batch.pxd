@@ -7,6 +7,7 @@ cdef class SealedBatch:
     cdef public double deadline
     cdef public int attempts
     cdef public bint in_doubt
+    cdef public bint behind
     cdef public str last_error
     cdef public object last_code
     cdef public long long producer_id

@@ -36,6 +36,7 @@ class SealedBatch:
         attempts: how often it was written to a socket.
         in_doubt: an attempt went unanswered, or was answered by an error that leaves open
             whether the log has it.
+        behind: when it was last written to a socket, one ahead of it had no outcome.
         last_error: the last refusal, in words.
         last_code: its error code, or None where no broker answered.
         producer_id, epoch, sequence: its identity; sequence -1 while it has none.
@@ -46,6 +47,7 @@ class SealedBatch:
     __slots__ = (
         "attempts",
         "batch",
+        "behind",
         "body",
         "codec",
         "deadline",
@@ -72,6 +74,7 @@ class SealedBatch:
         self.codec = Codec.NONE
         self.attempts = 0
         self.in_doubt = False
+        self.behind = False
         self.last_error = ""
         self.last_code: int | None = None
         self.producer_id = -1

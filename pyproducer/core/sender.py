@@ -143,6 +143,8 @@ class Sender:
                 continue
             room -= size
             queue.waiting.remove(sealed)
+            # What is under way is ahead of it, but where the fate of doubtful ones is asked for.
+            sealed.behind = bool(queue.in_flight) and not queue.recovering
             queue.in_flight.append(sealed)
             chosen.append(sealed)
             # Also where it has nothing more: another thread may bring it something before the
@@ -413,8 +415,9 @@ class Sender:
         )
         queue.in_flight.remove(sealed)
         queue.put_back(sealed)
-        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and ahead:
-            # One ahead of it is not in the log, so this one could not be appended: it waits.
+        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER and (ahead or sealed.behind):
+            # One ahead of it was not in that log, so this one could not be appended: it waits. If
+            # that one is acknowledged by now, another broker has done it: leaders change.
             self._pause(sealed, now)
             return
         queue.recovering = True

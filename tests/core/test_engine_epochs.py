@@ -6,6 +6,7 @@ import pytest
 
 from pyproducer.errors import BrokerRejected, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.produce import LeaderIdAndEpoch
 from tests.helpers.engine_rig import Rig
 
 E = ErrorCode
@@ -183,6 +184,57 @@ def test_in_doubt_follower_waits_for_the_head():
         rig.answer(one)
 
     assert [0, 1] == [handle.result().offset for handle in handles]
+    rig.assert_idle()
+
+
+def test_head_that_another_broker_acknowledges_explains_a_refusal():
+    """
+    While the head was unanswered the leader changed; the new one refused its followers, and the
+    old one, leading again, acknowledged the head: the followers go there under their old numbers.
+    """
+    rig = known(metadata_max_age=5.0)
+    head = rig.send(b"head")
+    [first] = rig.turn()
+    rig.lead(2)
+    assert [] == rig.advance(10)
+    followers = [rig.send(b"1"), rig.send(b"2")]
+    refused = rig.turn()
+    assert [2, 2] == [one.node for one in refused]
+
+    rig.answer(first)
+    rig.answer(refused[0], E.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    rig.lead(1)
+    back = LeaderIdAndEpoch(leader_id=1, leader_epoch=2)
+    rig.answer(refused[1], E.NOT_LEADER_OR_FOLLOWER, current_leader=back)
+    rig.advance(1)
+    again = rig.sent[3:]
+
+    assert [1, 1] == [one.node for one in again]
+    assert [one.identity for one in refused] == [one.identity for one in again]
+    for one in again:
+        rig.answer(one)
+    assert [0, 1, 2] == [handle.result().offset for handle in (head, *followers)]
+    assert 0 == rig.engine.stats.epoch_bumps
+    rig.assert_idle()
+
+
+def test_refusal_of_a_batch_sent_alone_is_the_brokers_last_word():
+    """
+    A follower that is refused again with nothing ahead of it any more gets the next epoch.
+    """
+    rig = known()
+    head, follower = rig.send(b"head"), rig.send(b"follower")
+    first, second = rig.turn()
+    rig.answer(first)
+    rig.answer(second, E.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    [again] = rig.advance(1)
+    assert second.identity == again.identity
+    rig.answer(again, E.OUT_OF_ORDER_SEQUENCE_NUMBER)
+    [anew] = rig.advance(1)
+    assert (7, 1, 0) == anew.identity
+    rig.answer(anew)
+
+    assert [0, 1] == [handle.result().offset for handle in (head, follower)]
     rig.assert_idle()
 
 
