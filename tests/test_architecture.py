@@ -45,6 +45,7 @@ LAYERS = [
         "offsets",
         "transaction",
         "transactor",
+        "tokens",
     },
     {"sync", "sync_topic", "sync_transaction", "background"},
     {"cli", "pytest_plugin"},
