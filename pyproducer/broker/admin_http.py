@@ -172,8 +172,13 @@ def metric_lines(node: Node) -> Iterator[str]:
     yield f"pyproducer_broker_connections {metrics.connections_open}"
     yield from _head("connections_total", "counter", "Connections since the start.")
     yield f"pyproducer_broker_connections_total {metrics.connections_total}"
-    yield from _head("connections_rejected_total", "counter", "Connections beyond the limit.")
-    yield f"pyproducer_broker_connections_rejected_total {metrics.connections_rejected}"
+    for name, text, counts in (
+        ("rejected", "Connections beyond a limit.", metrics.connections_rejected),
+        ("closed", "Connections that the broker has ended.", metrics.connections_closed),
+    ):
+        yield from _head(f"connections_{name}_total", "counter", text)
+        for reason, count in sorted(counts.items()):
+            yield f'pyproducer_broker_connections_{name}_total{{reason="{reason}"}} {count}'
     yield from _head("request_seconds", "histogram", "Time to answer, waiting included.")
     for key, counters in sorted(metrics.requests.items()):
         api = API[key].name

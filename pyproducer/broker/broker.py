@@ -37,6 +37,7 @@ from pyproducer.broker.settings import (
     checked_data_dir,
     checked_host,
     checked_port,
+    checked_seconds,
     checked_topics,
     checked_transaction_version,
     reachable,
@@ -104,6 +105,8 @@ class Broker:
         clock: Gives all time; None is the machine's clock. `tick` moves the broker ahead of it.
         fs: File system of `data_dir`; None is the machine's.
         journal: How many requests `broker.journal` remembers; 0 is none.
+        slow_reader_timeout: Seconds after which a client that reads nothing of its answer is
+            disconnected; None is after `connections.max.idle.ms`.
 
     Raises:
         ConfigError: An argument that is not possible.
@@ -128,6 +131,7 @@ class Broker:
         clock: Clock | None = None,
         fs: FileSystem | None = None,
         journal: int = 1000,
+        slow_reader_timeout: float | None = None,
     ) -> None:
         own_clock = BrokerClock(clock or SystemClock())
         durability = checked_durability(
@@ -150,6 +154,7 @@ class Broker:
             transaction_version=checked_transaction_version(transaction_version),
             clock=own_clock,
             fs=fs,
+            slow_reader_timeout=checked_seconds("slow_reader_timeout", slow_reader_timeout),
         )
         self._faults = Faults()
         self._journal = Journal(journal, own_clock)

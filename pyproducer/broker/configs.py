@@ -8,6 +8,7 @@ a setting that is accepted is a setting that works.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -27,6 +28,7 @@ KAFKA_VERSION = "4.4"
 _BOUNDS = {"SHORT": 2**15, "INT": 2**31, "LONG": 2**63}
 _MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
 _REPLICA = re.compile(r"[0-9]+:[0-9]+", re.ASCII)
+_COUNT = re.compile(r"(?P<address>.+):(?P<count>[0-9]{1,9})", re.ASCII)
 _SYMBOLS = {"~": None, "max32": str(2**31 - 1), "max64": str(2**63 - 1)}
 
 
@@ -66,7 +68,8 @@ class ConfigSpec:
         type: The type of its value.
         default: The value it has unset; None is Kafka's null.
         rule: What else the value must fulfil: `any`, `bool`, `>=n`, `a..b`, `in:x,y`, for each
-            element of a list `list:x,y`, or `replicas` for a list of `partition:broker`.
+            element of a list `list:x,y`, `replicas` for a list of `partition:broker`, or `counts`
+            for one of `address:count`.
         synonyms: For a topic configuration, the broker configurations that default it, the
             strongest first.
         update: For a broker configuration, `ro`, `broker` (one broker) or `cluster` (also all).
@@ -140,6 +143,8 @@ class ConfigSpec:
             return f"a list of {allowed}"
         if kind == "replicas":
             return "* or a list of partition:broker"
+        if kind == "counts":
+            return "a list of address:count"
         if self.type not in _NUMBERS:
             return "a list" if self.type is ConfigType.LIST else "a text"
         low, high = "", ""
@@ -171,6 +176,16 @@ class ConfigSpec:
             assert isinstance(parsed, list)
             if parsed != ["*"] and not all(_REPLICA.fullmatch(item) for item in parsed):
                 raise self._refused(value, "must be * or a list of partition:broker")
+            return
+        if kind == "counts":
+            for item in filter(None, (item.strip() for item in value.split(","))):
+                match = _COUNT.fullmatch(item)
+                if match is None or not _is_address(match["address"].strip("[]")):
+                    raise self._refused(
+                        value,
+                        f"has {item!r}, which is no address:count; names are not looked up: give "
+                        "addresses, such as 127.0.0.1:10",
+                    )
             return
         assert isinstance(parsed, int | float)
         if kind.startswith(">="):
@@ -228,6 +243,14 @@ def parse(kind: ConfigType, value: str) -> bool | int | float | str | list[str]:
     if kind is ConfigType.LIST:
         return [item.strip() for item in text.split(",") if item.strip()]
     return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _same(kind: ConfigType, value: str, parsed: object) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
 
 #: Upper bounds, in seconds, of the request latency buckets; the last bucket is open.
@@ -28,12 +29,18 @@ class TopicCounters:
 
 
 class BrokerMetrics:
-    """All counters of one broker. Written by the loop thread only."""
+    """All counters of one broker. Written by the loop thread only.
+
+    Attributes:
+        connections_rejected: Connections that were not taken, by the limit that they met.
+        connections_closed: Connections that the broker has ended, by why it has.
+    """
 
     def __init__(self) -> None:
         self.connections_open = 0
         self.connections_total = 0
-        self.connections_rejected = 0
+        self.connections_rejected: Counter[str] = Counter()
+        self.connections_closed: Counter[str] = Counter()
         self.requests: dict[int, RequestCounters] = {}
         self.topics: dict[str, TopicCounters] = {}
 

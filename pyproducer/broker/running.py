@@ -148,6 +148,13 @@ class RunningBroker:
                 min(idle / 4, 60.0),
                 lambda: server.close_idle(node.clock.outside.monotonic(), idle),
             )
+        slow = settings.slow_reader_timeout
+        if slow is not None:
+            housekeeping.add(
+                "closing connections of slow readers",
+                min(slow / 4, 60.0),
+                lambda: server.close_stalled(node.clock.outside.monotonic(), slow),
+            )
         self._exit.push_async_callback(housekeeping.close)
         self._exit.callback(node.stop_cleaning)
         chores = asyncio.create_task(housekeeping.run(), name="housekeeping")

@@ -3,7 +3,8 @@
 Requests of one connection are worked on one at a time and answered in order, as Kafka does it.
 Reading stops while enough of a connection's requests are waiting, and the next request is not
 begun while the client does not read the last answer, so a connection holds at most one answer, of
-records not even that (see `outlet`), and a bounded amount of requests in memory.
+records not even that (see `outlet`), and a bounded amount of requests in memory. All of them
+together can be bounded too (see `request_memory`), and so can their number (see `admission`).
 """
 
 from __future__ import annotations
@@ -11,36 +12,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import resource
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
+from pyproducer.broker.admission import Admission
 from pyproducer.broker.context import CloseConnection, ConnectionInfo
 from pyproducer.broker.log.slices import LogSlice
 from pyproducer.broker.outlet import Outlet
+from pyproducer.broker.request_memory import RequestMemory
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
 from pyproducer.protocol.frame_pool import FramePool
 from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pyproducer.broker.faults.fault import Fault
     from pyproducer.broker.node import Node
     from pyproducer.broker.router import Router
+    from pyproducer.broker.timers import AskedCall
     from pyproducer.model import Buffer
 
 log = logging.getLogger(__name__)
 
 #: Bytes of complete requests that may wait on one connection before it is no longer read.
 QUEUE_LIMIT = 1 << 20
+#: Bytes in front of each request.
+FRAME_SIZE: Final = 4
 #: Bytes of freed memory that the C library need not give back to the system at once.
 _KEPT_MEMORY = 8 << 20
 
-#: Open files that connections leave to logs, which open their indexes for a moment at a time.
-_FILES_LEFT = 32
+#: Why a connection is not read, each a bit.
+_QUEUED: Final = 1
+_NO_MEMORY: Final = 2
+_TOO_EARLY: Final = 4
 
 #: Turns of the loop within which a socket that was accepted has its connection.
 _TURNS_TO_CONNECT = 4
@@ -59,9 +66,13 @@ class Server:
         self.router = router
         self.pool = FramePool()
         self._connections: set[Connection] = set()
+        # Refused, and closed a little later.
+        self._turned_away: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._numbers = 0
-        self._out_of_files = False
+        self._admission = Admission(node)
+        limit = node.config.int("queued.max.request.bytes")
+        self.memory = RequestMemory(limit, node.timers) if limit > 0 else None
 
     async def start(self, host: str, port: int) -> int:
         """Listens at the address; returns the port, which the system picks for port 0.
@@ -84,7 +95,7 @@ class Server:
         """Every socket is closed and every handler has ended."""
         if self._listener is not None:
             await self._stop_listening(self._listener)
-        connections = list(self._connections)
+        connections = [*self._connections, *self._turned_away]
         for connection in connections:
             connection.abort()
         for connection in connections:
@@ -107,12 +118,35 @@ class Server:
     def close_idle(self, now: float, limit: float) -> int:
         """Closes connections that were silent, or not read by their client, for `limit` seconds.
 
-        A request that is being worked on keeps its connection. Returns how many were closed.
+        A request that is being worked on keeps its connection, and so does the broker's own
+        refusal to read it. Returns how many were closed.
         """
-        idle = [c for c in self._connections if now - c.last_active > limit and not c.busy]
-        for connection in idle:
+        return self._end(
+            "idle",
+            (
+                c
+                for c in self._connections
+                if now - c.last_active > limit and not c.busy and not c.held_up
+            ),
+        )
+
+    def close_stalled(self, now: float, limit: float) -> int:
+        """Closes connections whose clients have read nothing of an answer for `limit` seconds.
+
+        Returns how many were closed.
+        """
+        return self._end(
+            "slow reader",
+            (c for c in self._connections if c.full_since and now - c.full_since > limit),
+        )
+
+    def _end(self, reason: str, connections: Iterable[Connection]) -> int:
+        ended = list(connections)
+        for connection in ended:
             connection.abort()
-        return len(idle)
+        if ended:
+            self.node.metrics.connections_closed[reason] += len(ended)
+        return len(ended)
 
     def connections(self) -> list[ConnectionInfo]:
         """Every open connection."""
@@ -129,41 +163,33 @@ class Server:
 
     def admit(
         self, connection: Connection, peer: tuple[str, int], descriptor: int
-    ) -> ConnectionInfo | None:
-        """The new connection's particulars; None if there are too many already."""
+    ) -> tuple[ConnectionInfo | None, float]:
+        """The new connection's particulars, and the seconds after which it is taken up.
+
+        It has none if there are too many already.
+        """
         metrics = self.node.metrics
-        if len(self._connections) >= self.node.config.int(
-            "max.connections"
-        ) or not self._leaves_files(descriptor):
-            metrics.connections_rejected += 1
-            return None
+        limit, delay = self._admission.enter(peer[0], descriptor)
+        if limit is not None:
+            metrics.connections_rejected[limit] += 1
+            self.node.pulse.beat()
+            self._turned_away.add(connection)
+            return None, delay
         self._connections.add(connection)
         self.node.pulse.beat()
         self._numbers += 1
         metrics.connections_total += 1
         metrics.connections_open = len(self._connections)
-        return ConnectionInfo(self._numbers, *peer)
-
-    def _leaves_files(self, descriptor: int) -> bool:
-        """Whether this process can open some more files beside this one."""
-        # The system gives the lowest number that is free, so that a high one says how many are
-        # in use. Without room for another file a log cannot roll, and an index cannot be read.
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        left = min(self.node.config.int("socket.listen.backlog.size") + _FILES_LEFT, limit // 4)
-        short = limit != resource.RLIM_INFINITY and descriptor >= limit - left
-        if short and not self._out_of_files:
-            log.warning(
-                "refusing connections: the process may open %d files, and %d are left to logs; "
-                "raise its limit (ulimit -n)",
-                limit,
-                left,
-            )
-        self._out_of_files = short
-        return not short
+        return ConnectionInfo(self._numbers, *peer), delay
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
+        if connection.info is not None:
+            self._admission.leave(connection.info.peer_host)
+        if self.memory is not None:
+            self.memory.left(connection)
         self._connections.discard(connection)
+        self._turned_away.discard(connection)
         self.node.pulse.beat()
         self.node.metrics.connections_open = len(self._connections)
 
@@ -175,6 +201,8 @@ class Connection(asyncio.BufferedProtocol):
         info: Its particulars, once it is admitted.
         busy: Whether a request is worked on.
         last_active: When the client was last heard of, by the outside clock.
+        full_since: Since when the client has read nothing of what waits for it; 0.0 if it has.
+        held: Bytes of requests that it holds, where they are counted.
     """
 
     def __init__(self, server: Server) -> None:
@@ -186,7 +214,10 @@ class Connection(asyncio.BufferedProtocol):
         )
         self._frames: deque[memoryview] = deque()
         self._queued = 0
-        self._paused = False
+        # Why it is not read, if it is not.
+        self._paused = 0
+        self._memory = server.memory
+        self._start: AskedCall | None = None
         self._transport: asyncio.Transport | None = None
         self.info: ConnectionInfo | None = None
         self._worker: asyncio.Task[None] | None = None
@@ -198,6 +229,8 @@ class Connection(asyncio.BufferedProtocol):
         self._ended = False
         self.busy = False
         self.last_active = self._clock.monotonic()
+        self.full_since = 0.0
+        self.held = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by asyncio: admits the connection and starts its worker."""
@@ -206,9 +239,15 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         peer = transport.get_extra_info("peername") or ("unknown", 0)
         sock = transport.get_extra_info("socket")
-        self.info = self._server.admit(self, (str(peer[0]), int(peer[1])), sock.fileno())
+        address = (str(peer[0]), int(peer[1]))
+        self.info, delay = self._server.admit(self, address, sock.fileno())
+        if delay:
+            self._stop(_TOO_EARLY)
+            timers = self._server.node.timers
+            self._start = timers.call_at(timers.now() + delay, self._take_up, moment=False)
         if self.info is None:
-            transport.abort()
+            if not delay:
+                transport.abort()
             return
         self._outlet = Outlet(transport, self._room)
         self._set_socket_buffers(sock)
@@ -217,6 +256,9 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio: ends the request under way, if any."""
         self._server.forget(self)
+        self._reader.drop()
+        if self._start is not None:
+            self._start.cancel()
         if self._worker is not None:
             self._worker.cancel()
 
@@ -232,19 +274,20 @@ class Connection(asyncio.BufferedProtocol):
         except ProtocolError as error:
             # What came before it is answered first; no more is read.
             self._broken = error
+        complete = False
         for frame in self._reader.frames():
+            complete = True
             if self._at_rest and self._server.router.answers_at_once(frame):
                 self._answer_at_once(frame)
                 continue
             self._frames.append(frame)
             self._queued += len(frame)
+        if self._memory is not None:
+            self._memory.took(self, nbytes, complete=complete)
         if self._frames or self._broken is not None:
             self._notify()
-            if self._paused or self._transport is None:
-                return
             if self._queued >= QUEUE_LIMIT or self._broken is not None:
-                self._paused = True
-                self._transport.pause_reading()
+                self._stop(_QUEUED)
 
     def eof_received(self) -> bool:
         """Called by asyncio: what the client sent before it stopped is still worked on."""
@@ -255,12 +298,54 @@ class Connection(asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Called by asyncio: the client does not read fast enough."""
         self._writable = False
+        self.full_since = self._clock.monotonic()
 
     def resume_writing(self) -> None:
         """Called by asyncio: the client has caught up."""
         self._writable = True
+        self.full_since = 0.0
         self.last_active = self._clock.monotonic()
         self._notify()
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """Whether a request is complete that has no answer yet."""
+        return bool(self._frames)
+
+    @property
+    def held_up(self) -> bool:
+        """Whether it is the broker that does not listen, for reasons other than this client's."""
+        return bool(self._paused & (_NO_MEMORY | _TOO_EARLY))
+
+    def stop_for_memory(self) -> None:
+        """Reading stops: all requests together take too much."""
+        self._stop(_NO_MEMORY)
+
+    def go_on(self) -> None:
+        """Reading goes on, as far as memory is concerned."""
+        self._resume(_NO_MEMORY)
+
+    def _take_up(self) -> None:
+        """Its time has come: what was refused is closed, and the others are read."""
+        self._start = None
+        if self.info is None:
+            self.abort()
+        else:
+            self._resume(_TOO_EARLY)
+
+    def _stop(self, reason: int) -> None:
+        if not self._paused and self._transport is not None:
+            self._transport.pause_reading()
+        self._paused |= reason
+
+    def _resume(self, reason: int) -> None:
+        if not self._paused & reason:
+            return
+        self._paused &= ~reason
+        if not self._paused and self._transport is not None:
+            # Silence does not count while nobody listens.
+            self.last_active = self._clock.monotonic()
+            self._transport.resume_reading()
 
     def abort(self) -> None:
         """Closes the socket at once; what is not sent yet is dropped."""
@@ -295,9 +380,16 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(error, self.info, self._transport)
             self._worker.cancel()
             return
-        self._server.pool.give(frame)
+        self._give(frame)
         if answer is not None:
             write_buffers(self._transport, answer)
+
+    def _give(self, frame: memoryview) -> None:
+        """The request is over, and nobody needs its memory."""
+        size = len(frame) + FRAME_SIZE
+        self._server.pool.give(frame)
+        if self._memory is not None:
+            self._memory.gave(self, size)
 
     async def _work(self, info: ConnectionInfo) -> None:
         transport = self._transport
@@ -319,14 +411,13 @@ class Connection(asyncio.BufferedProtocol):
             frame = self._frames.popleft()
             self._queued -= len(frame)
             if self._paused and self._queued < QUEUE_LIMIT and self._broken is None:
-                self._paused = False
-                transport.resume_reading()
+                self._resume(_QUEUED)
             try:
                 answer = await self._server.router.answer(frame, info)
             except Exception as error:
                 self._fail(error, info, transport)
                 return
-            self._server.pool.give(frame)
+            self._give(frame)
             if faults.pauses:
                 await faults.gate()
             mishap, info.mishap = info.mishap, None

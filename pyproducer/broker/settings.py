@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ class BrokerOptions(TypedDict, total=False):
     clock: Clock | None
     fs: FileSystem | None
     journal: int
+    slow_reader_timeout: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class BrokerSettings:
     durability: Durability
     clock: BrokerClock
     fs: FileSystem | None
+    slow_reader_timeout: float | None
 
 
 def reachable(host: str) -> str:
@@ -178,6 +181,20 @@ def checked_port(option: str, port: int) -> int:
             option=option,
         )
     return port
+
+
+def checked_seconds(option: str, seconds: float | None) -> float | None:
+    """A span of time, or None for none.
+
+    Raises:
+        ConfigError: It is no number above 0.
+    """
+    if seconds is None:
+        return None
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not math.isfinite(seconds) or seconds <= 0:
+        raise ConfigError(f"{option}={seconds!r} is no number of seconds above 0", option=option)
+    return float(seconds)
 
 
 def checked_host(option: str, host: str) -> str:

@@ -213,6 +213,8 @@ class BrokerState:
         groups: Every consumer group.
         transactions: Every transactional id.
         connections: Every open connection.
+        rejected_connections: How many were not taken, by the limit that they met.
+        closed_connections: How many the broker has ended, by why it has.
     """
 
     clock: ClockState
@@ -220,6 +222,8 @@ class BrokerState:
     groups: tuple[GroupState, ...]
     transactions: tuple[TransactionState, ...]
     connections: tuple[ConnectionState, ...]
+    rejected_connections: Mapping[str, int]
+    closed_connections: Mapping[str, int]
 
     def topic(self, name: str) -> TopicState:
         """The topic of that name.
@@ -293,6 +297,8 @@ def state_of(node: Node, connections: list[ConnectionInfo]) -> BrokerState:
             )
             for one in sorted(connections, key=lambda one: one.number)
         ),
+        rejected_connections=dict(node.metrics.connections_rejected),
+        closed_connections=dict(node.metrics.connections_closed),
     )
 
 

@@ -55,6 +55,10 @@ class Timers:
         self._clock = clock
         self._asked: set[AskedCall] = set()
 
+    def now(self) -> float:
+        """The clock's monotonic seconds."""
+        return self._clock.monotonic()
+
     def call_at(
         self, when: float, callback: Callable[[], None], *, moment: bool = True
     ) -> AskedCall:

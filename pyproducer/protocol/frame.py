@@ -262,6 +262,7 @@ class FrameReader:
         self._body: bytearray | None = None
         self._filled = 0
         self._size = 0
+        self._lent = 0
         self._error: ProtocolError | None = None
 
     def get_buffer(self, hint: int = -1) -> memoryview:
@@ -291,6 +292,7 @@ class FrameReader:
             if self._filled == self._size:
                 self._frames.append(memoryview(self._body)[: self._size])
                 self._body = None
+                self._settle()
             return
         if self._stage is not None:
             self._staged += count
@@ -300,6 +302,19 @@ class FrameReader:
                 self._pool.give_stage(self._stage)
                 self._stage = None
                 self._room = _NO_ROOM
+
+    def drop(self) -> None:
+        """No more will come: the memory of what is not complete is the pool's again."""
+        body, self._body = self._body, None
+        self._settle()
+        if self._pool is not None:
+            if body is not None:
+                self._pool.give(memoryview(body))
+            if self._stage is not None:
+                self._room = _NO_ROOM
+                self._pool.give_stage(self._stage)
+                self._stage = None
+                self._staged = 0
 
     def feed(self, data: Buffer) -> None:
         """Takes bytes from the peer, copying them.
@@ -368,7 +383,15 @@ class FrameReader:
     def _memory(self, size: int) -> bytearray:
         """Memory for the frame under way: all it needs if that is at hand, else ``size`` bytes."""
         kept = self._pool.take(self._size) if self._pool is not None else None
-        return bytearray(min(self._size, size)) if kept is None else kept
+        if kept is None:
+            return bytearray(min(self._size, size))
+        self._lent = len(kept)
+        return kept
+
+    def _settle(self) -> None:
+        if self._lent and self._pool is not None:
+            self._pool.settle(self._lent)
+            self._lent = 0
 
     def _refuse(self, size: int, data: bytes) -> ProtocolError:
         problem = "negative" if size < 0 else f"beyond the limit of {self.max_size} bytes"

@@ -28,6 +28,7 @@ class FramePool:
         self._kept: list[bytearray] = []
         self._size = 0
         self._stages: list[bytearray] = []
+        self._lent = 0
 
     @property
     def size(self) -> int:
@@ -37,16 +38,24 @@ class FramePool:
     def take(self, size: int) -> bytearray | None:
         """The smallest memory kept that holds ``size`` bytes, no longer kept; None without any.
 
-        It is longer than asked for, and holds what the last frame left there.
+        It is longer than asked for, and holds what the last frame left there. Until `settle` is
+        called for it, it counts as lent, and no more is lent than is kept at most: whoever
+        announces large frames and never sends them cannot have more.
         """
-        fitting = [memory for memory in self._kept if len(memory) >= size]
+        room = self._limit - self._lent
+        fitting = [memory for memory in self._kept if size <= len(memory) <= room]
         if not fitting:
             return None
         best = min(fitting, key=len)
         # By identity: equal contents are no reason to forget another one.
         self._kept = [memory for memory in self._kept if memory is not best]
         self._size -= len(best)
+        self._lent += len(best)
         return best
+
+    def settle(self, size: int) -> None:
+        """A frame in memory of that size, which was lent, has come to its end."""
+        self._lent -= size
 
     def take_stage(self) -> bytearray:
         """Memory of `LARGE` bytes, for what a reader receives next."""

@@ -146,3 +146,38 @@ def test_readers_at_rest_share_the_memory_that_they_receive_in():
     second.buffer_updated(3)
     assert [b"bbbbb"] == [bytes(frame) for frame in second.frames()]
     assert FrameReader(pool=pool).get_buffer().obj is memory
+
+
+def test_memory_is_lent_to_frames_that_do_not_end_up_to_the_limit_alone():
+    """
+    However many frames are announced and not sent, no more is lent than is kept; what is dropped
+    or complete can be lent again.
+    """
+    pool = FramePool(limit=400_000)
+
+    def leave_memory() -> None:
+        reader = FrameReader(pool=pool)
+        pool.give(read_one(reader, b"a" * 300_000))
+
+    def begin() -> FrameReader:
+        reader = FrameReader(pool=pool)
+        reader.feed((300_000).to_bytes(4, "big") + b"b" * LARGE)
+        return reader
+
+    leave_memory()
+    first = begin()
+    assert 0 == pool.size
+    leave_memory()
+    second = begin()
+    # The second has no more than twice what it received.
+    assert 300_000 == pool.size
+    first.drop()
+    assert 300_000 == pool.size
+    third = begin()
+
+    assert 0 == pool.size
+    second.feed(b"b" * (300_000 - LARGE))
+    [frame] = second.frames()
+    assert frame == b"b" * 300_000
+    third.drop()
+    assert 300_000 == pool.size
