@@ -36,6 +36,7 @@ from pyproducer.interceptors import (
 )
 from pyproducer.model import DeliveryFailure
 from pyproducer.net.runner import Runner, forked
+from pyproducer.net.security import Security
 from pyproducer.partitioner import resolve
 from pyproducer.records.codec import CODECS_BY_NAME
 from pyproducer.transactor import Transactor
@@ -84,12 +85,6 @@ class Assembly:
                 "no bootstrap_servers given; name a broker or two as 'host:port,host:port'",
                 option="bootstrap_servers",
             )
-        if config.security_protocol != "PLAINTEXT":
-            raise ConfigError(
-                f"security_protocol={config.security_protocol!r} is read and checked, but this "
-                "version connects without security only.",
-                option="security_protocol",
-            )
         if on_delivery_failure is not None:
             _check_callback("on_delivery_failure", on_delivery_failure)
         check_interceptors(interceptors)
@@ -110,6 +105,7 @@ class Assembly:
         self.runner = Runner(
             clock,
             client_id=config.client_id,
+            secure=partial(Security.of, config, clock),
             codec=CODECS_BY_NAME[config.compression_type],
             compression_level=config.compression_level,
             shared=lock is not None,

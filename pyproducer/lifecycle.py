@@ -15,19 +15,32 @@ import contextlib
 import copy
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyproducer.assembly import forked
 from pyproducer.closing import checked_timeout, close_verdict, closed_error, fail_remaining
-from pyproducer.errors import ConnectionFailed, FlushTimeout, ProducerError
+from pyproducer.errors import (
+    AuthenticationError,
+    ConnectionFailed,
+    FlushTimeout,
+    MechanismNotOffered,
+    ProducerError,
+    TlsError,
+)
 from pyproducer.model import FlushReport
+from pyproducer.net.failures import located
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pyproducer.assembly import Assembly
 
 __all__ = ["Lifecycle"]
 
 logger = logging.getLogger("pyproducer.producer")
+
+#: Seconds for which other brokers are tried after one failed by its, or our, security.
+_AFTER_REFUSAL: Final = 3.0
 
 
 class Lifecycle:
@@ -106,18 +119,25 @@ class Lifecycle:
         patience = max(parts.config.max_block_ms, parts.config.socket_connection_setup_timeout_ms)
         runner.start()
         try:
-            with contextlib.suppress(TimeoutError):
-                await runner.until(
-                    lambda: (
-                        engine.contacted
-                        or self._closing is not None
-                        or wanted <= {address for address, _ in engine.failed_addresses}
-                    ),
-                    patience / 1000,
+
+            def over() -> bool:
+                return (
+                    engine.contacted
+                    or self._closing is not None
+                    or wanted <= {address for address, _ in engine.failed_addresses}
+                    or any(map(_is_final, engine.refusals.values()))
                 )
+
+            with contextlib.suppress(TimeoutError):
+                await runner.until(lambda: over() or bool(engine.refusals), patience / 1000)
+                # One broker's certificate may be wrong while the others' are right; but whoever
+                # has set this up wrongly is not to wait for a server that is silent.
+                await runner.until(over, _AFTER_REFUSAL)
             if self._closing is not None:
                 raise closed_error()
             if not engine.contacted:
+                if engine.refusals:
+                    raise _refusal(engine.refusals, engine.failed_addresses)
                 reasons = dict(engine.failed_addresses)
                 for server in sorted(wanted - reasons.keys()):
                     reasons[server] = f"no answer within {patience} ms"
@@ -254,3 +274,22 @@ class Lifecycle:
         error = close_verdict(engine.settler.ledger, remaining, seconds) or left_open()
         if error is not None:
             raise error
+
+
+def _is_final(error: ProducerError) -> bool:
+    """True for what all brokers of a cluster would say: what we are known by is refused."""
+    return isinstance(error, AuthenticationError) and not isinstance(
+        error, MechanismNotOffered | TlsError
+    )
+
+
+def _refusal(
+    refusals: Mapping[str, ProducerError], tried: Sequence[tuple[str, str]]
+) -> ProducerError:
+    """The error of a start that security kept from a broker; it tells of all that were tried."""
+    address = min(refusals, key=lambda one: not isinstance(refusals[one], AuthenticationError))
+    others = "; ".join(f"{other}: {text}" for other, text in tried if other != address)
+    made = located(refusals[address], address)
+    if others:
+        made.args = (f"{made} (others: {others})",)
+    return made

@@ -5,8 +5,8 @@ No text shows a password, a key or a token.
 
 from __future__ import annotations
 
-import importlib.util
 import os
+from importlib.util import find_spec
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Final
 
@@ -143,7 +143,9 @@ def _check_sasl(config: SecurityConfig, *, sasl: bool, other: str) -> None:
                 + (f", which takes {' and '.join(wanted)}" if wanted else "")
                 + ". Leave it out",
             )
-    if mechanism == "GSSAPI" and importlib.util.find_spec("gssapi") is None:
+    if mechanism == "GSSAPI" and find_spec("pyproducer.protocol.sasl.gssapi") is None:
+        raise _refuse("sasl_mechanism", "='GSSAPI' is not in this version")
+    if mechanism == "GSSAPI" and find_spec("gssapi") is None:
         raise _refuse(
             "sasl_mechanism",
             "='GSSAPI' needs a package that is not installed: pip install 'pyproducer[gssapi]'",

@@ -118,6 +118,9 @@ class BrokerConnection:
     def connected(self, transport: BrokerTransport) -> None:
         """The broker has told its versions; the dialing was told."""
 
+    def authenticated(self, transport: BrokerTransport) -> None:
+        """A connection of a command is over before anything has to be proven anew."""
+
     def answered(self, transport: BrokerTransport, answers: list[Answer]) -> None:
         """Responses came; nobody may be waiting for them any more."""
         for answer in answers:
@@ -129,7 +132,9 @@ class BrokerConnection:
     def written(self, transport: BrokerTransport, tag: int) -> None:
         """Every request here wants a response."""
 
-    def disconnected(self, transport: BrokerTransport, reason: str) -> None:
+    def disconnected(
+        self, transport: BrokerTransport, reason: str, error: Exception | None
+    ) -> None:
         """The connection is gone; whoever waits is told."""
         self._lost = reason
         error = self._failure(reason)

@@ -52,5 +52,10 @@ cdef class Node:
     cdef public double idle_at
     cdef public Window window
     cdef public object settled_in
+    cdef public double renew_at
+    cdef public double session_ends
+    cdef public bint renewing
+    cdef public int renewals
+    cdef public str trouble
 
     cpdef double oldest_deadline(self)

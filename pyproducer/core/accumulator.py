@@ -165,7 +165,7 @@ class Node:
 
     Attributes:
         at: where the connection goes that is up or being made.
-        connected: a connection is up and its versions are known.
+        connected: a connection is up, its versions are known, and the broker knows who we are.
         connecting: one was asked for.
         retry_at: monotonic seconds before which no new one is asked for.
         failures: connections lost or refused in a row.
@@ -177,6 +177,12 @@ class Node:
         window: how many requests may be under way, where no option says.
         settled_in: the cluster's table of brokers that its address was last compared with, and
             found to be the same.
+        renew_at: monotonic seconds at which to prove anew who we are, or to see whether that
+            was answered.
+        session_ends: monotonic seconds at which the broker stops believing it.
+        renewing: it is being proven now.
+        renewals: attempts in a row that came to nothing.
+        trouble: why the connection is lost, or its session cannot be renewed; "" if all is well.
     """
 
     __slots__ = (
@@ -190,9 +196,14 @@ class Node:
         "line",
         "node_id",
         "port",
+        "renew_at",
+        "renewals",
+        "renewing",
         "retry_at",
+        "session_ends",
         "settled_in",
         "throttled_until",
+        "trouble",
         "used_at",
         "window",
     )
@@ -212,6 +223,10 @@ class Node:
         self.used_at = self.idle_at = 0.0
         self.window = Window()
         self.settled_in: object = None
+        self.renew_at = self.session_ends = float("inf")
+        self.renewing = False
+        self.renewals = 0
+        self.trouble = ""
 
     def oldest_deadline(self) -> float:
         """Monotonic seconds by which the oldest request has to be answered; there must be one."""

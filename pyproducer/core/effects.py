@@ -15,6 +15,7 @@ __all__ = [
     "COORDINATOR_NODE",
     "GROUP_NODE",
     "METADATA_NODE",
+    "Authenticate",
     "Compress",
     "Connect",
     "Disconnect",
@@ -37,13 +38,23 @@ class Connect:
     """Open a connection; ``on_connected`` or ``on_disconnected`` answers.
 
     Attributes:
-        timeout: seconds that it may take until the broker has told its versions.
+        timeout: seconds that it may take until it can be used: versions told, who we are accepted.
     """
 
     node: int
     host: str
     port: int
     timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """Prove anew who we are; ``on_authenticated``, ``on_disconnected`` or ``on_unproven`` answers.
+
+    What is sent behind it is written once the broker has accepted that.
+    """
+
+    node: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +95,4 @@ class Compress:
     sealed: SealedBatch
 
 
-Effect: TypeAlias = Connect | Disconnect | Send | Compress
+Effect: TypeAlias = Connect | Authenticate | Disconnect | Send | Compress

@@ -20,7 +20,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from pyproducer.core.accumulator import NO_LEADER, Node, PartitionQueue
 from pyproducer.core.appender import CLOSED, Appender
@@ -29,6 +29,7 @@ from pyproducer.core.batch import SealedBatch
 from pyproducer.core.budget import WaitLine
 from pyproducer.core.delivery import Flush, Ledger
 from pyproducer.core.effects import Compress, Effect
+from pyproducer.core.endings import MakeError, dropped_with, stopped_by, transaction_refused
 from pyproducer.core.gate import Gate
 from pyproducer.core.identity import Identity
 from pyproducer.core.identity_verdict import IdentityAction, identity_refused, judge_identity
@@ -36,18 +37,12 @@ from pyproducer.core.intake import Intake
 from pyproducer.core.links import NEVER, Links, Loss
 from pyproducer.core.metadata import Cluster
 from pyproducer.core.sender import MOST_BATCHES, Sender
+from pyproducer.core.sessions import Sessions
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.topics import Topics
 from pyproducer.core.transactions import Transactions
-from pyproducer.errors import (
-    BrokerRejected,
-    DeliveryError,
-    ProducerError,
-    ProducerFenced,
-    TransactionAborted,
-    TransactionError,
-)
+from pyproducer.errors import BrokerRejected, ProducerError, ProducerFenced, TransactionError
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
@@ -145,6 +140,7 @@ class Engine:
             request_timeout=options.request_timeout,
             max_in_flight=options.max_in_flight,
             expect_acks=options.acks != 0,
+            sessions=Sessions(self._effects, options.request_timeout, random),
         )
         self._intake = Intake(
             appender=appender,
@@ -256,14 +252,35 @@ class Engine:
         return None if at == NEVER else at
 
     def on_connected(
-        self, node_id: int, features: Mapping[str, int] = _NONE, features_epoch: int = -1
+        self,
+        node_id: int,
+        features: Mapping[str, int] = _NONE,
+        features_epoch: int = -1,
+        session: float = 0.0,
+        now: float = 0.0,
     ) -> None:
-        """A connection is up and ready, and the broker told the cluster's finalized features."""
-        self._links.connected(node_id, features, features_epoch)
+        """A connection is up and ready; it told the cluster's finalized features.
 
-    def on_disconnected(self, node_id: int, reason: str, now: float) -> None:
-        """A connection is gone, or was never made; what it owed is not answered any more."""
-        self._lose(self._links.lost(node_id, reason, now), now)
+        ``session`` is for how long the broker believes who we are, in seconds; 0 for good.
+        """
+        self._links.connected(node_id, features, features_epoch, session, now)
+
+    def on_authenticated(self, node_id: int, session: float, now: float) -> None:
+        """The broker has accepted anew who we are, for so many seconds."""
+        self._links.sessions.begun(self._links.node(node_id), session, now)
+
+    def on_unproven(self, node_id: int, reason: str, now: float) -> None:
+        """Nothing could be had to prove anew who we are; the connection is as it was."""
+        self._links.sessions.failed(self._links.node(node_id), reason, now)
+
+    def on_disconnected(
+        self, node_id: int, reason: str, now: float, error: ProducerError | None = None
+    ) -> None:
+        """A connection is gone, or was never made; what it owed is not answered any more.
+
+        With an ``error`` it was security that failed: TLS, or who we are.
+        """
+        self._lose(self._links.lost(node_id, reason, now, error), now)
 
     def on_answer(self, node_id: int, tag: int, response: Message | None, now: float) -> bool:
         """A request was answered, or (response None) written where none is expected.
@@ -327,7 +344,7 @@ class Engine:
 
     def fail_all(
         self,
-        make: Callable[[str, int | None, float, bool, int], Exception],
+        make: MakeError,
         now: float,
         *,
         spare_sent: bool = False,
@@ -335,8 +352,7 @@ class Engine:
         """Settle everything that is left; how many records that were is returned.
 
         Args:
-            make: makes the error for records of (topic, partition), after so many seconds,
-                being maybe written or not, after so many attempts.
+            make: makes the error of each batch's records.
             now: monotonic seconds.
             spare_sent: leave those that an answer may still settle.
         """
@@ -375,6 +391,11 @@ class Engine:
         return self._links.failed_addresses
 
     @property
+    def refusals(self) -> dict[str, ProducerError]:
+        """Of those, what security failed by, by address."""
+        return self._links.refusals
+
+    @property
     def in_flight(self) -> int:
         """Produce requests without an answer."""
         return self._links.in_flight
@@ -391,6 +412,10 @@ class Engine:
         """Close the partition's open batch and put it behind those waiting."""
         self._appender.close_open(queue.state)
         self._intake.absorb(now)
+
+    def trouble(self, node_id: int) -> str:
+        """Why there is no connection to a broker; "" if there is one."""
+        return self._links.trouble(node_id)
 
     def compress(self, sealed: SealedBatch) -> None:
         """Have a batch's body compressed, where its topic wants that."""
@@ -410,21 +435,7 @@ class Engine:
 
     def drop_unsent(self, reason: str, now: float) -> None:
         """Fail everything that is not on the wire as part of an aborted transaction."""
-
-        def dropped(
-            topic: str, partition: int | None, elapsed: float, maybe: bool, attempts: int
-        ) -> Exception:
-            return TransactionAborted(
-                f"the record to {topic!r} was dropped with its transaction, after {attempts} "
-                f"attempt(s) in {elapsed:.1f} s: {reason}",
-                topic=topic,
-                partition=partition,
-                attempts=attempts,
-                elapsed=elapsed,
-                maybe_written=maybe,
-            )
-
-        self.fail_all(dropped, now, spare_sent=True)
+        self.fail_all(dropped_with(reason), now, spare_sent=True)
 
     def dismiss(self) -> None:
         """Tell those who wait for buffer room that their records are not taken now."""
@@ -465,7 +476,9 @@ class Engine:
             self._stop(error, now)
             return
         fenced = error.code == ErrorCode.PRODUCER_FENCED
-        dead = (ProducerFenced if fenced else TransactionError)(str(error), fatal=True)
+        text, name = str(error), self.transactions.transactional_id
+        refused = transaction_refused(text, error.code, name, fatal=True)
+        dead = ProducerFenced(text, fatal=True) if fenced else refused
         self.transactions.end_for_good(dead)
         self._stop(dead, now)
 
@@ -480,25 +493,8 @@ class Engine:
             # traceback longer and longer.
             return copy(error)
 
-        def stop(
-            topic: str, partition: int | None, elapsed: float, maybe: bool, attempts: int
-        ) -> DeliveryError:
-            # What was refused is not what these records met: they may be written.
-            text = f"the producer stopped: {error}"
-            details: dict[str, Any] = {
-                "topic": topic,
-                "partition": partition,
-                "attempts": attempts,
-                "elapsed": elapsed,
-                "maybe_written": maybe,
-            }
-            if isinstance(error, BrokerRejected):
-                details["broker_error"] = error.broker_error
-                return BrokerRejected(text, code=error.code, reason=error.reason, **details)
-            return DeliveryError(text, **details)
-
         self.gate.stop(refuse)
-        self.fail_all(stop, now)
+        self.fail_all(stopped_by(error), now)
         self.waiters.dismiss(refuse)
 
     # Metadata, the producer id, and the brokers.

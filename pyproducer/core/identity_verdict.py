@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from pyproducer.core.endings import rejected
 from pyproducer.errors import BrokerRejected
 from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name
 
@@ -53,7 +54,7 @@ def judge_identity(code: int) -> IdentityAction:
 
 def identity_refused(code: int) -> BrokerRejected:
     """The error with which the producer stops."""
-    return BrokerRejected(
+    return rejected(
         f"the broker gives this client no producer id: {error_name(code)}; allow it "
         "IdempotentWrite, or set enable_idempotence=False",
         code=code,

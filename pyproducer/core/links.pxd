@@ -15,6 +15,8 @@ cdef class Links:
     cdef object _features_epoch
     cdef public bint contacted
     cdef public list failed_addresses
+    cdef public dict refusals
+    cdef public object sessions
     cdef object _cluster
     cdef list _effects
     cdef Stats _stats

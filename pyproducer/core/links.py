@@ -21,8 +21,10 @@ from pyproducer.core.effects import (
     Send,
 )
 from pyproducer.core.metadata import Cluster
+from pyproducer.core.sessions import Sessions
 from pyproducer.core.stats import Stats
 from pyproducer.core.window import Window
+from pyproducer.errors import ProducerError
 from pyproducer.protocol.schema import Message
 
 __all__ = ["NEVER", "NEWEST_PRODUCE", "Links", "Loss"]
@@ -68,6 +70,8 @@ class Links:
         contacted: True once a broker answered.
         failed_addresses: each address that could not be reached since a broker was last, with
             the newest reason, the newest last.
+        refusals: of those, what security failed by, by address: TLS, or who we are.
+        sessions: when each connection has to prove anew who we are.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Links:
         request_timeout: float,
         max_in_flight: int | None,
         expect_acks: bool,
+        sessions: Sessions,
     ) -> None:
         self.meta = Node(METADATA_NODE, "", 0)
         self.coordinator = Node(COORDINATOR_NODE, "", 0)
@@ -92,6 +97,8 @@ class Links:
         self._features_epoch = -1
         self.contacted = False
         self.failed_addresses: list[tuple[str, str]] = []
+        self.refusals: dict[str, ProducerError] = {}
+        self.sessions = sessions
         self._cluster = cluster
         self._effects = effects
         self._stats = stats
@@ -157,27 +164,38 @@ class Links:
         node_id: int,
         features: Mapping[str, int],
         features_epoch: int,
+        session: float,
+        now: float,
     ) -> None:
-        """A connection is up and ready, and the broker told the cluster's features."""
+        """A connection is up and ready, for ``session`` seconds; it told the cluster's features."""
         if features_epoch >= self._features_epoch:
             # A broker that lags behind must not take back what another has told.
             self.features, self._features_epoch = features, features_epoch
         node = self.node(node_id)
         node.connected, node.connecting = True, False
         node.window = Window()
+        self.sessions.begun(node, session, now)
         self.contacted = True
         self.failed_addresses.clear()
+        self.refusals.clear()
 
-    def lost(self, node_id: int, reason: str, now: float) -> Loss:
+    def lost(
+        self, node_id: int, reason: str, now: float, error: ProducerError | None = None
+    ) -> Loss:
         """A connection is gone, or was never made; what it owed is not answered any more."""
         node = self.node(node_id)
         used = node.connected
         node.connected = node.connecting = False
         node.failures += 1
+        node.trouble = reason
         if node is self.meta:
             self._leave_contact(now)
         else:
             node.retry_at = now + self._backoff.delay(node.failures)
+        if error is not None:
+            self.refusals[node.address] = error
+        else:
+            self.refusals.pop(node.address, None)
         self._note(node, reason, logging.INFO if used and not node.in_flight else logging.WARNING)
         if used:
             self._stats.connections_lost += 1
@@ -196,8 +214,17 @@ class Links:
         if line not in self._logged:
             if len(self._logged) >= _REMEMBERED:
                 self._logged.clear()
+            told = any(one[1:] == line[1:] for one in self._logged)
             self._logged.add(line)
-            logger.log(level, "no connection to %s: %s", address, reason)
+            if not told:
+                logger.log(level, "no connection to %s: %s", address, reason)
+
+    def trouble(self, node_id: int) -> str:
+        """Why there is no connection to a broker that takes records; "" if there is one."""
+        node = self._nodes.get(node_id)
+        if node is None or node.connected or not node.trouble:
+            return ""
+        return f"no connection to broker {node_id} ({node.address}): {node.trouble}"
 
     def send(
         self,
@@ -241,6 +268,11 @@ class Links:
         That is: its oldest request has waited for too long (that alone is a loss); or nothing is
         under way on it, and nothing was for long, or the broker has moved to another address.
         """
+        if node.renew_at <= now:
+            reason = self.sessions.due(node, now)
+            if reason:
+                self._effects.append(Disconnect(node.node_id, reason))
+                return self.lost(node.node_id, reason, now)
         if node.in_flight:
             if node.oldest_deadline() > now:
                 return None
@@ -318,6 +350,8 @@ class Links:
             at = node.oldest_deadline()
         elif node.connected:
             at = node.idle_at
+        if node.connected and node.renew_at < at:
+            at = node.renew_at
         if node.line:
             if not node.connected:
                 at = at if node.connecting else min(at, node.retry_at)

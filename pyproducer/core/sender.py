@@ -14,6 +14,7 @@ from pyproducer.core.accumulator import MAX_UNRESOLVED, NO_LEADER, Node, Partiti
 from pyproducer.core.appender import ACKED, CLOSED, Appender
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.batch import SealedBatch, halve
+from pyproducer.core.endings import advice, rejected
 from pyproducer.core.identity import Identity
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
@@ -76,6 +77,9 @@ class SenderHost(Protocol):
 
     def fatal(self, error: BrokerRejected, now: float) -> None:
         """The producer as a whole is refused."""
+
+    def trouble(self, node_id: int) -> str:
+        """Why there is no connection to a broker; "" if there is one."""
 
 
 class Sender:
@@ -534,8 +538,8 @@ class Sender:
         now: float,
     ) -> BrokerRejected:
         sealed.last_error, sealed.last_code = reason, part.error_code
-        return BrokerRejected(
-            f"the broker refused it: {self._history(sealed, now)}",
+        return rejected(
+            f"the broker refused it: {self._history(sealed, now)}{advice(part.error_code)}",
             code=part.error_code,
             reason=part.error_message,
             **self._details(sealed, now, maybe=sealed.in_doubt or verdict.maybe_written),
@@ -561,13 +565,13 @@ class Sender:
         queue = sealed.queue
         where = f"{queue.topic}-{queue.number}"
         seconds = now - sealed.batch.created
+        trouble = self._host.trouble(queue.leader)
         if not sealed.attempts:
-            why = sealed.last_error or self._obstacle(queue)
+            why = sealed.last_error or trouble or self._obstacle(queue)
             return f"{where}, never sent in {seconds:.1f} s ({why})"
-        return (
-            f"{where}, {sealed.attempts} attempt(s) in {seconds:.1f} s"
-            f"{', last: ' + sealed.last_error if sealed.last_error else ', unanswered'}"
-        )
+        last = f"last: {sealed.last_error}" if sealed.last_error else "unanswered"
+        now_too = f"; now: {trouble}" if trouble and trouble not in last else ""
+        return f"{where}, {sealed.attempts} attempt(s) in {seconds:.1f} s, {last}{now_too}"
 
     def _lacks_identity(self, queue: PartitionQueue) -> bool:
         return self._idempotent and queue.producer_id < 0 and not self._identity.known

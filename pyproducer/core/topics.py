@@ -13,7 +13,7 @@ from pyproducer.core.intake import Intake
 from pyproducer.core.links import Links
 from pyproducer.core.metadata import Cluster, TopicView
 from pyproducer.core.settler import Settler
-from pyproducer.errors import BrokerRejected, ProducerError, UnknownTopic
+from pyproducer.errors import ProducerError, TopicAuthorizationFailed, UnknownTopic
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from pyproducer.protocol.messages.produce import ProduceResponse
@@ -200,9 +200,10 @@ class Topics:
             return
         error: ProducerError
         if code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
-            error = BrokerRejected(
+            error = TopicAuthorizationFailed(
                 f"{error_name(code)}: the broker does not let this client use topic "
                 f"{state.name!r}; grant it Describe and Write",
+                resource=state.name,
                 code=code,
                 topic=state.name,
                 elapsed=now - shelf.created,

@@ -21,6 +21,7 @@ from typing import Final
 from pyproducer.core.accumulator import Node, PartitionQueue
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.coordination import ADVICE, NOT_DONE, Remedy, remedy, worst
+from pyproducer.core.endings import transaction_refused
 from pyproducer.core.gate import Gate
 from pyproducer.core.identity import Identity
 from pyproducer.core.links import NEVER, Links
@@ -348,7 +349,7 @@ class Transactions:
                 self._renew = self._renew or action is Remedy.RENEW
                 if self.state in {State.DOOMED, State.ABORTING}:
                     self._pause(where, now)
-                self._fail(where + ADVICE.get(code, ""), None, now)
+                self._fail(where + ADVICE.get(code, ""), None, now, code)
             case Remedy.FENCED if (
                 self.state in {State.OPEN, State.COMMITTING}
                 and now >= self._expires_at
@@ -371,9 +372,11 @@ class Transactions:
                 )
             case _:
                 self._die(
-                    TransactionError(
+                    transaction_refused(
                         f"{where} for transactional_id={self.transactional_id!r}"
                         f"{ADVICE.get(code, '')}{self._doubts()}; make a new producer",
+                        code,
+                        self.transactional_id,
                         fatal=True,
                         maybe_committed=self._in_doubt,
                     ),
@@ -499,15 +502,17 @@ class Transactions:
             self.fate.commit = self.finish.commit
             self.fate.settle(None)
 
-    def _fail(self, reason: str, cause: Exception | None, now: float) -> None:
+    def _fail(self, reason: str, cause: Exception | None, now: float, code: int = 0) -> None:
         """The transaction cannot be committed any more."""
         if self.state not in {State.OPEN, State.COMMITTING}:
             return
         self._timed_out = now >= self._expires_at
         self.reason = reason
-        error = TransactionError(
+        error = transaction_refused(
             f"the transaction cannot be committed: {reason}{self._doubts()}; abort it, then its "
             "work may be done anew in another",
+            code,
+            self._offsets[0].group.group_id if self._offsets else "",
             abort_required=True,
             maybe_committed=self._in_doubt,
         )

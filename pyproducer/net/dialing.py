@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import os
 import socket
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
-from pyproducer.errors import ConnectionFailed
+from pyproducer.errors import AuthenticationError, ConnectionFailed, ProducerError
+from pyproducer.net.failures import is_security, plain_failure, silent_failure, tls_failure
 from pyproducer.net.transport import BrokerProtocol, BrokerTransport
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
     from pyproducer.core.effects import Connect
+    from pyproducer.net.credentials import MakeMechanism
     from pyproducer.net.resolver import Address, Resolver
+    from pyproducer.net.security import Security
     from pyproducer.protocol.connection import Answer
 
 __all__ = ["Dialing", "DialingOwner"]
@@ -48,8 +53,9 @@ class Dialing:
 
     They are tried in order: the next one as soon as one fails; or when one has not accepted the
     connection after 250 ms, or not told its versions after its share of the time; what has begun
-    goes on. The first to tell its versions wins. So an address that swallows everything costs a
-    moment, not the attempt, whether it is one of three brokers or IPv6 on a network without.
+    goes on. The first to tell its versions, and to accept who we are, wins. So an address that
+    swallows everything costs a moment, not the attempt, whether it is one of three brokers or IPv6
+    on a network without.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class Dialing:
         resolver: Resolver,
         *,
         client_id: str,
+        security: Security | None = None,
     ) -> None:
         self.node = effect.node
         self._host = effect.host
@@ -69,9 +76,15 @@ class Dialing:
         self._resolver = resolver
         self._client_id = client_id
         self._timeout = effect.timeout
+        self._stage = f"looking {self._host!r} up"
         # What became of each address; of one that is being tried, what it owes.
         self._told: dict[Address, str] = {}
         self._resolved = False
+        self._security = security
+        self._context: ssl.SSLContext | None = None
+        self._make_mechanism: MakeMechanism | None = None
+        # What kept an address from being used that was there.
+        self._refusals: list[ProducerError] = []
         self._attempts: dict[BrokerTransport, asyncio.Future[None]] = {}
         self._over = False
 
@@ -80,9 +93,15 @@ class Dialing:
 
         Raises:
             ConnectionFailed: no address can be used. The text has each with its reason.
+            AuthenticationError: a broker does not believe who we are, or nobody can say it.
         """
         try:
             async with asyncio.timeout(self._timeout):
+                if self._security is not None:
+                    self._stage = "getting ready to say who we are"
+                    self._context = await self._security.context()
+                    self._make_mechanism = await self._security.mechanism()
+                    self._stage = f"looking {self._host!r} up"
                 addresses = await self._resolver.addresses(self._host, self._port)
                 self._resolved = True
                 await self._try_all(addresses)
@@ -91,7 +110,7 @@ class Dialing:
                 return
             for address in self._told:
                 self._resolver.blame(address)
-            raise ConnectionFailed(self._history()) from None
+            raise self._failure() from None
         finally:
             self._over = True
             for transport in self._attempts:
@@ -117,13 +136,17 @@ class Dialing:
                         if error is None:
                             return
                         self._fail(address, error)
+                        if isinstance(error, AuthenticationError):
+                            # It is not the address: the others would be told the same, and count
+                            # it as another attempt to guess.
+                            raise error
                     if done:
                         break
         finally:
             for task in tries:
                 task.cancel()
             await asyncio.gather(*tries, return_exceptions=True)
-        raise ConnectionFailed(self._history())
+        raise self._failure()
 
     def _pauses(self, address: Address, share: float) -> Iterator[float]:
         """How long to wait for an address before the next one gets its turn, bit by bit."""
@@ -145,11 +168,46 @@ class Dialing:
             sock.close()
             raise
         self._told[address] = self._silence
-        transport = BrokerProtocol(self, self.node, self._client_id, address)
+        make, context = self._make_mechanism, self._context
+        transport = BrokerProtocol(
+            self,
+            self.node,
+            self._client_id,
+            address,
+            self._host,
+            None if make is None else make(self._host),
+            plain_failure if context is None else self._explain,
+        )
         done = self._attempts[transport] = self._loop.create_future()
         # From here on the socket is the transport's.
-        await self._loop.create_connection(lambda: transport, sock=sock)
+        if context is None:
+            await self._loop.create_connection(lambda: transport, sock=sock)
+        else:
+            await self._encrypt(transport, sock, context)
         await done
+
+    async def _encrypt(
+        self, transport: BrokerProtocol, sock: socket.socket, context: ssl.SSLContext
+    ) -> None:
+        try:
+            await self._loop.create_connection(
+                lambda: transport,
+                sock=sock,
+                ssl=context,
+                server_hostname=self._host,
+                # Ours comes first, and says more.
+                ssl_handshake_timeout=self._timeout + 1,
+            )
+        except Exception as error:
+            raise silent_failure(error) or self._explain(error) from error
+
+    def _explain(self, error: Exception) -> Exception:
+        """What ended a connection over TLS, in terms of what to do about it."""
+        security = self._security
+        found = tls_failure(
+            error, self._host, certificate=security is not None and security.certificate
+        )
+        return found or error
 
     @property
     def _silence(self) -> str:
@@ -158,12 +216,26 @@ class Dialing:
     def _fail(self, address: Address, error: BaseException) -> None:
         self._resolver.blame(address)
         self._told[address] = _reason(error)
+        if is_security(error):
+            self._refusals.append(cast("ProducerError", error))
+
+    def _failure(self) -> ProducerError:
+        """The end of it all: what says most of what to do, with the reason of each address."""
+        text = self._history()
+        if not self._refusals:
+            return ConnectionFailed(text)
+        made = copy.copy(self._refusals[-1])
+        made.args = (text,)
+        made.__cause__ = self._refusals[-1].__cause__
+        return made
 
     def _history(self) -> str:
         if not self._resolved:
-            return f"looking {self._host!r} up took longer than {self._timeout:.3g} s"
+            return f"{self._stage} took longer than {self._timeout:.3g} s"
         if [address.ip for address in self._told] == [self._host]:
             return next(iter(self._told.values()))
+        if len(set(self._told.values())) == 1:
+            return f"{next(iter(self._told.values()))}"
         return "; ".join(f"{address.ip}: {text}" for address, text in self._told.items())
 
     # The transports' side.
@@ -177,7 +249,7 @@ class Dialing:
         self._owner.lost(transport)
 
     def connected(self, transport: BrokerTransport) -> None:
-        """The broker has told its versions."""
+        """The broker has told its versions, and accepted who we are."""
         if self._over:
             transport.abort()
             return
@@ -188,11 +260,19 @@ class Dialing:
             done.set_result(None)
         self._owner.answered_first(self, transport)
 
-    def disconnected(self, transport: BrokerTransport, reason: str) -> None:
+    def authenticated(self, transport: BrokerTransport) -> None:
+        """Nobody proves anew who we are before the first time is over."""
+        raise AssertionError(transport)
+
+    def disconnected(
+        self, transport: BrokerTransport, reason: str, error: Exception | None
+    ) -> None:
         """The connection is gone."""
         done = self._attempts[transport]
         if not done.done():
-            done.set_exception(ConnectionFailed(reason))
+            done.set_exception(
+                error if is_security(error) and error is not None else ConnectionFailed(reason)
+            )
             # Its task may be cancelled before it looks.
             done.exception()
 
@@ -219,6 +299,6 @@ def _reason(error: BaseException) -> str:
         with contextlib.suppress(ValueError, OverflowError):
             return os.strerror(error.errno)
     text = str(error)
-    if isinstance(error, ConnectionFailed):
+    if isinstance(error, ProducerError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -8,6 +8,7 @@ cdef class Pool:
     cdef object _owner
     cdef object _loop
     cdef object _client_id
+    cdef object _security
     cdef object _resolver
     cdef dict _transports
     cdef dict _opening

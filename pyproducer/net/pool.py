@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from pyproducer.errors import ConnectionFailed
+from pyproducer.errors import ProducerError
 from pyproducer.net.dialing import Dialing
+from pyproducer.net.failures import is_security
 from pyproducer.net.resolver import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Coroutine, Iterable, Mapping
 
     from pyproducer.core.effects import Connect, Send
+    from pyproducer.net.security import Security
     from pyproducer.net.transport import BrokerTransport
     from pyproducer.protocol.connection import Answer
     from pyproducer.protocol.schema import Message
@@ -27,11 +29,19 @@ _DRAIN_TIMEOUT = 1.0
 class PoolOwner(Protocol):
     """Who is told of what happens on the connections, by the engine's number of the broker."""
 
-    def node_connected(self, node: int, features: Mapping[str, int], features_epoch: int) -> None:
-        """A connection can be used; it has told the cluster's features."""
+    def node_connected(
+        self, node: int, features: Mapping[str, int], features_epoch: int, session: float
+    ) -> None:
+        """A connection can be used, for so many seconds; it has told the cluster's features."""
 
-    def node_disconnected(self, node: int, reason: str) -> None:
-        """A connection is gone, or could not be made."""
+    def node_authenticated(self, node: int, session: float) -> None:
+        """The broker has accepted anew who we are, for so many seconds."""
+
+    def node_unproven(self, node: int, reason: str) -> None:
+        """Nothing could be had to prove anew who we are; the connection is as it was."""
+
+    def node_disconnected(self, node: int, reason: str, error: ProducerError | None) -> None:
+        """A connection is gone, or could not be made; with ``error`` security failed."""
 
     def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
         """Responses came, each with its request's tag; None for one that wants no response."""
@@ -46,10 +56,12 @@ class Pool:
         loop: asyncio.AbstractEventLoop,
         *,
         client_id: str,
+        security: Security | None,
     ) -> None:
         self._owner = owner
         self._loop = loop
         self._client_id = client_id
+        self._security = security
         self._resolver = Resolver(loop)
         self._transports: dict[int, BrokerTransport] = {}
         self._opening: dict[int, tuple[Dialing, asyncio.Task[None]]] = {}
@@ -68,7 +80,7 @@ class Pool:
         for transport in list(self._transports.values()):
             if transport.torn:
                 transport.abort()
-                self.disconnected(transport, "a signal's handler raised while it was read")
+                self.disconnected(transport, "a signal's handler raised while it was read", None)
 
     def connect(self, effect: Connect) -> None:
         """Begin to open a connection."""
@@ -79,11 +91,9 @@ class Pool:
             self._loop,
             self._resolver,
             client_id=self._client_id,
+            security=self._security,
         )
-        task = self._loop.create_task(self._open(dialing))
-        self._opening[effect.node] = dialing, task
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._opening[effect.node] = dialing, self._begin(self._open(dialing))
 
     def disconnect(self, node: int) -> None:
         """Drop a connection, or the attempt to open one."""
@@ -92,6 +102,12 @@ class Pool:
         if transport is not None:
             self._resolver.blame(transport.address)
             transport.abort()
+
+    def authenticate(self, node: int) -> None:
+        """Prove anew who we are on an open connection."""
+        transport = self._transports.get(node)
+        if transport is not None and self._security is not None:
+            self._begin(self._prove(transport, self._security))
 
     def send(self, effect: Send) -> None:
         """Write a request on an open connection.
@@ -107,6 +123,8 @@ class Pool:
         """Close all connections; nothing is told any more."""
         for node in list(self._opening):
             self._settle(node)
+        if self._security is not None:
+            self._tasks |= self._security.close()
         self._transports.clear()
         for transport in self._sockets:
             transport.close()
@@ -123,6 +141,12 @@ class Pool:
         if self._sockets:
             await asyncio.sleep(0)
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     def _settle(self, node: int) -> None:
         opening = self._opening.pop(node, None)
         if opening is not None:
@@ -135,9 +159,19 @@ class Pool:
             # Not ConnectionFailed alone: somebody has to be told, whatever it was.
             self._opening.pop(dialing.node, None)
             reason = str(error)
-            if not isinstance(error, ConnectionFailed):
+            if not isinstance(error, ProducerError):
                 reason = f"{type(error).__name__}: {reason}"
-            self._owner.node_disconnected(dialing.node, reason)
+            self._owner.node_disconnected(dialing.node, reason, _refusal(error))
+
+    async def _prove(self, transport: BrokerTransport, security: Security) -> None:
+        try:
+            make = await security.mechanism()
+        except ProducerError as error:
+            if self._transports.get(transport.node) is transport:
+                self._owner.node_unproven(transport.node, str(error))
+            return
+        if make is not None and self._transports.get(transport.node) is transport:
+            transport.authenticate(make(transport.host))
 
     # The dialing's side, and the transports'.
 
@@ -150,7 +184,7 @@ class Pool:
         transport.owner = self
         self._transports[dialing.node] = transport
         self._settle(dialing.node)
-        self._owner.node_connected(dialing.node, *transport.features)
+        self._owner.node_connected(dialing.node, *transport.features, transport.session)
 
     def made(self, transport: BrokerTransport) -> None:
         """There is a socket."""
@@ -166,6 +200,10 @@ class Pool:
         """The broker told its versions before this pool was its owner."""
         raise AssertionError(transport)
 
+    def authenticated(self, transport: BrokerTransport) -> None:
+        """The broker has accepted anew who we are."""
+        self._owner.node_authenticated(transport.node, transport.session)
+
     def answered(self, transport: BrokerTransport, answers: list[Answer]) -> None:
         """Responses came."""
         self._resolver.trust(transport.address)
@@ -177,8 +215,15 @@ class Pool:
         """A request that wants no response was written."""
         self._owner.node_answered(transport.node, [(tag, None)])
 
-    def disconnected(self, transport: BrokerTransport, reason: str) -> None:
+    def disconnected(
+        self, transport: BrokerTransport, reason: str, error: Exception | None
+    ) -> None:
         """The connection is gone."""
         self._resolver.blame(transport.address)
         self._transports.pop(transport.node, None)
-        self._owner.node_disconnected(transport.node, reason)
+        self._owner.node_disconnected(transport.node, reason, _refusal(error))
+
+
+def _refusal(error: Exception | None) -> ProducerError | None:
+    """The error, where it is one of security."""
+    return cast("ProducerError", error) if is_security(error) else None

@@ -8,6 +8,7 @@ from pyproducer.net.pool cimport Pool
 cdef class Runner:
     cdef object _monotonic
     cdef object _client_id
+    cdef object _secure
     cdef bint _shared
     cdef Engine _engine
     cdef object _loop

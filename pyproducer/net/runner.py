@@ -14,7 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from pyproducer.core.appender import Batch, Delivery, Prepared, RoomWait
-from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
+from pyproducer.core.effects import Authenticate, Compress, Connect, Disconnect, Effect, Send
 from pyproducer.errors import (
     DeliveryError,
     ForkedProducer,
@@ -27,12 +27,14 @@ from pyproducer.errors import (
 from pyproducer.net.bell import Bell
 from pyproducer.net.compressor import Compressor
 from pyproducer.net.pool import Pool
+from pyproducer.net.thread_wait import ThreadWait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pyproducer.clock import Clock
     from pyproducer.core.engine import Engine
+    from pyproducer.net.security import Security
     from pyproducer.protocol.schema import Message
     from pyproducer.records.codec import Codec
 
@@ -63,6 +65,7 @@ class Runner:
         codec: the producer's own, where a topic has none.
         compression_level: of that codec, None for its default.
         shared: True where other threads than the loop's use the producer.
+        secure: makes, for each start, what makes connections secure; None for plain ones.
     """
 
     def __init__(
@@ -73,9 +76,11 @@ class Runner:
         codec: Codec,
         compression_level: int | None,
         shared: bool,
+        secure: Callable[[], Security | None] | None = None,
     ) -> None:
         self._monotonic = clock.monotonic
         self._client_id = client_id
+        self._secure = secure
         self._compressor = Compressor(codec, compression_level, self._compressed)
         self._shared = shared
         self._engine: Engine | None = None
@@ -127,7 +132,8 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._asked = False
-        self._pool = Pool(self, self._loop, client_id=self._client_id)
+        security = None if self._secure is None else self._secure()
+        self._pool = Pool(self, self._loop, client_id=self._client_id, security=security)
         if self._shared:
             # Without a pipe, for want of files too, it goes the loop's own way.
             with contextlib.suppress(NotImplementedError, OSError):
@@ -143,6 +149,7 @@ class Runner:
             for node in nodes:
                 self.engine.on_disconnected(node, "the start was given up", self.now)
             self.engine.failed_addresses.clear()
+            self.engine.refusals.clear()
 
     def forget(self) -> None:
         """This is the child of a fork: loop, sockets and outcomes are the parent's."""
@@ -288,7 +295,7 @@ class Runner:
         """
         if self._forked:
             raise forked()
-        waiter = _Waiter()
+        waiter = ThreadWait()
         if threading.get_ident() == self._thread:
             if self._shared:
                 raise WouldDeadlock(
@@ -507,19 +514,33 @@ class Runner:
                     self.ask()
             case Connect():
                 pool.connect(effect)
+            case Authenticate():
+                pool.authenticate(effect.node)
             case Disconnect():
                 pool.disconnect(effect.node)
 
     # The pool's owner.
 
-    def node_connected(self, node: int, features: Mapping[str, int], features_epoch: int) -> None:
-        """A connection can be used; it has told the cluster's features."""
-        self.engine.on_connected(node, features, features_epoch)
+    def node_connected(
+        self, node: int, features: Mapping[str, int], features_epoch: int, session: float
+    ) -> None:
+        """A connection can be used, for so many seconds; it has told the cluster's features."""
+        self.engine.on_connected(node, features, features_epoch, session, self.now)
         self.ask()
 
-    def node_disconnected(self, node: int, reason: str) -> None:
-        """A connection is gone, or could not be made."""
-        self.engine.on_disconnected(node, reason, self.now)
+    def node_authenticated(self, node: int, session: float) -> None:
+        """The broker has accepted anew who we are, for so many seconds."""
+        self.engine.on_authenticated(node, session, self.now)
+        self.ask()
+
+    def node_unproven(self, node: int, reason: str) -> None:
+        """Nothing could be had to prove anew who we are; the connection is as it was."""
+        self.engine.on_unproven(node, reason, self.now)
+        self.ask()
+
+    def node_disconnected(self, node: int, reason: str, error: ProducerError | None) -> None:
+        """A connection is gone, or could not be made; with ``error`` security failed."""
+        self.engine.on_disconnected(node, reason, self.now, error)
         self.ask()
 
     def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
@@ -537,37 +558,6 @@ class Runner:
             else:
                 engine.begin_turn()
                 self._tell()
-
-
-class _Waiter:
-    """A thread that waits for one delivery."""
-
-    __slots__ = ("_gone", "_lock")
-
-    def __init__(self) -> None:
-        # The bare lock: an event is a lock, a condition and a line of waiters, made and taken
-        # apart while the loop's thread waits for this one to let go of the interpreter.
-        self._lock = threading.Lock()
-        self._lock.acquire()
-        self._gone = False
-
-    def __call__(self, delivery: Delivery) -> None:
-        self._lock.release()
-
-    def cancelled(self) -> bool:
-        """True once the thread has given up: then it does not count as having seen a failure."""
-        return self._gone
-
-    def wait(self, timeout: float | None) -> bool:
-        """Wait; False where the time runs out first."""
-        try:
-            seconds = -1 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
-            self._gone = not self._lock.acquire(timeout=seconds)
-        except BaseException:
-            # KeyboardInterrupt, for one.
-            self._gone = True
-            raise
-        return not self._gone
 
 
 def _not_done(delivery: Delivery) -> NotDone:

@@ -6,6 +6,12 @@ cdef class BrokerTransport:
     cdef public object owner
     cdef public int node
     cdef public object address
+    cdef public object host
+    cdef object _explain
+    cdef bint _connected
+    cdef bint _answered
+    cdef bint _asks
+    cdef object _step
     cdef ClientConnection _wire
     cdef public object _transport
     cdef bint _paused

@@ -10,6 +10,11 @@ cdef class ClientConnection:
     cdef public dict versions
     cdef public dict features
     cdef public object features_epoch
+    cdef public double session_lifetime
+    cdef object _mechanism
+    cdef object _exchange
+    cdef list _held
+    cdef bint _accepted
     cdef object _handshake
     cdef FrameReader _reader
     cdef object _pending

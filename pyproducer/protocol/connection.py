@@ -7,14 +7,25 @@ Requests are pipelined: any number may be under way, the broker answers them in 
 they were sent, and an answer with another correlation id than the oldest request's proves that
 the two sides no longer agree where they are. There is no way back from such an error: it is kept
 in :attr:`ClientConnection.error`, and the owner has to close the connection.
+
+Where a broker wants to know who we are, :meth:`~ClientConnection.authenticate` proves it, before
+the first request or again between two of them (KIP-368). Nothing is pipelined behind that:
+requests sent meanwhile are held, and follow in their order once the broker has accepted us.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
-from pyproducer.errors import ProtocolError, UnsupportedVersion, UsageError
+from pyproducer.errors import (
+    AuthenticationError,
+    ProducerError,
+    ProtocolError,
+    UnsupportedVersion,
+    UsageError,
+)
 from pyproducer.model import Buffer
 from pyproducer.protocol.api import API, ApiKey, negotiate
 from pyproducer.protocol.frame import (
@@ -26,6 +37,8 @@ from pyproducer.protocol.frame import (
 from pyproducer.protocol.handshake import Handshake
 from pyproducer.protocol.messages.produce import ProduceRequest
 from pyproducer.protocol.produce_shortcut import encode_one_batch, read_one_answer
+from pyproducer.protocol.sasl.exchange import SaslExchange
+from pyproducer.protocol.sasl.mechanism import Mechanism
 from pyproducer.protocol.schema import Message
 
 __all__ = ["Answer", "ClientConnection"]
@@ -58,6 +71,7 @@ class _Pending(NamedTuple):
 _tuple = tuple.__new__
 
 _HANDSHAKE = object()
+_SASL = object()
 
 _PRODUCE = int(ApiKey.PRODUCE)
 
@@ -72,8 +86,11 @@ class ClientConnection:
 
     Attributes:
         client_id: what we call ourselves in every request.
-        ready: True once the broker has told its versions.
+        ready: True once the broker has told its versions and, where that was asked for, accepted
+            who we are; False again while we prove it anew.
         error: what the peer did wrong; None as long as the connection is sound.
+        session_lifetime: seconds for which the broker believes who we are, from the end of the
+            last authentication; 0 for as long as the connection lasts.
         versions: first and last version by API key, as the broker told.
         features: finalized level by feature name, as the broker told.
         features_epoch: which of two answers about features is the newer; -1 if none came.
@@ -86,11 +103,14 @@ class ClientConnection:
         max_frame: int = DEFAULT_MAX_FRAME,
         software_name: str = "pyproducer",
         software_version: str = "unknown",
+        mechanism: Mechanism | None = None,
     ) -> None:
         """Makes a connection that has sent nothing.
 
         Args:
             client_id: for the broker's logs and quotas.
+            mechanism: what proves who we are as soon as the broker has told its versions; None
+                for a listener that does not want to know.
             max_frame: bytes; a longer response is an error.
             software_name: name of the client library, for the broker's metrics.
             software_version: its version.
@@ -101,10 +121,16 @@ class ClientConnection:
         # As a plain str, which is what C knows: an enumeration's member may be one too.
         self.client_id = str.__str__(client_id)
         self.ready = False
-        self.error: ProtocolError | None = None
+        self.error: ProducerError | None = None
         self.versions: dict[int, tuple[int, int]] = {}
         self.features: dict[str, int] = {}
         self.features_epoch = -1
+        self.session_lifetime = 0.0
+        self._mechanism = mechanism
+        self._exchange: SaslExchange | None = None
+        # What was sent while we prove anew who we are; it may not overtake that.
+        self._held: list[tuple[Message, int, object, bool]] = []
+        self._accepted = False
         self._handshake = Handshake(software_name, software_version)
         self._reader = FrameReader(max_frame)
         self._pending: deque[_Pending] = deque()
@@ -163,7 +189,7 @@ class ClientConnection:
         """
         if self.error is not None:
             raise ProtocolError(f"the connection broke before: {self.error}") from self.error
-        if not self.ready:
+        if not self.ready and not self._accepted:
             raise UsageError("the broker has not told its versions yet; wait until ready")
         version = self._chosen.get((message.api_key, newest))
         if version is None:
@@ -171,8 +197,45 @@ class ClientConnection:
             if version is None:
                 raise UnsupportedVersion(self._mismatch(message, newest))
             self._chosen[message.api_key, newest] = version
-        self._queue(message, version, tag, expect_response)
+        if self.ready:
+            self._queue(message, version, tag, expect_response)
+        else:
+            self._held.append((message, version, tag, expect_response))
         return version
+
+    def authenticate(self, mechanism: Mechanism) -> None:
+        """Begins to prove who we are, behind the requests under way and before those to come.
+
+        That a second time begins while the first is not over changes nothing.
+
+        Args:
+            mechanism: new, for this once.
+        """
+        if self._exchange is not None or self.error is not None:
+            return
+        self.ready = False
+        try:
+            self._exchange = SaslExchange(mechanism, self.versions)
+        except ProducerError as error:
+            self._fail(error)
+            return
+        self._ask_sasl()
+
+    def take_step(self) -> Callable[[], bytes | None] | None:
+        """What has to be computed by another thread now, if anything; given once.
+
+        Its result, or what it raised, goes to :meth:`step_taken`.
+        """
+        exchange = self._exchange
+        if exchange is None or not exchange.blocking:
+            return None
+        step, exchange.step = exchange.step, None
+        return step
+
+    def step_taken(self, result: bytes | Exception | None) -> None:
+        """Goes on with what a step of :meth:`take_step` has come to."""
+        if self.error is None and self._exchange is not None:
+            self._step_on(self._exchange, result)
 
     def data_to_send(self) -> list[Buffer]:
         """What has to be written now, in order; each buffer is given once."""
@@ -212,6 +275,12 @@ class ClientConnection:
         """
         if self._reader.partial:
             self._fail(ProtocolError("the peer closed the connection in the middle of an answer"))
+        elif self._exchange is not None:
+            self._fail(
+                AuthenticationError(
+                    "the broker closed the connection in the middle of the authentication"
+                )
+            )
         elif not self.ready:
             self._fail(
                 ProtocolError(
@@ -227,12 +296,18 @@ class ClientConnection:
 
     @property
     def in_flight(self) -> int:
-        """Requests without an answer so far, the question for versions included."""
-        return len(self._pending)
+        """Requests without an answer so far, those before the first of ours included."""
+        return len(self._pending) + len(self._held)
+
+    @property
+    def holding(self) -> bool:
+        """True while requests have to wait until we have proven anew who we are."""
+        return self._accepted and not self.ready
 
     def unanswered(self) -> list[object]:
         """The tags of the requests without an answer, oldest first."""
-        return [pending.tag for pending in self._pending if pending.tag is not _HANDSHAKE]
+        sent = [one.tag for one in self._pending if one.tag not in {_HANDSHAKE, _SASL}]
+        return sent + [tag for _, _, tag, expected in self._held if expected]
 
     # Inside
 
@@ -302,13 +377,15 @@ class ClientConnection:
                 )
             if expected.tag is _HANDSHAKE:
                 self._shake(body)
+            elif expected.tag is _SASL:
+                self._prove(expected, body)
             else:
                 # Bytes behind the last field are passed over, as Kafka's own client does:
                 # librdkafka's mock cluster ends its MetadataResponse v13 with one too many.
                 message = API[expected.api_key].response.decode(body, expected.version, whole=False)
                 self._answers.append(Answer(expected.tag, message, expected.version))
         except ProtocolError as error:
-            if self.ready:
+            if self.versions:
                 raise
             # The first answer decides whether this is a Kafka broker at all.
             raise ProtocolError(
@@ -324,9 +401,62 @@ class ClientConnection:
         self.versions = self._handshake.versions
         self.features = self._handshake.features
         self.features_epoch = self._handshake.features_epoch
-        self.ready = True
+        if self._mechanism is None:
+            self.ready = self._accepted = True
+        else:
+            mechanism, self._mechanism = self._mechanism, None
+            self.authenticate(mechanism)
 
-    def _fail(self, error: ProtocolError) -> None:
+    def _ask_sasl(self) -> None:
+        assert self._exchange is not None
+        asked = self._exchange.request()
+        if asked is not None:
+            self._queue(asked[0], asked[1], _SASL)
+
+    def _prove(self, expected: _Pending, body: memoryview) -> None:
+        exchange = self._exchange
+        assert exchange is not None
+        answer = API[expected.api_key].response.decode(body, expected.version, whole=False)
+        try:
+            exchange.on_response(answer)
+        except AuthenticationError as error:
+            self._fail(error)
+            return
+        if exchange.step is not None and not exchange.blocking:
+            try:
+                result: bytes | Exception | None = exchange.step()
+            except AuthenticationError as error:
+                result = error
+            self._step_on(exchange, result)
+
+    def _step_on(self, exchange: SaslExchange, result: bytes | Exception | None) -> None:
+        if isinstance(result, ProducerError):
+            self._fail(result)
+            return
+        if isinstance(result, Exception):
+            text = f"the authentication failed on this side: {type(result).__name__}: {result}"
+            self._fail(AuthenticationError(text))
+            return
+        try:
+            exchange.stepped(result)
+        except AuthenticationError as error:
+            self._fail(error)
+            return
+        if not exchange.done:
+            self._ask_sasl()
+            return
+        self.session_lifetime = exchange.session_lifetime
+        self._exchange = None
+        self.ready = self._accepted = True
+        held, self._held = self._held, []
+        try:
+            for message, version, tag, expect_response in held:
+                self._queue(message, version, tag, expect_response)
+        except ValueError as error:
+            # Whoever sent it is told by the end of the connection, as of all that it owes.
+            self._fail(ProtocolError(f"a request cannot be written: {error}"))
+
+    def _fail(self, error: ProducerError) -> None:
         if self.error is None:
             self.error = error
 

@@ -25,6 +25,7 @@ __all__ = [
     "DEFAULT_MAX_FRAME",
     "FrameReader",
     "RequestHeader",
+    "TlsSpoken",
     "UnknownApi",
     "UnsupportedRequest",
     "decode_request",
@@ -43,6 +44,9 @@ _REQUEST_HEADER = struct.Struct(">hhih")
 _RESPONSE_START = struct.Struct(">ii")
 
 _NO_ROOM = memoryview(b"")
+
+#: The first byte of an alert of TLS, and of a handshake.
+_TLS_RECORDS = frozenset({0x15, 0x16})
 
 
 class RequestHeader(NamedTuple):
@@ -102,6 +106,10 @@ class UnsupportedRequest(_RequestError, UnsupportedVersion):
     def __init__(self, message: str, *, header: RequestHeader) -> None:
         super().__init__(message)
         self.identify(header)
+
+
+class TlsSpoken(ProtocolError):
+    """The peer's first bytes are a record of TLS."""
 
 
 def encode_request(
@@ -395,14 +403,15 @@ class FrameReader:
 
     def _refuse(self, size: int, data: bytes) -> ProtocolError:
         problem = "negative" if size < 0 else f"beyond the limit of {self.max_size} bytes"
-        return ProtocolError(f"the peer sent a frame size of {size}, {problem}; {_guess(data)}")
+        kind = TlsSpoken if data[0] in _TLS_RECORDS and data[1] == 3 else ProtocolError
+        return kind(f"the peer sent a frame size of {size}, {problem}; {_guess(data)}")
 
 
 def _guess(data: bytes) -> str:
     """What kind of peer starts a frame with ``data``."""
     if data[:4] in {b"HTTP", b"GET ", b"POST", b"HEAD", b"PUT "}:
         return f"it speaks HTTP, not Kafka: {data[:32]!r}"
-    if data[0] in {0x15, 0x16} and data[1] == 3:
+    if data[0] in _TLS_RECORDS and data[1] == 3:
         return "it speaks TLS where plain Kafka was expected"
     if data[:4].isascii() and data[:4].decode().isprintable():
         return f"it does not speak Kafka: {data[:32]!r}"

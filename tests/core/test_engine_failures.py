@@ -6,7 +6,13 @@ import copy
 
 import pytest
 
-from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout, UnknownTopic
+from pyproducer.errors import (
+    BrokerRejected,
+    ClusterAuthorizationFailed,
+    DeliveryError,
+    DeliveryTimeout,
+    UnknownTopic,
+)
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.produce import BatchIndexAndErrorMessage
 from pyproducer.records.codec import Codec
@@ -363,7 +369,7 @@ def test_fatal_refusal_dismisses_those_who_wait_for_room():
     [sent] = rig.turn()
     rig.answer(sent, E.CLUSTER_AUTHORIZATION_FAILED)
 
-    assert [BrokerRejected] == [type(one) for one in told]
+    assert [ClusterAuthorizationFailed] == [type(one) for one in told]
     rig.assert_idle()
 
 

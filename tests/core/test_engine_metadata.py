@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from pyproducer.core.effects import METADATA_NODE, Connect
-from pyproducer.errors import BrokerRejected, UnknownTopic
+from pyproducer.errors import TopicAuthorizationFailed, UnknownTopic
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.metadata import MetadataRequest
 from pyproducer.protocol.messages.produce import LeaderIdAndEpoch
@@ -101,7 +101,7 @@ def test_unknown_topic_is_asked_for_ever_less_often():
     ("code", "kind", "text"),
     [
         (E.INVALID_TOPIC_EXCEPTION, UnknownTopic, "does not accept 't'"),
-        (E.TOPIC_AUTHORIZATION_FAILED, BrokerRejected, "grant it Describe and Write"),
+        (E.TOPIC_AUTHORIZATION_FAILED, TopicAuthorizationFailed, "grant it Describe and Write"),
     ],
 )
 def test_refused_topic_fails_at_once(code, kind, text):

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from pyproducer.core.effects import Send
-from pyproducer.errors import BrokerRejected, DeliveryTimeout, UnknownTopic
+from pyproducer.errors import DeliveryTimeout, TopicAuthorizationFailed, UnknownTopic
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.metadata import MetadataRequest
 from tests.helpers.engine_rig import Rig, TopicSpec
@@ -139,7 +139,7 @@ def test_refused_topic_is_not_asked_for_without_a_pause():
     assert len(questions(rig)) <= 30
     assert failed > 900 or rig.advance(1) == []
     rig.assert_idle()
-    assert BrokerRejected is type(delivery.exception())
+    assert TopicAuthorizationFailed is type(delivery.exception())
 
 
 # Topics made anew.
