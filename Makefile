@@ -9,11 +9,12 @@ ARGS ?=
 # A compiler that was installed or removed since the last build means another build.
 COMPILER := $(shell command -v cc >/dev/null 2>&1 && echo cc || { command -v gcc >/dev/null 2>&1 && echo gcc; } || echo none)
 DEPS := $(VENV)/.stamp-deps
+FUZZ := $(VENV)/.stamp-fuzz
 READY := $(VENV)/.stamp-built-with-$(COMPILER)
 EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd') \
 	$(shell sed -n 's/.*sources = \["\(.*\.py\)"\].*/\1/p' pyproject.toml)
 
-.PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance lock clean
+.PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance fuzz lock clean
 
 help:
 	@echo "make demo         real data through every format and codec, read back and compared"
@@ -26,6 +27,7 @@ help:
 	@echo "make bench-quick  the table of goals alone, in a few minutes"
 	@echo "make counts       instructions, allocations and memory per record beside those expected; needs valgrind"
 	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat"
+	@echo "make fuzz         a million inputs for each place where strangers' bytes come in, for hours"
 	@echo "make lock         requirements.lock anew from pyproject.toml"
 	@echo "make clean        remove everything that was built, the virtual environment too"
 
@@ -83,6 +85,14 @@ counts: $(READY)
 
 conformance: $(READY)
 	$(PYTEST) -m conformance tests/conformance tests/statements $(ARGS)
+
+# ARGS="--inputs 10000" shortens it, ARGS=frames picks; make fuzz ARGS="--keep" writes the corpus anew.
+fuzz: $(READY) $(FUZZ)
+	PYTHONPATH=.cache/fuzz/site $(BIN)/python -m tests.fuzz $(ARGS)
+
+$(FUZZ): .ci/fuzz.lock $(DEPS)
+	@sh .ci/setup fuzz
+	@touch $@
 
 lock:
 	@sh .ci/setup lock

@@ -23,12 +23,14 @@ include "_walk.pxi"
 # Share of the table that is in use when it counts as full.
 cdef double LOAD = 0.9
 
+cdef uint64_t SIGN = <uint64_t> 1 << 63
+
 
 cdef struct Entry:
     uint64_t low
     uint64_t high
-    # One above the offset: 0 is a free entry.
-    int64_t after
+    # The offset with its sign bit turned over: 0, which no offset is, is a free entry.
+    uint64_t stored
 
 
 cdef struct Kept:
@@ -112,6 +114,13 @@ cdef inline Hash siphash(
     return result
 
 
+cdef inline int64_t offset_of(const Entry *entry) noexcept nogil:
+    """The offset in an entry, -1 in a free one."""
+    if entry.stored == 0:
+        return -1
+    return <int64_t> (entry.stored ^ SIGN)
+
+
 cdef class OffsetMap:
     """The highest offset of each key: see ``_compaction_py.OffsetMap``."""
 
@@ -149,7 +158,7 @@ cdef class OffsetMap:
         cdef Entry *found
         while True:
             found = &self.entries[at]
-            if found.after == 0:
+            if found.stored == 0:
                 found.low = hashed.low
                 found.high = hashed.high
                 return found
@@ -188,8 +197,8 @@ cdef class OffsetMap:
                     full[0] = True
                     return SOUND
                 found = self.entry(data + fields.key, <Py_ssize_t> fields.key_length)
-                self.used += found.after == 0
-                found.after = offset + 1
+                self.used += found.stored == 0
+                found.stored = <uint64_t> offset ^ SIGN
             index[0] += 1
         if position != size:
             start[0] = position
@@ -198,6 +207,8 @@ cdef class OffsetMap:
 
     def add(self, payload, int64_t count, int64_t base_offset, int64_t first_offset):
         """The keys of a batch are in the map: see ``_compaction_py.OffsetMap.add``."""
+        if count < 0:
+            raise CorruptRecord(f"the batch declares {count} records")
         cdef Py_buffer buffer
         cdef bint full = False
         cdef int64_t index = 0
@@ -224,7 +235,7 @@ cdef class OffsetMap:
 
     def get(self, bytes key):
         """The highest offset of a key, or -1: see ``_compaction_py.OffsetMap.get``."""
-        return self.entry(<const unsigned char *> PyBytes_AS_STRING(key), len(key)).after - 1
+        return offset_of(self.entry(<const unsigned char *> PyBytes_AS_STRING(key), len(key)))
 
     cdef int _retained(
         self,
@@ -259,9 +270,8 @@ cdef class OffsetMap:
             elif fields.key_length < 0 or (fields.value_length < 0 and not keep_tombstones):
                 keep = False
             else:
-                keep = (
-                    offset
-                    >= self.entry(data + fields.key, <Py_ssize_t> fields.key_length).after - 1
+                keep = offset >= offset_of(
+                    self.entry(data + fields.key, <Py_ssize_t> fields.key_length)
                 )
             if keep:
                 timestamp = base_timestamp + fields.timestamp_delta
@@ -353,6 +363,8 @@ cdef inline int width(uint64_t value) noexcept nogil:
 
 def rebased(payload, int64_t count, int64_t shift):
     """The same records with other timestamp deltas: see ``_compaction_py.rebased``."""
+    if count < 0:
+        raise CorruptRecord(f"the batch declares {count} records")
     cdef Py_buffer buffer
     cdef Fields fields
     cdef const unsigned char *data

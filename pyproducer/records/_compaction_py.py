@@ -52,6 +52,8 @@ class OffsetMap:
         Raises:
             CorruptRecord: a record is broken.
         """
+        if count < 0:
+            raise CorruptRecord(f"the batch declares {count} records")
         data = _flat(payload)
         position = 0
         for index in range(count):
@@ -132,6 +134,8 @@ def rebased(payload: Buffer, count: int, shift: int) -> bytes:
     Raises:
         CorruptRecord: a record is broken, or a delta does not fit into 64 bits any more.
     """
+    if count < 0:
+        raise CorruptRecord(f"the batch declares {count} records")
     data = _flat(payload)
     out = bytearray()
     position = 0

@@ -230,3 +230,32 @@ def test_twins_agree(twins, batches, capacity, first, end, keep, secret):
         assert one.retained(data, count, base, NOON, end, keep) == other.retained(
             data, count, base, NOON, end, keep
         )
+
+
+@pytest.mark.parametrize("call", ["add", "retained", "rebased"])
+def test_a_negative_count_is_refused(twin, call):
+    """
+    A batch that declares fewer than no records is refused like any that is broken.
+    """
+    offsets = twin.OffsetMap(5, SECRET)
+    calls = {
+        "add": lambda: offsets.add(b"", -(2**31), 0, 0),
+        "retained": lambda: offsets.retained(b"", -(2**31), 0, NOON, 9, False),
+        "rebased": lambda: twin.rebased(bytes(20), -(2**31), 1),
+    }
+
+    with pytest.raises(CorruptRecord, match="declares -2147483648 records"):
+        calls[call]()
+
+
+def test_a_record_below_offset_0_is_mapped_like_any(twin):
+    """
+    Deltas that reach below offset 0, as a strange batch on disk may have them, are offsets too.
+    """
+    offsets = twin.OffsetMap(2, SECRET)
+    payload = body([Record(-1, NOON, key=b"a", value=b"v"), Record(0, NOON, key=b"a", value=b"v")])
+
+    assert offsets.add(payload, 2, 0, -5)
+    assert offsets.add(payload, 2, 0, -5)
+    assert 1 == len(offsets)
+    assert (0, -1) == (offsets.get(b"a"), offsets.get(b"b"))
