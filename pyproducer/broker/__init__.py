@@ -11,11 +11,15 @@ from pyproducer.broker.faults.fault import Fault
 from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.inspection import BrokerRecord
 from pyproducer.broker.journal import Journal, JournalEntry
+from pyproducer.broker.security.broker_acls import BrokerAcls
 from pyproducer.broker.state import BrokerState, PartitionState, ProducerState, TopicState
 from pyproducer.broker.topics import TopicSpec
+from pyproducer.protocol.acl import Acl
 
 __all__ = [
+    "Acl",
     "Broker",
+    "BrokerAcls",
     "BrokerRecord",
     "BrokerState",
     "Fault",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 
 from pyproducer.broker.broker_clock import BrokerClock, checked_span
 from pyproducer.broker.durability import checked_durability
@@ -20,19 +20,20 @@ from pyproducer.broker.expectations import Expected, difference
 from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.inspection import (
     BrokerRecord,
-    PartitionReader,
-    each_part,
+    read_all,
     records_of,
     wait_until_held,
 )
 from pyproducer.broker.journal import Journal
 from pyproducer.broker.node import Node
-from pyproducer.broker.partition import Partition
 from pyproducer.broker.properties_file import options_of_file
 from pyproducer.broker.running import RunningBroker
+from pyproducer.broker.security.broker_acls import BrokerAcls
 from pyproducer.broker.settings import (
     BrokerOptions,
     BrokerSettings,
+    checked_access,
+    checked_acls,
     checked_config,
     checked_data_dir,
     checked_host,
@@ -45,7 +46,7 @@ from pyproducer.broker.settings import (
 from pyproducer.broker.state import BrokerState
 from pyproducer.broker.topics import TopicSpec
 from pyproducer.clock import SystemClock
-from pyproducer.errors import ConfigError, UnknownTopic, UsageError
+from pyproducer.errors import ConfigError, UsageError
 from pyproducer.loop_thread import LoopThread
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ if TYPE_CHECKING:
     from pyproducer.broker.log.filesystem import FileSystem
     from pyproducer.clock import Clock
     from pyproducer.model import TopicPartition
-    from pyproducer.records.reader import Batch
+    from pyproducer.protocol.acl import Acl
+
+T = TypeVar("T")
 
 #: Seconds that stopping may take; beyond, a file system that hangs is left behind.
 _STOP_TIMEOUT = 30.0
@@ -102,6 +105,11 @@ class Broker:
             old data at once.
         strict_unknown_producer: Refuse the batches of a producer that is not known on a partition
             unless they begin with sequence 0 (UNKNOWN_PRODUCER_ID); Kafka accepts any.
+        acls: Rules about who may do what that hold once it has started, beside those that the
+            `data_dir` has. With any, or none in an empty list, clients may do what rules allow and
+            nothing else (`authorizer.class.name`); None is a broker without rules.
+        super_users: Who may do everything whatever the rules say, such as `User:admin`; the same as
+            `super.users`.
         clock: Gives all time; None is the machine's clock. `tick` moves the broker ahead of it.
         fs: File system of `data_dir`; None is the machine's.
         journal: How many requests `broker.journal` remembers; 0 is none.
@@ -128,12 +136,15 @@ class Broker:
         flush: FlushMode = "os",
         producer_expiry_clock: ExpiryClock = "append",
         strict_unknown_producer: bool = False,
+        acls: Iterable[Acl] | None = None,
+        super_users: Iterable[str] = (),
         clock: Clock | None = None,
         fs: FileSystem | None = None,
         journal: int = 1000,
         slow_reader_timeout: float | None = None,
     ) -> None:
         own_clock = BrokerClock(clock or SystemClock())
+        rules = None if acls is None else checked_acls(acls)
         durability = checked_durability(
             flush, producer_expiry_clock, strict_unknown_producer=strict_unknown_producer
         )
@@ -143,7 +154,9 @@ class Broker:
                 {} if config is None else config,
                 auto_create_topics=auto_create_topics,
                 durability=durability,
+                access=checked_access(rules, super_users),
             ),
+            acls=rules or (),
             durability=durability,
             data_dir=checked_data_dir(data_dir),
             host=checked_host("host", host),
@@ -156,6 +169,7 @@ class Broker:
             fs=fs,
             slow_reader_timeout=checked_seconds("slow_reader_timeout", slow_reader_timeout),
         )
+        self._acls = BrokerAcls(self._call_with_node)
         self._faults = Faults()
         self._journal = Journal(journal, own_clock)
         self._thread: LoopThread | None = None
@@ -223,6 +237,11 @@ class Broker:
     def faults(self) -> Faults:
         """What can be made to go wrong in it, from any thread."""
         return self._faults
+
+    @property
+    def acls(self) -> BrokerAcls:
+        """The rules about who may do what, to be looked at and changed from any thread."""
+        return self._acls
 
     @property
     def journal(self) -> Journal:
@@ -378,8 +397,9 @@ class Broker:
             UnknownTopic: There is no such topic or partition.
             UsageError: The broker is not running in the background.
         """
-        found = self._background().call(self._read(topic, partition, committed))
-        return [record for index, batches in found for record in records_of(index, batches)]
+        background = self._background()
+        parts = background.call(read_all(self._node(), topic, partition, committed=committed))
+        return [record for index, batches in parts for record in records_of(index, batches)]
 
     def wait_for(
         self, topic: str, n: int = 1, timeout: float = 10.0, *, committed: bool = False
@@ -397,7 +417,8 @@ class Broker:
             UnknownTopic: There is no such topic.
             UsageError: The broker is not running in the background.
         """
-        self._background().call(self._wait_for(topic, n, timeout, committed))
+        background, node = self._background(), self._node()
+        background.call(wait_until_held(node, topic, n, timeout, committed=committed))
         return self.records(topic, committed=committed)
 
     def assert_log(
@@ -558,6 +579,14 @@ class Broker:
     def _node(self) -> Node:
         return self._run().node
 
+    def _call_with_node(self, use: Callable[[Node], T]) -> T:
+        """What `use` returns, which is called with the node on its loop."""
+
+        async def called() -> T:
+            return use(self._node())
+
+        return self._background().call(called())
+
     def _background(self) -> LoopThread:
         if self._thread is None:
             raise UsageError(
@@ -565,26 +594,5 @@ class Broker:
             )
         return self._thread
 
-    def _found(self, topic: str, partition: int | None) -> list[Partition]:
-        found = self._node().partitions(topic)
-        if partition is not None:
-            found = [one for one in found if one.index == partition]
-        if not found:
-            what = topic if partition is None else f"{topic}-{partition}"
-            raise UnknownTopic(f"the broker has no {what}", topic=topic, partition=partition)
-        return found
-
-    async def _read(
-        self, topic: str, partition: int | None, committed: bool
-    ) -> list[tuple[int, list[Batch]]]:
-        found: list[tuple[int, list[Batch]]] = []
-        for one in self._found(topic, partition):
-            reader = PartitionReader(one, committed=committed)
-            found += [(one.index, batches) async for batches in each_part(reader)]
-        return found
-
     async def _committed_offsets(self, group: str) -> dict[TopicPartition, int]:
         return {place: one.offset for place, one in self._node().groups.offsets(group).items()}
-
-    async def _wait_for(self, topic: str, n: int, seconds: float, committed: bool) -> None:
-        await wait_until_held(topic, self._found(topic, None), n, seconds, committed=committed)

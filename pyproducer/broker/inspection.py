@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from pyproducer.broker.log.markers import end_marker
 from pyproducer.broker.partition import Watch
+from pyproducer.errors import UnknownTopic
 from pyproducer.records.reader import Batch, iter_batches
 
 if TYPE_CHECKING:
+    from pyproducer.broker.node import Node
     from pyproducer.broker.partition import Partition
 
 _READ_SIZE = 4 << 20
@@ -98,14 +100,46 @@ async def each_part(reader: PartitionReader) -> AsyncIterator[list[Batch]]:
         await asyncio.sleep(0)
 
 
+def found(node: Node, topic: str, partition: int | None = None) -> list[Partition]:
+    """The topic's partitions, or the one of that number.
+
+    Raises:
+        UnknownTopic: There is none.
+    """
+    partitions = node.partitions(topic)
+    if partition is not None:
+        partitions = [one for one in partitions if one.index == partition]
+    if not partitions:
+        what = topic if partition is None else f"{topic}-{partition}"
+        raise UnknownTopic(f"the broker has no {what}", topic=topic, partition=partition)
+    return partitions
+
+
+async def read_all(
+    node: Node, topic: str, partition: int | None, *, committed: bool
+) -> list[tuple[int, list[Batch]]]:
+    """All there is now of the topic or of one of its partitions, each part with its partition.
+
+    Raises:
+        UnknownTopic: There is none.
+    """
+    parts: list[tuple[int, list[Batch]]] = []
+    for one in found(node, topic, partition):
+        reader = PartitionReader(one, committed=committed)
+        parts += [(one.index, batches) async for batches in each_part(reader)]
+    return parts
+
+
 async def wait_until_held(
-    topic: str, partitions: Sequence[Partition], n: int, seconds: float, *, committed: bool
+    node: Node, topic: str, n: int, seconds: float, *, committed: bool
 ) -> None:
     """Returns when the topic's partitions hold so many records.
 
     Raises:
         TimeoutError: They hold fewer after so many seconds.
+        UnknownTopic: There is no such topic.
     """
+    partitions = found(node, topic)
     readers = [PartitionReader(one, committed=committed) for one in partitions]
 
     async def held() -> int:

@@ -36,6 +36,8 @@ from pyproducer.broker.metrics import BrokerMetrics
 from pyproducer.broker.partition import Partition
 from pyproducer.broker.producer_ids import ProducerIds
 from pyproducer.broker.pulse import Pulse
+from pyproducer.broker.security.acl_book import AclBook
+from pyproducer.broker.security.authorizer import Authorizer, open_authorizer
 from pyproducer.broker.topics import Topic, TopicRegistry, TopicSpec
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
@@ -90,6 +92,8 @@ class Node:
         advertised_host: The address told to clients; set once the listener is up.
         advertised_port: Likewise.
         topics: Which topics there are; known after `open`.
+        acls: The rules about who may do what; known after `open`.
+        authorizer: Judges by them; None if everybody may do everything.
         producer_ids: Ids for idempotent producers; known after `open`.
         timers: Calls at moments of the clock; set once the node has a loop.
         fetch_sessions: What readers read, kept from one Fetch to the next.
@@ -100,6 +104,7 @@ class Node:
     """
 
     topics: TopicRegistry
+    acls: AclBook
     producer_ids: ProducerIds
     timers: Timers
     groups: GroupCoordinator
@@ -127,6 +132,7 @@ class Node:
         self.faults = faults or Injector()
         self.journal = Journal(0, clock) if journal is None else journal
         self.pulse = Pulse()
+        self.authorizer: Authorizer | None = None
         self.clock = clock
         self.metrics = BrokerMetrics()
         self.routes = routes
@@ -183,6 +189,8 @@ class Node:
             self._configure_cleaner()
             self.producer_ids = ProducerIds(self._metadata)
             self.topics = TopicRegistry(self._metadata, self._new_uuid)
+            self.acls = AclBook(self._metadata)
+            self.authorizer = open_authorizer(self.config, self.acls)
             # Every start is an election: clients of the last one learn that it is over.
             self._leader_epoch = int(self._metadata.get(_STARTS, 0))
             self._metadata.update(**{_STARTS: self._leader_epoch + 1})

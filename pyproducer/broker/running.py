@@ -117,6 +117,7 @@ class RunningBroker:
         self._exit.callback(node.groups.close)
         open_transactions(node)
         _make_topics(node, settings)
+        node.acls.add(settings.acls)
         server = self.server = Server(node, Router(node))
         self._exit.push_async_callback(server.close)
         self._faults.bind(node, server, self._disk)

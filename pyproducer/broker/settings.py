@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, TypedDict
 from pyproducer.broker.configs import BrokerConfig, check_broker_configs
 from pyproducer.broker.durability import FLUSH_INTERVAL_MS, Durability, ExpiryClock, FlushMode
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.security.authorizer import STANDARD, parse_super_users
+from pyproducer.broker.security.principal import Principal
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec, check_name
 from pyproducer.errors import ConfigError
+from pyproducer.protocol.acl import Acl
 
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock
@@ -49,6 +52,8 @@ class BrokerOptions(TypedDict, total=False):
     flush: FlushMode
     producer_expiry_clock: ExpiryClock
     strict_unknown_producer: bool
+    acls: Iterable[Acl] | None
+    super_users: Iterable[str]
     clock: Clock | None
     fs: FileSystem | None
     journal: int
@@ -69,6 +74,7 @@ class BrokerSettings:
     http_port: int | None
     transaction_version: int
     durability: Durability
+    acls: tuple[Acl, ...]
     clock: BrokerClock
     fs: FileSystem | None
     slow_reader_timeout: float | None
@@ -227,10 +233,66 @@ def checked_data_dir(data_dir: str | Path | None) -> Path | None:
     return Path(data_dir)
 
 
+def checked_acls(acls: Iterable[Acl] | None) -> tuple[Acl, ...]:
+    """The rules that hold at the start.
+
+    Raises:
+        ConfigError: One of them is none.
+    """
+    if acls is None:
+        return ()
+    found = tuple(acls) if isinstance(acls, Iterable) else (acls,)
+    for acl in found:
+        if not isinstance(acl, Acl):
+            raise ConfigError(
+                f"acls takes Acls, such as Acl.allow('User:alice', 'read', topic='orders'), not "
+                f"{acl!r}",
+                option="acls",
+            )
+    return found
+
+
+def checked_access(acls: Iterable[Acl] | None, super_users: Iterable[str]) -> dict[str, str]:
+    """The configurations that these arguments stand for.
+
+    Raises:
+        ConfigError: There is no such super user.
+    """
+    if isinstance(super_users, str) or not isinstance(super_users, Iterable):
+        raise ConfigError(
+            f"super_users takes a list of principals, not {super_users!r}", option="super_users"
+        )
+    named = list(super_users)
+    for name in named:
+        try:
+            Principal.parse(name)
+        except (ValueError, AttributeError):
+            raise ConfigError(
+                f"super_users: {name!r} is no principal; write it as kind and name, User:admin",
+                option="super_users",
+            ) from None
+    if acls is None and not named:
+        return {}
+    found = {"authorizer.class.name": STANDARD}
+    if named:
+        found["super.users"] = ";".join(named)
+    return found
+
+
 def checked_config(
-    config: Mapping[str, object], *, auto_create_topics: bool, durability: Durability
+    config: Mapping[str, object],
+    *,
+    auto_create_topics: bool,
+    durability: Durability,
+    access: Mapping[str, str],
 ) -> dict[str, str]:
     """Kafka's broker configurations as texts.
+
+    Args:
+        config: As given.
+        auto_create_topics: Another way to give one of them.
+        durability: Likewise.
+        access: What `checked_access` found.
 
     Raises:
         ConfigError: One of them is unknown, not possible, or without effect here.
@@ -248,6 +310,21 @@ def checked_config(
         given["auto.create.topics.enable"] = "true"
     if durability.flush == "interval" and not given.keys() & _FLUSH_INTERVALS:
         given["log.flush.interval.ms"] = str(FLUSH_INTERVAL_MS)
+    given |= {name: value for name, value in access.items() if name not in given}
+    if access and not given["authorizer.class.name"]:
+        raise ConfigError(
+            "acls and super_users are for a broker with an authorizer, and authorizer.class.name "
+            "is empty; leave it out",
+            option="config",
+        )
+    if access.get("super.users") and given["super.users"] != access["super.users"]:
+        raise ConfigError(
+            "super_users and super.users name super users; give one of them", option="super_users"
+        )
+    try:
+        parse_super_users(given.get("super.users", ""))
+    except ValueError as error:
+        raise ConfigError(f"super.users: {error}", option="config") from None
     try:
         check_broker_configs(given)
     except Refused as refused:

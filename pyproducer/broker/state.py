@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pyproducer.broker.node import Node
     from pyproducer.broker.partition import Partition
     from pyproducer.broker.topics import Topic
+    from pyproducer.protocol.acl import Acl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +216,7 @@ class BrokerState:
         connections: Every open connection.
         rejected_connections: How many were not taken, by the limit that they met.
         closed_connections: How many the broker has ended, by why it has.
+        acls: Every rule about who may do what.
     """
 
     clock: ClockState
@@ -224,6 +226,7 @@ class BrokerState:
     connections: tuple[ConnectionState, ...]
     rejected_connections: Mapping[str, int]
     closed_connections: Mapping[str, int]
+    acls: tuple[Acl, ...]
 
     def topic(self, name: str) -> TopicState:
         """The topic of that name.
@@ -299,6 +302,7 @@ def state_of(node: Node, connections: list[ConnectionInfo]) -> BrokerState:
         ),
         rejected_connections=dict(node.metrics.connections_rejected),
         closed_connections=dict(node.metrics.connections_closed),
+        acls=tuple(node.acls),
     )
 
 

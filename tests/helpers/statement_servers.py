@@ -91,9 +91,9 @@ class Server(ABC):
         """Where a partition's files lie."""
         return self.data_dir / f"{topic}-{partition}"
 
-    def connect(self, client_id: str | None = "wire") -> WireClient:
-        """A new connection, to be used as a context manager."""
-        return WireClient(self.bootstrap_servers, client_id=client_id)
+    def connect(self, client_id: str | None = "wire", *, source: str | None = None) -> WireClient:
+        """A new connection, to be used as a context manager; from this address if one is given."""
+        return WireClient(self.bootstrap_servers, client_id=client_id, source=source)
 
     def differs(self, *, ours: T, kafka: T, reason: str) -> T:
         """What to expect of this server, where ours is another than Kafka's on purpose.

@@ -60,11 +60,27 @@ class Asking:
 
 
 class WireClient(Asking):
-    """A blocking connection to a broker."""
+    """A blocking connection to a broker.
 
-    def __init__(self, bootstrap_servers: str, *, client_id: str | None = "wire") -> None:
+    Args:
+        bootstrap_servers: the broker's address.
+        client_id: what the client calls itself.
+        source: the address that it comes from, such as 127.0.0.3; None is any.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        *,
+        client_id: str | None = "wire",
+        source: str | None = None,
+    ) -> None:
         host, port = bootstrap_servers.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.socket = socket.create_connection(
+            (host, int(port)),
+            timeout=PATIENCE,
+            source_address=None if source is None else (source, 0),
+        )
         self._client_id = client_id
         self._correlation_id = 100
         self._sent: list[tuple[int, int, int]] = []

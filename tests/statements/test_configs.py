@@ -396,6 +396,9 @@ NOT_SHOWN = {
     "unclean.leader.election.interval.ms",
     "unstable.api.versions.enable",
     "unstable.feature.versions.enable",
+    # Of the authorizer, which is a part of its own there.
+    "allow.everyone.if.no.acl.found",
+    "super.users",
 }
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.groups.offsets import OFFSETS_TOPIC
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import READ_GROUP, WRITE_TRANSACTIONAL_ID
 from pyproducer.broker.handlers.transaction_errors import as_told
 from pyproducer.broker.transactions.transaction import Identity
 from pyproducer.model import TopicPartition
@@ -22,6 +24,8 @@ from pyproducer.protocol.messages.add_offsets_to_txn import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (WRITE_TRANSACTIONAL_ID, READ_GROUP)
+
 _FENCED_SINCE = 2
 
 
@@ -29,6 +33,11 @@ async def handle(
     node: Node, request: AddOffsetsToTxnRequest, context: RequestContext
 ) -> AddOffsetsToTxnResponse:
     """Adds the partition of the offsets topic that holds the group."""
+    refusal = access.refusal(
+        node, context, WRITE_TRANSACTIONAL_ID, request.transactional_id
+    ) or access.refusal(node, context, READ_GROUP, request.group_id)
+    if refusal:
+        return AddOffsetsToTxnResponse(error_code=refusal)
     if not request.transactional_id:
         return AddOffsetsToTxnResponse(error_code=ErrorCode.INVALID_REQUEST)
     if not request.group_id:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.config_resources import replace_configs
+from pyproducer.broker.config_resources import ResourceType, replace_configs
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import ALTER_CLUSTER_CONFIGS, ALTER_TOPIC_CONFIGS
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.alter_configs import (
     AlterConfigsRequest,
@@ -17,6 +19,8 @@ from pyproducer.protocol.messages.alter_configs import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (ALTER_TOPIC_CONFIGS, ALTER_CLUSTER_CONFIGS)
 
 
 async def handle(
@@ -34,6 +38,10 @@ async def handle(
         try:
             if times[kind, name] > 1:
                 raise Refused(ErrorCode.INVALID_REQUEST, "the resource is named twice")
+            if kind == ResourceType.TOPIC:
+                access.require(node, context, ALTER_TOPIC_CONFIGS, name)
+            else:
+                access.require(node, context, ALTER_CLUSTER_CONFIGS)
             configs: dict[str, str | None] = {}
             for config in resource.configs:
                 if config.name in configs:

@@ -17,6 +17,8 @@ from pyproducer.protocol.messages.api_versions import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = ()
+
 _NAMED_SINCE = 3
 #: Clients of version 3 take a feature that starts at 0 for a broken answer (KAFKA-17011).
 _ZERO_SINCE = 4

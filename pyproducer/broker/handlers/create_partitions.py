@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import ALTER_TOPIC
 from pyproducer.broker.topics import MAX_PARTITIONS
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.create_partitions import (
@@ -18,6 +20,8 @@ from pyproducer.protocol.messages.create_partitions import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (ALTER_TOPIC,)
 
 
 async def handle(
@@ -34,6 +38,7 @@ async def handle(
         try:
             if names[wanted.name] > 1:
                 raise Refused(ErrorCode.INVALID_REQUEST, f"topic {wanted.name!r} is named twice")
+            access.require(node, context, ALTER_TOPIC, wanted.name)
             _check(node, wanted)
             if not request.validate_only:
                 node.grow_topic(wanted.name, wanted.count)

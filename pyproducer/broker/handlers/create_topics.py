@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import CREATE_CLUSTER, CREATE_TOPIC, DESCRIBE_TOPIC_CONFIGS
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.create_topics import (
@@ -20,6 +22,8 @@ from pyproducer.protocol.messages.create_topics import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (CREATE_CLUSTER, CREATE_TOPIC, DESCRIBE_TOPIC_CONFIGS)
+
 _DEFAULTS_SINCE = 4
 
 
@@ -32,10 +36,13 @@ async def handle(
     taken: set[str] = set()
     results: dict[str, CreatableTopicResult] = {}
     specs: dict[str, TopicSpec] = {}
+    any_topic = access.allowed(node, context, CREATE_CLUSTER)
     for wanted in request.topics:
         try:
             if names[wanted.name] > 1:
                 raise Refused(ErrorCode.INVALID_REQUEST, f"topic {wanted.name!r} is named twice")
+            if not any_topic:
+                access.require(node, context, CREATE_TOPIC, wanted.name)
             node.topics.check_new(wanted.name)
             twin = wanted.name.replace(".", "_")
             if twin in taken:
@@ -58,7 +65,9 @@ async def handle(
             )
             results |= {name: _refusal(name, failure) for name in specs}
             specs = {}
-    results |= {name: _made(node, spec) for name, spec in specs.items()}
+    for name, spec in specs.items():
+        seen = access.allowed(node, context, DESCRIBE_TOPIC_CONFIGS, name)
+        results[name] = _made(node, spec) if seen else _made_unseen(node, spec)
     return CreateTopicsResponse(topics=[results[name] for name in names])
 
 
@@ -118,6 +127,20 @@ def _assigned(node: Node, wanted: CreatableTopic) -> int:
             f"every partition's replicas must be [{node.node_id}], the only broker",
         )
     return len(numbers)
+
+
+def _made_unseen(node: Node, spec: TopicSpec) -> CreatableTopicResult:
+    """What is told of a new topic to somebody who may make it and not see how it is configured."""
+    topic = node.topics.get(spec.name)
+    result = CreatableTopicResult(
+        name=spec.name,
+        error_message=None,
+        topic_config_error_code=ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+        configs=None,
+    )
+    if topic is not None:
+        result.topic_id = topic.id
+    return result
 
 
 def _made(node: Node, spec: TopicSpec) -> CreatableTopicResult:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DELETE_TOPIC
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.delete_records import (
     DeleteRecordsPartition,
@@ -18,6 +20,8 @@ from pyproducer.protocol.messages.delete_records import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (DELETE_TOPIC,)
 
 _TO_HIGH_WATERMARK = -1
 
@@ -36,6 +40,7 @@ async def handle(
             )
             answered.partitions.append(result)
             try:
+                access.require(node, context, DELETE_TOPIC, topic.name)
                 result.low_watermark = _delete(node, topic.name, part)
             except Refused as refused:
                 result.error_code = refused.code
@@ -48,6 +53,8 @@ async def handle(
                 result.error_code = result.error_code or ErrorCode.KAFKA_STORAGE_ERROR
         return response
     for topic in request.topics:
+        if not access.allowed(node, context, DELETE_TOPIC, topic.name):
+            continue
         for partition in node.partitions(topic.name):
             # The files are not the client's concern, and retention finds them too.
             with contextlib.suppress(Refused):

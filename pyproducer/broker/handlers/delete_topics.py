@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DELETE_CLUSTER, DELETE_TOPIC, DESCRIBE_TOPIC
 from pyproducer.broker.topics import Topic
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.delete_topics import (
@@ -17,6 +19,8 @@ from pyproducer.protocol.messages.delete_topics import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (DELETE_CLUSTER, DESCRIBE_TOPIC, DELETE_TOPIC)
 
 _STATES_SINCE = 6
 _DISABLED_SINCE = 3
@@ -38,7 +42,7 @@ async def handle(
         result = DeletableTopicResult(name=state.name, topic_id=state.topic_id)
         response.responses.append(result)
         try:
-            topic = _find(node, state, version)
+            topic = _find(node, context, state, result)
             if topic.name in found:
                 raise Refused(ErrorCode.INVALID_REQUEST, f"topic {topic.name!r} is named twice")
             result.name, result.topic_id = topic.name, topic.id
@@ -55,11 +59,18 @@ async def handle(
     return response
 
 
-def _find(node: Node, state: DeleteTopicState, version: int) -> Topic:
+def _find(
+    node: Node, context: RequestContext, state: DeleteTopicState, result: DeletableTopicResult
+) -> Topic:
+    """The topic that is to be deleted; its name is in the result if the sender may know it.
+
+    Raises:
+        Refused: There is none, or it cannot be deleted, or the sender may not do it.
+    """
     if not node.config.flag("delete.topic.enable"):
         raise Refused(
             ErrorCode.TOPIC_DELETION_DISABLED
-            if version >= _DISABLED_SINCE
+            if context.api_version >= _DISABLED_SINCE
             else ErrorCode.INVALID_REQUEST,
             "delete.topic.enable is false",
         )
@@ -70,7 +81,11 @@ def _find(node: Node, state: DeleteTopicState, version: int) -> Topic:
         topic = node.topics.by_id(state.topic_id)
         if topic is None:
             raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, f"no topic has id {state.topic_id}")
+        if access.allowed(node, context, DESCRIBE_TOPIC, topic.name):
+            result.name = topic.name
+        _require(node, context, topic.name, by_id=True)
     else:
+        _require(node, context, state.name, by_id=False)
         topic = node.topics.get(state.name)
         if topic is None:
             raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"there is no topic {state.name!r}")
@@ -79,3 +94,17 @@ def _find(node: Node, state: DeleteTopicState, version: int) -> Topic:
             ErrorCode.INVALID_TOPIC_EXCEPTION, f"{topic.name} belongs to the broker itself"
         )
     return topic
+
+
+def _require(node: Node, context: RequestContext, name: str, *, by_id: bool) -> None:
+    """Returns if the sender may delete the topic; whether it exists is for who may see it."""
+    if access.allowed(node, context, DELETE_CLUSTER):
+        return
+    seen = by_id or access.allowed(node, context, DESCRIBE_TOPIC, name)
+    if seen and node.topics.get(name) is None:
+        return
+    if not (seen and access.allowed(node, context, DELETE_TOPIC, name)):
+        raise Refused(
+            ErrorCode.TOPIC_AUTHORIZATION_FAILED,
+            None if by_id else access.refused(context, DELETE_TOPIC, name).message,
+        )

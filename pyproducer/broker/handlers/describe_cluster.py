@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
-from pyproducer.broker.operations import CLUSTER_OPERATIONS
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_CLUSTER
+from pyproducer.protocol.acl_terms import ResourceType
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.describe_cluster import (
     DescribeClusterBroker,
@@ -15,6 +17,8 @@ from pyproducer.protocol.messages.describe_cluster import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (DESCRIBE_CLUSTER,)
 
 _BROKERS = 1
 
@@ -42,5 +46,9 @@ async def handle(
         ],
     )
     if request.include_cluster_authorized_operations:
-        response.cluster_authorized_operations = CLUSTER_OPERATIONS
+        response.cluster_authorized_operations = (
+            access.operations(node, context, ResourceType.CLUSTER)
+            if access.allowed(node, context, DESCRIBE_CLUSTER)
+            else 0
+        )
     return response

@@ -8,6 +8,8 @@ from pyproducer.broker.config_resources import ResourceType, broker_layer, find_
 from pyproducer.broker.configs import ConfigSource, Resolved, Synonym, broker_specs
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_CLUSTER_CONFIGS, DESCRIBE_TOPIC_CONFIGS
 from pyproducer.protocol.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
@@ -19,6 +21,8 @@ from pyproducer.protocol.messages.describe_configs import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (DESCRIBE_TOPIC_CONFIGS, DESCRIBE_CLUSTER_CONFIGS)
 
 _SYNONYMS_SINCE = 1
 
@@ -36,7 +40,7 @@ async def handle(
         )
         response.results.append(result)
         try:
-            resolved = _resolve(node, resource)
+            resolved = _resolve(node, context, resource)
         except Refused as refused:
             result.error_code, result.error_message = refused.code, refused.message
             continue
@@ -49,9 +53,13 @@ async def handle(
     return response
 
 
-def _resolve(node: Node, resource: DescribeConfigsResource) -> list[Resolved]:
+def _resolve(
+    node: Node, context: RequestContext, resource: DescribeConfigsResource
+) -> list[Resolved]:
     if resource.resource_type == ResourceType.TOPIC:
+        access.require(node, context, DESCRIBE_TOPIC_CONFIGS, resource.resource_name)
         return node.topic_configs(find_topic(node, resource.resource_name).configs)
+    access.require(node, context, DESCRIBE_CLUSTER_CONFIGS)
     layer = broker_layer(node, resource.resource_type, resource.resource_name)
     if resource.resource_name:
         return [node.config.resolve_broker(name) for name in broker_specs()]

@@ -6,6 +6,8 @@ import shutil
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_CLUSTER
 from pyproducer.protocol.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
     DescribeLogDirsRequest,
@@ -17,6 +19,8 @@ from pyproducer.protocol.messages.describe_log_dirs import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (DESCRIBE_CLUSTER,)
+
 _SPACE_SINCE = 4
 
 
@@ -24,6 +28,8 @@ async def handle(
     node: Node, request: DescribeLogDirsRequest, context: RequestContext
 ) -> DescribeLogDirsResponse:
     """Describes the one data directory, with the topics named or all of them."""
+    if refusal := access.refusal(node, context, DESCRIBE_CLUSTER):
+        return DescribeLogDirsResponse(error_code=refusal)
     wanted = (
         {topic.name: range(topic.partitions) for topic in node.topics}
         if request.topics is None

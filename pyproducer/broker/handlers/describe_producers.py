@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import READ_TOPIC
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.describe_producers import (
     DescribeProducersRequest,
@@ -17,6 +19,8 @@ from pyproducer.protocol.messages.describe_producers import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (READ_TOPIC,)
 
 
 async def handle(
@@ -31,6 +35,7 @@ async def handle(
             answer = PartitionResponse(partition_index=index)
             answered.partitions.append(answer)
             try:
+                access.require(node, context, READ_TOPIC, topic.name)
                 partition = node.led_partition(topic.name, index)
                 if partition is None:
                     raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_TOPIC, DESCRIBE_TRANSACTIONAL_ID
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.describe_transactions import (
     DescribeTransactionsRequest,
@@ -17,17 +19,21 @@ from pyproducer.protocol.messages.describe_transactions import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (DESCRIBE_TRANSACTIONAL_ID, DESCRIBE_TOPIC)
+
 
 async def handle(
     node: Node, request: DescribeTransactionsRequest, context: RequestContext
 ) -> DescribeTransactionsResponse:
     """Describes each id on its own."""
     return DescribeTransactionsResponse(
-        transaction_states=[_describe(node, name) for name in request.transactional_ids]
+        transaction_states=[_describe(node, context, name) for name in request.transactional_ids]
     )
 
 
-def _describe(node: Node, name: str) -> TransactionState:
+def _describe(node: Node, context: RequestContext, name: str) -> TransactionState:
+    if refusal := access.refusal(node, context, DESCRIBE_TRANSACTIONAL_ID, name):
+        return TransactionState(error_code=refusal, transactional_id=name)
     if not name:
         return TransactionState(error_code=ErrorCode.INVALID_REQUEST, transactional_id=name)
     try:
@@ -36,6 +42,8 @@ def _describe(node: Node, name: str) -> TransactionState:
         return TransactionState(error_code=refused.code, transactional_id=name)
     topics: dict[str, list[int]] = {}
     for place in sorted(found.partitions):
+        if not access.allowed(node, context, DESCRIBE_TOPIC, place.topic):
+            continue
         topics.setdefault(place.topic, []).append(place.partition)
     return TransactionState(
         transactional_id=name,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import WRITE_TRANSACTIONAL_ID
 from pyproducer.broker.handlers.transaction_errors import as_told
 from pyproducer.broker.transactions.transaction import Identity
 from pyproducer.protocol.error_codes import ErrorCode
@@ -18,12 +20,16 @@ from pyproducer.protocol.messages.end_txn import EndTxnRequest, EndTxnResponse
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (WRITE_TRANSACTIONAL_ID,)
+
 _FENCED_SINCE = 2
 _BUMP_SINCE = 5
 
 
 async def handle(node: Node, request: EndTxnRequest, context: RequestContext) -> EndTxnResponse:
     """Ends the transaction, or says that it was ended that way."""
+    if refusal := access.refusal(node, context, WRITE_TRANSACTIONAL_ID, request.transactional_id):
+        return EndTxnResponse(error_code=refusal)
     if not request.transactional_id:
         return EndTxnResponse(error_code=ErrorCode.INVALID_REQUEST)
     try:

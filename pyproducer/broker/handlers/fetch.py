@@ -9,6 +9,8 @@ from uuid import UUID
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.fetch_sessions.fetches import Found
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import CLUSTER_ACTION, READ_TOPIC, Need
 from pyproducer.broker.log.slices import LogSlice
 from pyproducer.broker.partition import Partition, Watch
 from pyproducer.protocol.error_codes import ErrorCode
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from pyproducer.broker.fetch_sessions.wanted import WantedPartition
     from pyproducer.broker.node import Node
     from pyproducer.protocol.schema import Records
+
+NEEDS = (READ_TOPIC, CLUSTER_ACTION)
 
 _READ_COMMITTED = 1
 #: First versions of Fetch that may be told of a broken disk, of zstd, and of the leader's address.
@@ -128,12 +132,13 @@ def _read(
     reading = _Reading(room)
     committed = request.isolation_level == _READ_COMMITTED
     follower = _replica_id(request) >= 0
+    need = CLUSTER_ACTION if follower else READ_TOPIC
     for wanted in fetch.partitions:
         # Not null: librdkafka refuses a records length of -1.
         data = PartitionData(partition_index=wanted.index, records=b"")
         size = 0
         try:
-            partition = _find(node, wanted, context)
+            partition = _find(node, wanted, context, need)
             if follower:
                 raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
             partition.check_epoch(wanted.leader_epoch)
@@ -145,17 +150,25 @@ def _read(
     return reading
 
 
-def _find(node: Node, wanted: WantedPartition, context: RequestContext) -> Partition:
+def _find(node: Node, wanted: WantedPartition, context: RequestContext, need: Need) -> Partition:
     """The partition that is wanted.
 
     Raises:
-        Refused: There is none, or it is not the one meant, or it cannot be read in this version.
+        Refused: The sender may not read it, or there is none, or it is not the one meant, or it
+            cannot be read in this version.
     """
     topic, index = wanted.topic, wanted.index
     if context.refused is not None and (topic, index) in context.refused:
         raise Refused(context.refused[topic, index])
     if topic is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_ID)
+    # Also of a request that waits: what is forbidden meanwhile is not read any more.
+    if node.authorizer is not None and not (
+        access.allowed(node, context, need, topic)
+        if need is READ_TOPIC
+        else access.allowed(node, context, need)
+    ):
+        raise Refused(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
     partition = node.led_partition(topic, index)
     if partition is None:
         raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)

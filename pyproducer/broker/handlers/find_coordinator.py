@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_GROUP, DESCRIBE_TRANSACTIONAL_ID
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.find_coordinator import (
     Coordinator,
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
     from pyproducer.broker.context import RequestContext
     from pyproducer.broker.node import Node
 
-#: Groups and transactional ids.
-_KNOWN_TYPES = frozenset({0, 1})
+NEEDS = (DESCRIBE_GROUP, DESCRIBE_TRANSACTIONAL_ID)
+
+#: What is known to be looked after, and what it takes to learn by whom.
+_NEEDED = {0: DESCRIBE_GROUP, 1: DESCRIBE_TRANSACTIONAL_ID}
 _BATCHED_SINCE = 4
 
 
@@ -29,9 +33,11 @@ async def handle(
     """The answer, at once."""
     if context.api_version >= _BATCHED_SINCE:
         return FindCoordinatorResponse(
-            coordinators=[_find(node, request.key_type, key) for key in request.coordinator_keys]
+            coordinators=[
+                _find(node, context, request.key_type, key) for key in request.coordinator_keys
+            ]
         )
-    found = _find(node, request.key_type, request.key)
+    found = _find(node, context, request.key_type, request.key)
     return FindCoordinatorResponse(
         error_code=found.error_code,
         error_message=found.error_message,
@@ -41,8 +47,14 @@ async def handle(
     )
 
 
-def _find(node: Node, key_type: int, key: str) -> Coordinator:
-    if key_type in _KNOWN_TYPES:
+def _find(node: Node, context: RequestContext, key_type: int, key: str) -> Coordinator:
+    need = _NEEDED.get(key_type)
+    if need is not None and not access.allowed(node, context, need, key):
+        refused = access.refused(context, need, key)
+        return Coordinator(
+            key=key, node_id=-1, port=-1, error_code=refused.code, error_message=refused.message
+        )
+    if need is not None:
         return Coordinator(
             key=key,
             node_id=node.node_id,

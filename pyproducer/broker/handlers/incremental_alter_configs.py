@@ -10,6 +10,8 @@ from pyproducer.broker.config_resources import ResourceType, current_configs, re
 from pyproducer.broker.configs import ConfigSpec, ConfigType, broker_specs, parse, topic_specs
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import ALTER_CLUSTER_CONFIGS, ALTER_TOPIC_CONFIGS
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.incremental_alter_configs import (
     AlterableConfig,
@@ -21,6 +23,8 @@ from pyproducer.protocol.messages.incremental_alter_configs import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (ALTER_TOPIC_CONFIGS, ALTER_CLUSTER_CONFIGS)
 
 
 class Operation(IntEnum):
@@ -47,6 +51,10 @@ async def handle(
         try:
             if times[kind, name] > 1:
                 raise Refused(ErrorCode.INVALID_REQUEST, "the resource is named twice")
+            if kind == ResourceType.TOPIC:
+                access.require(node, context, ALTER_TOPIC_CONFIGS, name)
+            else:
+                access.require(node, context, ALTER_CLUSTER_CONFIGS)
             configs = _altered(node, resource)
             replace_configs(node, kind, name, configs, validate_only=request.validate_only)
         except Refused as refused:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import IDEMPOTENT_WRITE, WRITE_TOPIC, WRITE_TRANSACTIONAL_ID
 from pyproducer.broker.handlers.transaction_errors import as_told
 from pyproducer.broker.transactions.transaction import Identity
 from pyproducer.protocol.error_codes import ErrorCode
@@ -23,6 +25,8 @@ from pyproducer.protocol.messages.init_producer_id import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (WRITE_TRANSACTIONAL_ID, IDEMPOTENT_WRITE, WRITE_TOPIC)
+
 log = logging.getLogger(__name__)
 
 _FENCED_SINCE = 4
@@ -32,6 +36,8 @@ async def handle(
     node: Node, request: InitProducerIdRequest, context: RequestContext
 ) -> InitProducerIdResponse:
     """Gives an id that nobody had before, or the next epoch of a transactional id's."""
+    if refusal := _refusal(node, request, context):
+        return _refused(refusal)
     if (request.producer_id == -1) != (request.producer_epoch == -1):
         return _refused(ErrorCode.INVALID_REQUEST)
     if request.transactional_id is None:
@@ -53,6 +59,17 @@ async def handle(
     except Refused as refused:
         return _refused(as_told(refused.code, context.api_version, fenced_since=_FENCED_SINCE))
     return InitProducerIdResponse(producer_id=identity.producer_id, producer_epoch=identity.epoch)
+
+
+def _refusal(node: Node, request: InitProducerIdRequest, context: RequestContext) -> int:
+    if request.transactional_id is not None:
+        return access.refusal(node, context, WRITE_TRANSACTIONAL_ID, request.transactional_id)
+    # Whoever may write to some topic may do so idempotently (KIP-679).
+    if access.allowed(node, context, IDEMPOTENT_WRITE) or access.allowed_any(
+        node, context, WRITE_TOPIC
+    ):
+        return ErrorCode.NONE
+    return ErrorCode.CLUSTER_AUTHORIZATION_FAILED
 
 
 def _refused(code: int) -> InitProducerIdResponse:

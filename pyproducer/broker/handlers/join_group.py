@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from pyproducer.broker.groups.member import MemberProtocol
 from pyproducer.broker.groups.model import JoinRequest, JoinResult
 from pyproducer.broker.groups.parking import ticket_for
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import READ_GROUP
 from pyproducer.protocol.messages.join_group import (
     JoinGroupRequest,
     JoinGroupResponse,
@@ -22,12 +24,21 @@ if TYPE_CHECKING:
     from pyproducer.broker.context import RequestContext
     from pyproducer.broker.node import Node
 
+NEEDS = (READ_GROUP,)
+
 
 async def handle(
     node: Node, request: JoinGroupRequest, context: RequestContext
 ) -> JoinGroupResponse:
     """The answer, once the join phase is over."""
     version = context.api_version
+    if refusal := access.refusal(node, context, READ_GROUP, request.group_id):
+        return JoinGroupResponse(
+            error_code=refusal,
+            generation_id=-1,
+            protocol_type=None,
+            protocol_name=None if version >= 7 else "",
+        )
     session_ms = request.session_timeout_ms
     rebalance_ms = request.rebalance_timeout_ms if version >= 1 else session_ms
     join = JoinRequest(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.groups.model import MemberIdentity
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import READ_GROUP
 from pyproducer.protocol.messages.leave_group import (
     LeaveGroupRequest,
     LeaveGroupResponse,
@@ -20,11 +22,15 @@ if TYPE_CHECKING:
     from pyproducer.broker.context import RequestContext
     from pyproducer.broker.node import Node
 
+NEEDS = (READ_GROUP,)
+
 
 async def handle(
     node: Node, request: LeaveGroupRequest, context: RequestContext
 ) -> LeaveGroupResponse:
     """The answer, at once."""
+    if refusal := access.refusal(node, context, READ_GROUP, request.group_id):
+        return LeaveGroupResponse(error_code=refusal)
     single = context.api_version < 3
     if single:
         leaving = [MemberIdentity(request.member_id, None)]
@@ -34,8 +40,8 @@ async def handle(
         ]
     try:
         errors = node.groups.leave(request.group_id, leaving)
-    except Refused as refusal:
-        return LeaveGroupResponse(error_code=refusal.code)
+    except Refused as refused:
+        return LeaveGroupResponse(error_code=refused.code)
     if single:
         return LeaveGroupResponse(error_code=errors[0])
     return LeaveGroupResponse(

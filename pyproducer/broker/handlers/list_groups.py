@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_CLUSTER, DESCRIBE_GROUP
 from pyproducer.protocol.messages.list_groups import (
     ListedGroup,
     ListGroupsRequest,
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from pyproducer.broker.context import RequestContext
     from pyproducer.broker.node import Node
 
+NEEDS = (DESCRIBE_CLUSTER, DESCRIBE_GROUP)
+
 _TYPE = "classic"
 
 
@@ -23,6 +27,7 @@ async def handle(
     """The answer, at once."""
     states = {state.casefold() for state in request.states_filter}
     types = {kind.casefold() for kind in request.types_filter}
+    every = access.allowed(node, context, DESCRIBE_CLUSTER)
     if types and _TYPE not in types:
         return ListGroupsResponse()
     return ListGroupsResponse(
@@ -35,5 +40,6 @@ async def handle(
             )
             for group in node.groups.list_groups()
             if not states or group.state.casefold() in states
+            if every or access.allowed(node, context, DESCRIBE_GROUP, group.group_id)
         ]
     )

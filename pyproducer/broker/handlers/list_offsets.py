@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_TOPIC
 from pyproducer.broker.partition import Partition
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.list_offsets import (
@@ -17,6 +19,8 @@ from pyproducer.protocol.messages.list_offsets import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (DESCRIBE_TOPIC,)
 
 LATEST = -1
 EARLIEST = -2
@@ -48,6 +52,7 @@ async def handle(
             answer = ListOffsetsPartitionResponse(partition_index=part.partition_index)
             answered.partitions.append(answer)
             try:
+                access.require(node, context, DESCRIBE_TOPIC, topic.name)
                 if (topic.name, part.partition_index) in twice:
                     raise Refused(ErrorCode.INVALID_REQUEST)
                 _check_timestamp(part.timestamp, context.api_version)

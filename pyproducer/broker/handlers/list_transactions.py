@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import DESCRIBE_TRANSACTIONAL_ID
 from pyproducer.broker.transactions.state import IDLE, STATES
 from pyproducer.broker.transactions.transaction import Transaction
 from pyproducer.protocol.messages.list_transactions import (
@@ -18,6 +20,8 @@ from pyproducer.protocol.messages.list_transactions import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (DESCRIBE_TRANSACTIONAL_ID,)
 
 
 async def handle(
@@ -36,6 +40,7 @@ async def handle(
             )
             for one in node.transactions.transactions()
             if _fits(one, request, now_ms)
+            if access.allowed(node, context, DESCRIBE_TRANSACTIONAL_ID, one.transactional_id)
         ],
     )
 

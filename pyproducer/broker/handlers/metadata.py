@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.operations import CLUSTER_OPERATIONS, TOPIC_OPERATIONS
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import (
+    CREATE_CLUSTER,
+    CREATE_TOPIC,
+    DESCRIBE_CLUSTER,
+    DESCRIBE_TOPIC,
+)
 from pyproducer.broker.topics import Topic, TopicSpec, check_name
+from pyproducer.protocol.acl_terms import ResourceType
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.metadata import (
     MetadataRequest,
@@ -21,6 +28,8 @@ from pyproducer.protocol.messages.metadata import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+
+NEEDS = (DESCRIBE_TOPIC, CREATE_CLUSTER, CREATE_TOPIC, DESCRIBE_CLUSTER)
 
 log = logging.getLogger(__name__)
 
@@ -48,31 +57,46 @@ async def handle(node: Node, request: MetadataRequest, context: RequestContext) 
         controller_id=node.node_id,
     )
     if request.include_cluster_authorized_operations and version in _CLUSTER_OPERATIONS_VERSIONS:
-        response.cluster_authorized_operations = CLUSTER_OPERATIONS
+        response.cluster_authorized_operations = (
+            access.operations(node, context, ResourceType.CLUSTER)
+            if access.allowed(node, context, DESCRIBE_CLUSTER)
+            else 0
+        )
     if request.topics is None or (version == 0 and not request.topics):
-        response.topics = [_describe(node, topic) for topic in node.topics]
+        response.topics = [
+            _describe(node, topic)
+            for topic in node.topics
+            # What may not be seen is not said to be there.
+            if access.allowed(node, context, DESCRIBE_TOPIC, topic.name)
+        ]
     else:
-        response.topics = [_named(node, wanted, request, version) for wanted in request.topics]
+        response.topics = [_named(node, wanted, request, context) for wanted in request.topics]
     if request.include_topic_authorized_operations:
         for topic in response.topics:
             if not topic.error_code:
-                topic.topic_authorized_operations = TOPIC_OPERATIONS
+                topic.topic_authorized_operations = access.operations(
+                    node, context, ResourceType.TOPIC, topic.name or ""
+                )
     return response
 
 
 def _named(
-    node: Node, wanted: MetadataRequestTopic, request: MetadataRequest, version: int
+    node: Node, wanted: MetadataRequestTopic, request: MetadataRequest, context: RequestContext
 ) -> MetadataResponseTopic:
     if wanted.name is None:
-        if version < _NULL_ID_VERSION:
+        if context.api_version < _NULL_ID_VERSION:
             # A null name is how versions 10 and 11 would ask by id, which no broker answers.
             return MetadataResponseTopic(error_code=ErrorCode.INVALID_REQUEST, name="")
         by_id = node.topics.by_id(wanted.topic_id)
+        code = ErrorCode.UNKNOWN_TOPIC_ID
         if by_id is not None:
-            return _describe(node, by_id)
-        return MetadataResponseTopic(
-            error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=wanted.topic_id
-        )
+            if access.allowed(node, context, DESCRIBE_TOPIC, by_id.name):
+                return _describe(node, by_id)
+            # An id is no secret, unlike the name.
+            code = ErrorCode.TOPIC_AUTHORIZATION_FAILED
+        return MetadataResponseTopic(error_code=code, name=None, topic_id=wanted.topic_id)
+    if refusal := access.refusal(node, context, DESCRIBE_TOPIC, wanted.name):
+        return MetadataResponseTopic(error_code=refusal, name=wanted.name)
     topic = node.topics.get(wanted.name)
     if topic is not None:
         return _describe(node, topic)
@@ -80,6 +104,8 @@ def _named(
     try:
         check_name(wanted.name)
         if request.allow_auto_topic_creation and node.config.flag("auto.create.topics.enable"):
+            if not access.allowed(node, context, CREATE_CLUSTER):
+                access.require(node, context, CREATE_TOPIC, wanted.name)
             node.topics.check_new(wanted.name)
             node.create_topics([TopicSpec(wanted.name, node.config.int("num.partitions"))])
             code = ErrorCode.LEADER_NOT_AVAILABLE

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import CLUSTER_ACTION, DESCRIBE_TOPIC
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.offset_for_leader_epoch import (
     EpochEndOffset,
@@ -20,12 +22,15 @@ from pyproducer.protocol.messages.offset_for_leader_epoch import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (CLUSTER_ACTION, DESCRIBE_TOPIC)
+
 
 async def handle(
     node: Node, request: OffsetForLeaderEpochRequest, context: RequestContext
 ) -> OffsetForLeaderEpochResponse:
     """Answers every partition on its own; (-1, -1) where the epoch is not known."""
     response = OffsetForLeaderEpochResponse()
+    broker = access.allowed(node, context, CLUSTER_ACTION)
     for topic in request.topics:
         answered = OffsetForLeaderTopicResult(topic=topic.topic)
         response.topics.append(answered)
@@ -33,6 +38,8 @@ async def handle(
             answer = EpochEndOffset(partition=part.partition)
             answered.partitions.append(answer)
             try:
+                if not broker:
+                    access.require(node, context, DESCRIBE_TOPIC, topic.topic)
                 partition = node.led_partition(topic.topic, part.partition)
                 if partition is None:
                     raise Refused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from pyproducer.broker.context import CloseConnection, RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import WRITE_TOPIC, WRITE_TRANSACTIONAL_ID
 from pyproducer.broker.handlers.transaction_errors import as_told
 from pyproducer.broker.log.validation import check_shape
 from pyproducer.broker.partition import NEW_TRANSACTIONS_SINCE
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from pyproducer.broker.log.append import AppendResult
     from pyproducer.broker.node import Node
     from pyproducer.broker.partition import Partition
+
+NEEDS = (WRITE_TRANSACTIONAL_ID, WRITE_TOPIC)
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +90,7 @@ async def handle(
     response = ProduceResponse()
     failure: Refused | None = None
     unsettled: list[_Unsettled] = []
-    refusal = _refusal_of_all(request)
+    refusal = _refusal_of_all(node, request, context)
     for data in request.topic_data:
         answered = TopicProduceResponse(name=data.name)
         response.responses.append(answered)
@@ -94,6 +98,8 @@ async def handle(
             try:
                 if refusal is not None:
                     raise refusal
+                if node.authorizer is not None:
+                    access.require(node, context, WRITE_TOPIC, data.name)
                 partition, result = _append(node, request, data.name, part, context)
                 answered.partition_responses.append(_success(part.index, result))
                 if partition.must_wait(result):
@@ -114,7 +120,7 @@ async def handle(
     return None
 
 
-def _refusal_of_all(request: ProduceRequest) -> Refused | None:
+def _refusal_of_all(node: Node, request: ProduceRequest, context: RequestContext) -> Refused | None:
     """Why nothing of the request is appended, or None."""
     producers: set[int] = set()
     for topic in request.topic_data:
@@ -122,11 +128,15 @@ def _refusal_of_all(request: ProduceRequest) -> Refused | None:
             header = _transactional_header(part)
             if header is not None:
                 producers.add(header.producer_id)
-    if producers and request.transactional_id is None:
-        return Refused(
-            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-            "the request has transactional records and no transactional id",
-        )
+    if producers:
+        name = request.transactional_id
+        if name is None:
+            return Refused(
+                ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+                "the request has transactional records and no transactional id",
+            )
+        if not access.allowed(node, context, WRITE_TRANSACTIONAL_ID, name):
+            return access.refused(context, WRITE_TRANSACTIONAL_ID, name)
     if len(producers) > 1:
         return Refused(
             ErrorCode.INVALID_PRODUCER_ID_MAPPING,

@@ -11,6 +11,8 @@ from pyproducer.protocol.messages.sasl_handshake import SaslHandshakeRequest, Sa
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = ()
+
 
 async def handle(
     node: Node, request: SaslHandshakeRequest, context: RequestContext

@@ -11,17 +11,25 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.groups.model import SyncRequest, SyncResult
 from pyproducer.broker.groups.parking import ticket_for
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import READ_GROUP
 from pyproducer.protocol.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 
 if TYPE_CHECKING:
     from pyproducer.broker.context import RequestContext
     from pyproducer.broker.node import Node
 
+NEEDS = (READ_GROUP,)
+
 
 async def handle(
     node: Node, request: SyncGroupRequest, context: RequestContext
 ) -> SyncGroupResponse:
     """The answer, once the leader's assignment is stored."""
+    if refusal := access.refusal(node, context, READ_GROUP, request.group_id):
+        return SyncGroupResponse(
+            error_code=refusal, protocol_type=None, protocol_name=None, assignment=b""
+        )
     sync = SyncRequest(
         member_id=request.member_id,
         instance_id=request.group_instance_id,

@@ -12,6 +12,8 @@ from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.groups.model import CommittedOffset
 from pyproducer.broker.groups.offsets import OFFSETS_TOPIC
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import READ_GROUP, READ_TOPIC, WRITE_TRANSACTIONAL_ID
 from pyproducer.broker.handlers.transaction_errors import as_told
 from pyproducer.broker.state_topic import Writer
 from pyproducer.broker.transactions.transaction import Identity
@@ -25,7 +27,11 @@ from pyproducer.protocol.messages.txn_offset_commit import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
     from pyproducer.broker.node import Node
+
+NEEDS = (WRITE_TRANSACTIONAL_ID, READ_GROUP, READ_TOPIC)
 
 _ABORTABLE_SINCE = 4
 _ADDS_SINCE = 5
@@ -38,13 +44,29 @@ async def handle(
     answers: dict[TopicPartition, ErrorCode] = {}
     # What is neither stored nor refused is a partition that does not exist.
     otherwise: int = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    refusal = access.refusal(
+        node, context, WRITE_TRANSACTIONAL_ID, request.transactional_id
+    ) or access.refusal(node, context, READ_GROUP, request.group_id)
+    if refusal:
+        return _answer(request, {}, None, refusal)
+    readable = access.allowed_names(node, context, READ_TOPIC, (one.name for one in request.topics))
     try:
         _check(node, request, context.api_version)
-        offsets = _known_offsets(node, request)
+        offsets = _known_offsets(node, request, readable)
         writer = Writer(request.producer_id, request.producer_epoch)
         answers = node.groups.commit(request.group_id, offsets, writer)
     except Refused as refused:
         otherwise = as_told(refused.code, context.api_version, abortable_since=_ABORTABLE_SINCE)
+    return _answer(request, answers, readable, otherwise)
+
+
+def _answer(
+    request: TxnOffsetCommitRequest,
+    answers: Mapping[TopicPartition, int],
+    readable: Container[str] | None,
+    otherwise: int,
+) -> TxnOffsetCommitResponse:
+    """The answer; topics that may not be read get a code of their own unless `readable` is None."""
     return TxnOffsetCommitResponse(
         topics=[
             TxnOffsetCommitResponseTopic(
@@ -54,7 +76,9 @@ async def handle(
                         partition_index=partition.partition_index,
                         error_code=answers.get(
                             TopicPartition(topic.name, partition.partition_index), otherwise
-                        ),
+                        )
+                        if readable is None or topic.name in readable
+                        else ErrorCode.TOPIC_AUTHORIZATION_FAILED,
                     )
                     for partition in topic.partitions
                 ],
@@ -86,7 +110,7 @@ def _check(node: Node, request: TxnOffsetCommitRequest, version: int) -> None:
 
 
 def _known_offsets(
-    node: Node, request: TxnOffsetCommitRequest
+    node: Node, request: TxnOffsetCommitRequest, readable: Container[str]
 ) -> dict[TopicPartition, CommittedOffset]:
     now_ms = node.clock.wall_ms()
     return {
@@ -98,5 +122,5 @@ def _known_offsets(
         )
         for topic in request.topics
         for partition in topic.partitions
-        if node.topics.has(topic.name, partition.partition_index)
+        if topic.name in readable and node.topics.has(topic.name, partition.partition_index)
     }

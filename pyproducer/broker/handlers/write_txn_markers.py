@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.handlers import access
+from pyproducer.broker.handlers.access import ALTER_CLUSTER, CLUSTER_ACTION
 from pyproducer.broker.log.producer_state import EndMarker
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
@@ -25,11 +27,16 @@ from pyproducer.protocol.messages.write_txn_markers import (
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
+NEEDS = (ALTER_CLUSTER, CLUSTER_ACTION)
+
 
 async def handle(
     node: Node, request: WriteTxnMarkersRequest, context: RequestContext
 ) -> WriteTxnMarkersResponse:
     """Marks each partition on its own."""
+    refusal: int = ErrorCode.NONE
+    if not access.allowed(node, context, ALTER_CLUSTER):
+        refusal = access.refusal(node, context, CLUSTER_ACTION)
     return WriteTxnMarkersResponse(
         markers=[
             WritableTxnMarkerResult(
@@ -40,7 +47,8 @@ async def handle(
                         partitions=[
                             WritableTxnMarkerPartitionResult(
                                 partition_index=index,
-                                error_code=_write(node, wanted, TopicPartition(topic.name, index)),
+                                error_code=refusal
+                                or _write(node, wanted, TopicPartition(topic.name, index)),
                             )
                             for index in topic.partition_indexes
                         ],
