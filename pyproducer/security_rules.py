@@ -143,8 +143,6 @@ def _check_sasl(config: SecurityConfig, *, sasl: bool, other: str) -> None:
                 + (f", which takes {' and '.join(wanted)}" if wanted else "")
                 + ". Leave it out",
             )
-    if mechanism == "GSSAPI" and find_spec("pyproducer.protocol.sasl.gssapi") is None:
-        raise _refuse("sasl_mechanism", "='GSSAPI' is not in this version")
     if mechanism == "GSSAPI" and find_spec("gssapi") is None:
         raise _refuse(
             "sasl_mechanism",

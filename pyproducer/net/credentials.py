@@ -8,7 +8,6 @@ import inspect
 import logging
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from pyproducer.errors import InvalidToken, ProducerError, ProviderFailed
@@ -59,7 +58,9 @@ class Credentials:
             token = await self._tokens.get()
             return lambda _host: OAuthBearer(token.value, token.extensions)
         if self.mechanism == "GSSAPI":
-            return self._gssapi
+            from pyproducer.protocol.sasl.gssapi import Gssapi
+
+            return lambda host: Gssapi(self._service, host)
         password = await self._get_password()
         if self.mechanism == "PLAIN":
             from pyproducer.protocol.sasl.plain import Plain
@@ -72,12 +73,6 @@ class Credentials:
     def close(self) -> set[asyncio.Task[None]]:
         """No tokens are asked for any more; what is left to be waited for is returned."""
         return set() if self._tokens is None else self._tokens.close()
-
-    def _gssapi(self, host: str) -> Mechanism:
-        made: Mechanism = import_module("pyproducer.protocol.sasl.gssapi").Gssapi(
-            self._service, host
-        )
-        return made
 
     async def _get_password(self) -> str:
         password = self._password

@@ -19,6 +19,7 @@ from tests.helpers.mock_cluster import MockCluster
 from tests.helpers.peers import PEERS
 from tests.helpers.scoreboard import Scoreboard
 from tests.helpers.secure_kafka import SecureKafka
+from tests.helpers.secured import Certificates, Secured
 from tests.helpers.tansu import Tansu
 from tests.helpers.token_server import TokenServer
 
@@ -82,6 +83,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="session")
+def certificates(authority: Authority) -> Certificates:
+    """What brokers and users show each other."""
+    return Certificates(authority)
+
+
+@pytest.fixture(scope="session")
 def token_server(authority: Authority) -> Iterator[TokenServer]:
     """A running authorization server."""
     with TokenServer(authority) as server:
@@ -90,8 +97,15 @@ def token_server(authority: Authority) -> Iterator[TokenServer]:
 
 @pytest.fixture(scope="session")
 def secure_kafka(
-    tmp_path_factory: pytest.TempPathFactory, authority: Authority, token_server: TokenServer
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, token_server: TokenServer
 ) -> Iterator[SecureKafka]:
     """A running Apache Kafka with TLS, SASL and rules."""
-    with SecureKafka(tmp_path_factory.mktemp("kafka"), authority, token_server) as broker:
+    with SecureKafka(tmp_path_factory.mktemp("kafka"), certificates, token_server) as broker:
         yield broker
+
+
+@pytest.fixture(params=[pytest.param("kafka", marks=pytest.mark.needs("kafka"))])
+def secured(request: pytest.FixtureRequest) -> Secured:
+    """Each of the two secured brokers in turn."""
+    found: Secured = request.getfixturevalue(f"secure_{request.param}")
+    return found

@@ -12,6 +12,7 @@ from typing import Any
 import aiokafka.abc
 import jwt
 
+from pyproducer.security import Token
 from tests.helpers.authority import Identity
 
 
@@ -53,6 +54,21 @@ class Access:
         if self.shown:
             context.load_cert_chain(self.shown.certificate, self.shown.key)
         return context
+
+    def ours(self) -> dict[str, Any]:
+        """Options of our producers."""
+        found: dict[str, Any] = {"security_protocol": self.protocol}
+        if self.authority:
+            found["ssl_ca"] = self.authority
+        if self.shown:
+            found |= {"ssl_certificate": self.shown.certificate, "ssl_key": self.shown.key}
+        if self.mechanism:
+            found["sasl_mechanism"] = self.mechanism
+        if self.token:
+            found["sasl_token_provider"] = self._give_token
+        elif self.username:
+            found |= {"sasl_username": self.username, "sasl_password": self.password}
+        return found
 
     def librdkafka(self) -> dict[str, Any]:
         """Configuration of confluent-kafka."""
@@ -101,6 +117,12 @@ class Access:
         return [
             word for name, value in self.librdkafka().items() for word in ("-X", f"{name}={value}")
         ]
+
+    async def _give_token(self) -> Token:
+        assert self.token
+        value = self.token()
+        expires = jwt.decode(value, options={"verify_signature": False})["exp"]
+        return Token(value, expires_at=expires)
 
     def _oauth_callback(self, _config: str) -> tuple[str, float]:
         assert self.token
