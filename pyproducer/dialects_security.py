@@ -46,6 +46,17 @@ _STORES: Final = {
     "ssl.truststore.location": ("ssl_ca", "ssl.truststore.type"),
     "ssl.keystore.location": ("ssl_certificate", "ssl.keystore.type"),
 }
+# What Java's login module for tokens reads beside its JAAS text.
+_ENDPOINT: Final = ("sasl.oauthbearer.token.endpoint.url", "sasl.login.callback.handler.class")
+# librdkafka's names for an authorization server, and what each is to our provider.
+_OIDC: Final = {
+    "sasl.oauthbearer.method": "",
+    "sasl.oauthbearer.extensions": "",
+    "sasl.oauthbearer.token.endpoint.url": "token_endpoint",
+    "sasl.oauthbearer.client.id": "client_id",
+    "sasl.oauthbearer.client.secret": "client_secret",
+    "sasl.oauthbearer.scope": "scope",
+}
 #: Every name that a dialect has an option for.
 NAMES: Final = {
     "java": {*_PLAIN_NAMES["java"], *_STORES, "ssl.truststore.type", "ssl.keystore.type"}
@@ -120,7 +131,7 @@ def read_security(
             )
         options[option], read[name] = value, option
 
-    plain = _PLAIN_NAMES[dialect]
+    plain, beside = _PLAIN_NAMES[dialect], _beside(mapping, dialect)
     for name, value in mapping.items():
         if name == "security.protocol":
             take(name, "security_protocol", _stripped(value, upper=True))
@@ -141,12 +152,12 @@ def read_security(
             _check_store(name, name, mapping)
             read[name] = ""
         elif (name == "sasl.oauthbearer.config" and "oauth_cb" in mapping) or (
-            isinstance(name, str) and _does_nothing(name, value)
+            isinstance(name, str) and name not in beside and _does_nothing(name, value)
         ):
             read[name] = ""
     jaas = mapping.get("sasl.jaas.config")
     if jaas is not None and dialect == "java":
-        for option, value in _read_jaas(jaas, options.get("sasl_mechanism")).items():
+        for option, value in _read_jaas(jaas, options.get("sasl_mechanism"), mapping).items():
             # A mapping of Java's may say the service's name in both places.
             if options.get(option, value) != value:
                 raise ConfigError(
@@ -155,6 +166,9 @@ def read_security(
                 )
             options[option] = value
         read["sasl.jaas.config"] = ""
+    if _has_oidc(mapping, dialect):
+        options["sasl_token_provider"] = _oidc(mapping)
+    read |= dict.fromkeys(_beside(mapping, dialect) & mapping.keys(), "")
     return options, read
 
 
@@ -201,8 +215,50 @@ def _checks_names(name: str, value: object) -> bool:
     return word == "https"
 
 
-def _read_jaas(value: object, mechanism: object) -> dict[str, Any]:
-    """The options that a JAAS text stands for."""
+def _has_oidc(mapping: Mapping[str, object], dialect: str) -> bool:
+    method = str(mapping.get("sasl.oauthbearer.method", "")).strip().lower()
+    return dialect == "librdkafka" and method == "oidc"
+
+
+def _beside(mapping: Mapping[str, object], dialect: str) -> set[str]:
+    """The names that only mean something where an authorization server gives the tokens."""
+    if _has_oidc(mapping, dialect):
+        return set(_OIDC)
+    jaas = mapping.get("sasl.jaas.config")
+    return set(_ENDPOINT) if dialect == "java" and "clientId" in str(jaas) else set()
+
+
+def _oidc(mapping: Mapping[str, object]) -> TokenProvider:
+    """The way of librdkafka itself to get tokens, as a provider of ours."""
+    given = {its: str(mapping[name]).strip() for name, its in _OIDC.items() if mapping.get(name)}
+    given.pop("", None)
+    pairs = str(mapping.get("sasl.oauthbearer.extensions") or "").split(",")
+    extensions = dict(pair.strip().split("=", 1) for pair in pairs if "=" in pair)
+    return _client_credentials("sasl.oauthbearer.method", given, extensions)
+
+
+def _client_credentials(
+    name: str, given: Mapping[str, str], extensions: Mapping[str, str]
+) -> TokenProvider:
+    from pyproducer.tokens import ClientCredentials
+
+    for wanted, told in (
+        ("token_endpoint", "sasl.oauthbearer.token.endpoint.url"),
+        ("client_id", "the client's id"),
+    ):
+        if wanted not in given:
+            raise ConfigError(f"{name!r} needs {told} too.", option=name)
+    return ClientCredentials(
+        given["token_endpoint"],
+        client_id=given["client_id"],
+        client_secret=given.get("client_secret"),
+        scope=given.get("scope"),
+        extensions=extensions,
+    )
+
+
+def _read_jaas(value: object, mechanism: object, mapping: Mapping[str, object]) -> dict[str, Any]:
+    """The options that a JAAS text stands for, with what stands beside it in Java's file."""
 
     def refuse(text: str) -> ConfigError:
         # Never the text itself, which has the password.
@@ -228,10 +284,22 @@ def _read_jaas(value: object, mechanism: object) -> dict[str, Any]:
             {"sasl_kerberos_service_name": service} if service else {}
         )
     if fitting == ("OAUTHBEARER",):
-        raise refuse(
-            "gets its tokens by Java's own login module; pass sasl_token_provider= what gets them "
-            "here"
-        )
+        if "clientId" not in said:
+            raise refuse(
+                'has no clientId="...": tokens that nobody signs are not made here; pass '
+                "sasl_token_provider= what gets them"
+            )
+        names = {"clientId": "client_id", "clientSecret": "client_secret", "scope": "scope"}
+        given = {names[one]: text for one, text in said.items() if one in names}
+        endpoint = mapping.get("sasl.oauthbearer.token.endpoint.url")
+        if endpoint:
+            given["token_endpoint"] = str(endpoint).strip()
+        extensions = {
+            one.removeprefix("extension_"): text
+            for one, text in said.items()
+            if one.startswith("extension_")
+        }
+        return {"sasl_token_provider": _client_credentials("sasl.jaas.config", given, extensions)}
     if said.get("tokenauth", "").lower() == "true":
         raise refuse("asks for a delegation token (tokenauth), which is not supported")
     missing = [name for name in ("username", "password") if name not in said]

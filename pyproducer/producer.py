@@ -120,7 +120,10 @@ class AsyncProducer(Transactional, Generic[K, V]):
         """Connect to the cluster; records can be sent when this returns. Twice does nothing.
 
         Raises:
-            ConnectionFailed: no bootstrap server could be used; nothing is left open.
+            ConnectionFailed: no bootstrap server could be used; nothing is left open. A TlsError
+                says that one was there, and no secure connection came about.
+            AuthenticationError: the brokers do not believe who we are, or nobody can say it.
+            AuthorizationError: the transactional id may not be used.
             ProducerClosed: the producer was closed before.
             ForkedProducer: it was started before a fork, by the parent process.
             WrongLoop: it was started on another event loop.

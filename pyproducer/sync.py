@@ -105,7 +105,10 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
         """Connect to the cluster; records can be sent when this returns. Twice does nothing.
 
         Raises:
-            ConnectionFailed: no bootstrap server could be used; nothing is left open.
+            ConnectionFailed: no bootstrap server could be used; nothing is left open. A TlsError
+                says that one was there, and no secure connection came about.
+            AuthenticationError: the brokers do not believe who we are, or nobody can say it.
+            AuthorizationError: the transactional id may not be used.
             ProducerClosed: the producer was closed before.
             ForkedProducer: it was started before a fork, by the parent process.
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from pyproducer.core.transaction import State
 from pyproducer.core.transaction_requests import Outcome
-from pyproducer.errors import ProducerError, TransactionAborted, TransactionError
+from pyproducer.errors import (
+    AuthorizationError,
+    ProducerError,
+    TransactionAborted,
+    TransactionError,
+)
 from pyproducer.offsets import Group, Offsets, Place
 from pyproducer.transactor import Transactor
 
@@ -141,6 +147,13 @@ def _raise_aborted(reason: str, trouble: TransactionError) -> NoReturn:
     """Tell that the transaction was aborted, unless nobody can know that."""
     if trouble.maybe_committed:
         raise trouble
+    if isinstance(trouble, AuthorizationError):
+        # It stays of its class, which says more than that there was an abort.
+        made = copy.copy(trouble)
+        hope = f"the same would fail again until this client may use {trouble.resource!r}"
+        made.args = (f"the transaction was aborted: {reason}; {hope}",)
+        made.abort_required = False
+        raise made from trouble
     cause = trouble.__cause__
     retriable = not isinstance(cause, ProducerError) or cause.retriable
     hope = "its work may be done anew in another" if retriable else "the same would fail again"

@@ -9,6 +9,7 @@ import pytest
 from pyproducer.config import ProducerConfig, SecurityConfig, config_table
 from pyproducer.dialects_security import NAMES
 from pyproducer.errors import ConfigError
+from pyproducer.tokens import ClientCredentials
 from tests.helpers.authority import Authority
 
 from_kafka = ProducerConfig.from_kafka
@@ -179,6 +180,51 @@ def test_what_has_no_counterpart(dialect, name, value, text):
         from_kafka({name: value}, dialect)
 
     assert text in str(caught.value)
+
+
+def test_authorization_servers():
+    """
+    What Java and librdkafka ask an authorization server with is asked by our own provider.
+    """
+    endpoint = "https://id.test/token"
+    java = from_kafka(
+        {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.token.endpoint.url": endpoint,
+            "sasl.login.callback.handler.class": "org.apache.kafka...OAuthBearerLoginCallback",
+            "sasl.jaas.config": "org.apache.kafka.common.security.oauthbearer."
+            'OAuthBearerLoginModule required clientId="me" clientSecret="hidden" scope="write" '
+            'extension_pool="p1";',
+        },
+        "java",
+    )
+    librdkafka = from_kafka(
+        {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "OAUTHBEARER",
+            "sasl.oauthbearer.method": "oidc",
+            "sasl.oauthbearer.token.endpoint.url": endpoint,
+            "sasl.oauthbearer.client.id": "me",
+            "sasl.oauthbearer.client.secret": "hidden",
+            "sasl.oauthbearer.extensions": "pool=p1",
+        },
+        "librdkafka",
+    )
+
+    for config in (java, librdkafka):
+        assert isinstance(config.sasl_token_provider, ClientCredentials)
+        assert "hidden" not in repr(config)
+    with pytest.raises(ConfigError, match=r"needs sasl\.oauthbearer\.token\.endpoint\.url too"):
+        from_kafka(
+            {
+                "security.protocol": "SASL_SSL",
+                "sasl.mechanism": "OAUTHBEARER",
+                "sasl.oauthbearer.method": "oidc",
+                "sasl.oauthbearer.client.id": "me",
+            },
+            "librdkafka",
+        )
 
 
 def test_one_option_by_two_names():

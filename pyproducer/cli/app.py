@@ -43,6 +43,19 @@ def root(
     dialect: Annotated[
         str | None, typer.Option(metavar="java|librdkafka", help="Whose names --config has.")
     ] = None,
+    security_protocol: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How the listener is secured.")
+    ] = None,
+    ssl_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Certificates to trust, PEM.")
+    ] = None,
+    sasl_mechanism: Annotated[
+        str | None, typer.Option(metavar="NAME", help="How to prove who you are.")
+    ] = None,
+    username: Annotated[str | None, typer.Option(metavar="NAME", help="Who you are.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A file whose first line is the password.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     _version: Annotated[
@@ -68,6 +81,11 @@ def root(
             "bootstrap_server": bootstrap_server,
             "config_file": config,
             "dialect": dialect,
+            "security_protocol": security_protocol,
+            "ssl_ca": ssl_ca,
+            "sasl_mechanism": sasl_mechanism,
+            "username": username,
+            "password_file": password_file,
             "json": json,
             "debug": debug,
         },

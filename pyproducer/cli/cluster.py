@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from pyproducer.bootstrap import parse_bootstrap
 from pyproducer.cli.connection import BrokerConnection
-from pyproducer.errors import ConnectionFailed, UnknownTopic
+from pyproducer.errors import ConnectionFailed, TlsError, UnknownTopic
+from pyproducer.net.security import Security
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.metadata import (
     MetadataRequest,
@@ -41,14 +43,21 @@ class Cluster:
         servers: brokers to ask first.
         client_id: what we call ourselves.
         request_timeout: seconds for one answer.
+        security: what makes the connections secure, and says who we are; None for plain ones.
     """
 
     def __init__(
-        self, servers: str | Sequence[str], *, client_id: str, request_timeout: float
+        self,
+        servers: str | Sequence[str],
+        *,
+        client_id: str,
+        request_timeout: float,
+        security: Security | None = None,
     ) -> None:
         self._bootstrap = parse_bootstrap(servers)
         self._client_id = client_id
         self._timeout = request_timeout
+        self._security = security
         self._any: BrokerConnection | None = None
         self._nodes: dict[int, BrokerConnection] = {}
         self._addresses: dict[int, tuple[str, int]] = {}
@@ -67,6 +76,8 @@ class Cluster:
         for connection in (self._any, *self._nodes.values()):
             if connection is not None:
                 connection.close()
+        if self._security is not None:
+            await asyncio.gather(*self._security.close(), return_exceptions=True)
         # Transports close in the loop's next turns.
         for _ in range(2):
             await asyncio.sleep(0)
@@ -172,20 +183,30 @@ class Cluster:
     async def _reach_any(self) -> BrokerConnection:
         if self._any is not None and self._any.usable:
             return self._any
-        tried: list[str] = []
+        tried: list[ConnectionFailed] = []
         for host, port in dict.fromkeys((*self._bootstrap, *self._addresses.values())):
             try:
                 self._any = await self._open(host, port)
             except ConnectionFailed as error:
-                tried.append(str(error))
+                tried.append(error)
             else:
                 return self._any
+        texts = "; ".join(map(str, tried))
+        insecure = [error for error in tried if isinstance(error, TlsError)]
+        if insecure:
+            made = copy.copy(insecure[-1])
+            made.args = (texts,)
+            raise made from insecure[-1]
         raise ConnectionFailed(
-            f"no broker can be reached ({'; '.join(tried)}); check the address, and that a broker "
-            "listens there for plain connections"
+            f"no broker can be reached ({texts}); check the address, and that a broker listens "
+            "there for connections of this kind"
         )
 
     async def _open(self, host: str, port: int) -> BrokerConnection:
         return await BrokerConnection.open(
-            host, port, self._client_id, min(_CONNECT_TIMEOUT, self._timeout)
+            host,
+            port,
+            self._client_id,
+            min(_CONNECT_TIMEOUT, self._timeout),
+            self._security,
         )

@@ -6,9 +6,11 @@ import asyncio
 from typing import Self
 
 from pyproducer.core.effects import Connect, Send
-from pyproducer.errors import ConnectionFailed
+from pyproducer.errors import AuthenticationError, ConnectionFailed
 from pyproducer.net.dialing import Dialing
+from pyproducer.net.failures import is_security, located
 from pyproducer.net.resolver import Resolver
+from pyproducer.net.security import Security
 from pyproducer.net.transport import BrokerTransport
 from pyproducer.protocol.connection import Answer
 from pyproducer.protocol.schema import Message
@@ -31,22 +33,34 @@ class BrokerConnection:
         self._lost: str | None = None
 
     @classmethod
-    async def open(cls, host: str, port: int, client_id: str, timeout: float) -> Self:
-        """Connects, and learns the broker's versions.
+    async def open(
+        cls, host: str, port: int, client_id: str, timeout: float, security: Security | None
+    ) -> Self:
+        """Connects, learns the broker's versions, and tells who we are where it wants to know.
 
         Raises:
-            ConnectionFailed: nothing listens there, or it is no Kafka broker.
+            ConnectionFailed: nothing listens there, it is no Kafka broker, or TLS fails.
+            AuthenticationError: the broker does not believe who we are.
         """
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         made = cls(address)
         loop = asyncio.get_running_loop()
         dialing = Dialing(
-            Connect(0, host, port, timeout), made, loop, Resolver(loop), client_id=client_id
+            Connect(0, host, port, timeout),
+            made,
+            loop,
+            Resolver(loop),
+            client_id=client_id,
+            security=security,
         )
         try:
             await dialing.run()
         except ConnectionFailed as error:
+            if is_security(error):
+                raise located(error, address) from error
             raise ConnectionFailed(f"{address}: {error}", address=address) from error
+        except AuthenticationError as error:
+            raise located(error, address) from error
         except BaseException:
             made.close()
             raise

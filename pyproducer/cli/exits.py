@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from pyproducer.errors import ConfigError, ConnectionFailed, ProducerError, UsageError
+from pyproducer.errors import (
+    AuthenticationError,
+    ConfigError,
+    ConnectionFailed,
+    ProducerError,
+    UsageError,
+)
 
 __all__ = ["CliError", "Exit", "OutputClosed", "judge"]
 
@@ -41,7 +47,7 @@ def judge(error: BaseException) -> tuple[Exit, str]:
         return error.status, text
     if isinstance(error, KeyboardInterrupt):
         return Exit.FAILED, "interrupted"
-    if isinstance(error, ConnectionFailed):
+    if isinstance(error, (ConnectionFailed, AuthenticationError)):
         return Exit.UNREACHABLE, text
     if isinstance(error, (ConfigError, UsageError)):
         return Exit.USAGE, text

@@ -18,13 +18,15 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from pyproducer.bootstrap import parse_bootstrap
 from pyproducer.cli.exits import CliError, Exit, OutputClosed
-from pyproducer.config import Dialect, ProducerConfig
+from pyproducer.cli.secrets_of_user import PASSWORD_VARIABLE, find_password
+from pyproducer.config import ProducerConfig
+from pyproducer.dialects import translate
 from pyproducer.properties import read_properties
 
 __all__ = ["ENVIRONMENT", "Shared", "command", "remember"]
@@ -58,6 +60,35 @@ def _dialect(file_option: str) -> Any:
     return Annotated[str | None, typer.Option("--dialect", metavar="java|librdkafka", help=told)]
 
 
+_SECURITY = Annotated[
+    str | None,
+    typer.Option(
+        "--security-protocol",
+        metavar="PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL",
+        help="How the listener is secured.",
+    ),
+]
+_CA = Annotated[
+    Path | None,
+    typer.Option("--ssl-ca", metavar="FILE", help="Certificates of the authorities to trust, PEM."),
+]
+_MECHANISM = Annotated[
+    str | None,
+    typer.Option("--sasl-mechanism", metavar="NAME", help="PLAIN, SCRAM-SHA-512 or another."),
+]
+_USERNAME = Annotated[
+    str | None,
+    typer.Option(
+        "--username",
+        metavar="NAME",
+        help="Who you are. The password is asked for, or comes from a file or the environment.  "
+        f"[env var: {PASSWORD_VARIABLE}]",
+    ),
+]
+_PASSWORD_FILE = Annotated[
+    Path | None,
+    typer.Option("--password-file", metavar="FILE", help="A file whose first line is it."),
+]
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _DEBUG = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -65,6 +96,11 @@ _OPTIONS: dict[str, tuple[Any, object]] = {
     "bootstrap_server": (_SERVER, None),
     "config_file": (_CONFIG, None),
     "dialect": (_dialect("--config"), None),
+    "security_protocol": (_SECURITY, None),
+    "ssl_ca": (_CA, None),
+    "sasl_mechanism": (_MECHANISM, None),
+    "username": (_USERNAME, None),
+    "password_file": (_PASSWORD_FILE, None),
     "json": (_JSON, False),
     "debug": (_DEBUG, False),
 }
@@ -80,6 +116,11 @@ class Shared:
         bootstrap_server: as given; see ``servers``.
         config_file: a file of options.
         dialect: whose names are in it.
+        security_protocol: how connections are secured.
+        ssl_ca: whom to trust.
+        sasl_mechanism: how to prove who the user is.
+        username: who that is.
+        password_file: where the password stands.
         json: print for programs.
         debug: show tracebacks.
     """
@@ -87,6 +128,11 @@ class Shared:
     bootstrap_server: str | None = None
     config_file: Path | None = None
     dialect: str | None = None
+    security_protocol: str | None = None
+    ssl_ca: Path | None = None
+    sasl_mechanism: str | None = None
+    username: str | None = None
+    password_file: Path | None = None
     json: bool = False
     debug: bool = False
 
@@ -107,13 +153,23 @@ class Shared:
                     "add --command-config FILE",
                     _USAGE,
                 )
-            config = ProducerConfig()
+            settings: dict[str, Any] = {}
         else:
-            # from_kafka judges the dialect, too.
-            dialect = cast("Dialect", self.dialect or "java")
-            config = ProducerConfig.from_kafka(read_properties(self.config_file), dialect)
-        given = {name: value for name, value in options.items() if value is not None}
-        return config.replace(**given) if given else config
+            # It judges the dialect, too.
+            settings = translate(read_properties(self.config_file), self.dialect or "java")
+        options |= {
+            "security_protocol": self.security_protocol,
+            "ssl_ca": self.ssl_ca,
+            "sasl_mechanism": self.sasl_mechanism,
+            "sasl_username": self.username,
+        }
+        settings |= {name: value for name, value in options.items() if value is not None}
+        if self.password_file is not None or (
+            settings.get("sasl_username") and "sasl_password" not in settings
+        ):
+            user = str(settings.get("sasl_username"))
+            settings["sasl_password"] = find_password(self.password_file, user)
+        return ProducerConfig(**settings)
 
     def servers(self) -> str | None:
         """The bootstrap servers: the option's, the file's or the environment's, in this order."""

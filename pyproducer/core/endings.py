@@ -102,5 +102,6 @@ def transaction_refused(
     if code == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
         return TransactionalIdAuthorizationFailed(message, resource=resource, **details)
     if code == ErrorCode.GROUP_AUTHORIZATION_FAILED:
-        return GroupAuthorizationFailed(message, resource=resource, **details)
+        text = f"{message} (group {resource!r})"
+        return GroupAuthorizationFailed(text, resource=resource, **details)
     return TransactionError(message, **details)

@@ -11,7 +11,13 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pyproducer.errors import AuthenticationError, ConnectionFailed, ProducerError
-from pyproducer.net.failures import is_security, plain_failure, silent_failure, tls_failure
+from pyproducer.net.failures import (
+    cut_off,
+    is_security,
+    plain_failure,
+    silent_failure,
+    tls_failure,
+)
 from pyproducer.net.transport import BrokerProtocol, BrokerTransport
 
 if TYPE_CHECKING:
@@ -204,9 +210,12 @@ class Dialing:
     def _explain(self, error: Exception) -> Exception:
         """What ended a connection over TLS, in terms of what to do about it."""
         security = self._security
-        found = tls_failure(
-            error, self._host, certificate=security is not None and security.certificate
-        )
+        certificate = security is not None and security.certificate
+        found = tls_failure(error, self._host, certificate=certificate)
+        if found is None and isinstance(error, ConnectionError) and not self._over:
+            # What the broker had to say was lost with the connection (RFC 8446, section 6.2: with
+            # TLS 1.3 it looks at a client's certificate behind the handshake).
+            found = cut_off(error, certificate=certificate)
         return found or error
 
     @property

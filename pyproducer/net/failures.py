@@ -20,7 +20,7 @@ from pyproducer.errors import (
 )
 from pyproducer.protocol.frame import TlsSpoken
 
-__all__ = ["is_security", "located", "plain_failure", "silent_failure", "tls_failure"]
+__all__ = ["cut_off", "is_security", "located", "plain_failure", "silent_failure", "tls_failure"]
 
 # OpenSSL's X509_V_ERR_... of the certificate that was shown.
 _NOT_YET_VALID: Final = {9, 13}
@@ -105,11 +105,23 @@ def silent_failure(error: BaseException) -> TlsError | None:
     ):
         made = TlsNotOffered(
             "the connection was closed in place of an answer to TLS: this port is most likely a "
-            "plain listener; use another port, or a security_protocol without SSL"
+            "plain listener; use another port, or a security_protocol without SSL (or the broker "
+            "does not like our certificate, or the lack of one, and does not say so)"
         )
         made.__cause__ = error
         return made
     return None
+
+
+def cut_off(error: ConnectionError, *, certificate: bool) -> TlsError:
+    """The error of a connection that was cut right behind the handshake."""
+    what = "have our certificate" if certificate else "do without a certificate of ours"
+    made = ClientCertificateRefused(
+        f"the broker cut the connection right behind the handshake of TLS: most likely it will not "
+        f"{what}; look at ssl_certificate and ssl_key, and at the broker's log"
+    )
+    made.__cause__ = error
+    return made
 
 
 def _unverified(error: ssl.SSLCertVerificationError, host: str) -> TlsError:

@@ -23,8 +23,10 @@ from pyproducer.cli.exits import CliError, Exit
 from pyproducer.cli.latency import percentile
 from pyproducer.cli.output import note, print_json
 from pyproducer.cli.shared import Shared, command
+from pyproducer.clock import SystemClock
 from pyproducer.config import ProducerConfig
 from pyproducer.core.appender import ACCELERATED, Delivery
+from pyproducer.net.security import Security
 from pyproducer.producer import AsyncProducer
 
 __all__ = ["register"]
@@ -126,6 +128,7 @@ class _Bench:
             self._servers,
             client_id=self._config.client_id,
             request_timeout=self._config.request_timeout_ms / 1000,
+            security=Security.of(self._config, SystemClock()),
         )
         async with cluster:
             if topic is not None:

@@ -17,6 +17,8 @@ from pyproducer.cli.output import note, print_json, print_table, table
 from pyproducer.cli.planning import parse_rate, plan
 from pyproducer.cli.reader import TopicReader
 from pyproducer.cli.shared import Shared, command
+from pyproducer.clock import SystemClock
+from pyproducer.net.security import Security
 
 __all__ = ["register"]
 
@@ -46,6 +48,7 @@ def open_cluster(shared: Shared) -> Cluster:
         shared.required_servers(),
         client_id=config.client_id,
         request_timeout=config.request_timeout_ms / 1000,
+        security=Security.of(config, SystemClock()),
     )
 
 
