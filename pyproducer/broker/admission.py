@@ -2,7 +2,8 @@
 
 Whoever is one too many is disconnected at once, and counted by the limit that it met. Where they
 come faster than they may, each is taken up later: it is connected, and what it sends is not read
-until its time has come, as if it stood in Kafka's accept queue.
+until its time has come, as if it stood in Kafka's accept queue. One that comes faster than its own
+address may is kept waiting likewise, and then disconnected, so that it does not try at once again.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pyproducer.broker.quotas.meters import Rate, Window
 
 if TYPE_CHECKING:
+    from pyproducer.broker.configs import BrokerConfig
     from pyproducer.broker.node import Node
 
-__all__ = ["Admission", "Verdict", "address_of", "counts_by_address"]
+__all__ = ["Admission", "Verdict", "address_of", "quota_window"]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         limit: Name of the limit that it is beyond; None if it is taken.
-        delay: Seconds after which it is taken up.
+        delay: Seconds after which it is taken up, or turned away.
     """
 
     limit: str | None = None
@@ -52,7 +54,7 @@ class Admission:
         self._node = node
         self._addresses: Counter[str] = Counter()
         self._total = 0
-        self._window = quota_window(node)
+        self._window = quota_window(node.config)
         self._rate = Rate(self._window)
         # When those are taken up that wait for it, oldest first.
         self._starts: deque[int] = deque()
@@ -67,6 +69,9 @@ class Admission:
         """
         address = address_of(host)
         limit = self._limit_met(address, descriptor)
+        quotas = self._node.quotas
+        if limit is None and quotas.of_addresses and (wait := quotas.connected(address)):
+            return Verdict("connection_creation_rate", wait / 1000)
         delay = 0.0
         if limit is None and self._node.config.int("max.connection.creation.rate") < UNLIMITED:
             limit, delay = self._later()
@@ -131,9 +136,8 @@ class Admission:
         return not short
 
 
-def quota_window(node: Node) -> Window:
+def quota_window(config: BrokerConfig) -> Window:
     """The window of all quotas but that of controller mutations."""
-    config = node.config
     return Window(config.int("quota.window.num"), config.int("quota.window.size.seconds") * 1000)
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyproducer.broker.faults.fault import Fault
+    from pyproducer.broker.quotas.throttling import Stopwatch
 
 
 class CloseConnection(Exception):
@@ -44,6 +45,8 @@ class ConnectionInfo:
         software_name: What the client called itself in ApiVersions; "" until it did.
         software_version: Likewise.
         mishap: Set for the answer under way by a fault, and by nothing else.
+        throttled: Seconds after the answer under way in which the connection's next request is
+            not begun, because of a quota.
     """
 
     number: int
@@ -54,6 +57,7 @@ class ConnectionInfo:
     software_name: str = ""
     software_version: str = ""
     mishap: Mishap | None = None
+    throttled: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +73,8 @@ class RequestContext:
         received_at: The clock's monotonic seconds when the request was taken up.
         refused: Partitions that a fault wants refused, by topic and number, with their codes;
             for the handlers that see to it themselves.
+        throttle_ms: For how long a handler wants the client throttled.
+        stopwatch: Measures the work on the request where a quota may be on it.
     """
 
     api_key: int
@@ -78,3 +84,5 @@ class RequestContext:
     connection: ConnectionInfo
     received_at: float = field(default=0.0)
     refused: Mapping[tuple[str | None, int | None], int] | None = None
+    throttle_ms: int = 0
+    stopwatch: Stopwatch | None = None

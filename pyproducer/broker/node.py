@@ -36,6 +36,7 @@ from pyproducer.broker.metrics import BrokerMetrics
 from pyproducer.broker.partition import Partition
 from pyproducer.broker.producer_ids import ProducerIds
 from pyproducer.broker.pulse import Pulse
+from pyproducer.broker.quotas.quotas import Quotas
 from pyproducer.broker.security.acl_book import AclBook
 from pyproducer.broker.security.authorizer import Authorizer, open_authorizer
 from pyproducer.broker.topics import Topic, TopicRegistry, TopicSpec
@@ -95,6 +96,7 @@ class Node:
         acls: The rules about who may do what; known after `open`.
         authorizer: Judges by them; None if everybody may do everything.
         producer_ids: Ids for idempotent producers; known after `open`.
+        quotas: What clients may do in a time, and have done; known after `open`.
         timers: Calls at moments of the clock; set once the node has a loop.
         fetch_sessions: What readers read, kept from one Fetch to the next.
         groups: Consumer groups; set by `open_groups`, which needs an open node.
@@ -106,6 +108,7 @@ class Node:
     topics: TopicRegistry
     acls: AclBook
     producer_ids: ProducerIds
+    quotas: Quotas
     timers: Timers
     groups: GroupCoordinator
     transactions: TransactionCoordinator
@@ -188,6 +191,7 @@ class Node:
             self.config.this_broker = dict(saved.get("this", {}))
             self._configure_cleaner()
             self.producer_ids = ProducerIds(self._metadata)
+            self.quotas = Quotas(self._metadata, self.clock, self.config)
             self.topics = TopicRegistry(self._metadata, self._new_uuid)
             self.acls = AclBook(self._metadata)
             self.authorizer = open_authorizer(self.config, self.acls)

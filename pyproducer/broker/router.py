@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyproducer.broker.context import CloseConnection, ConnectionInfo, RequestContext
 from pyproducer.broker.handlers.table import ROUTES
+from pyproducer.broker.quotas.throttling import throttled
 from pyproducer.protocol.api import API, ApiKey
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.frame import decode_request_header, encode_response
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pyproducer.broker.handlers.route import Route
     from pyproducer.broker.node import Node
     from pyproducer.model import Buffer
+    from pyproducer.protocol.schema import Message
 
 _HEAD = struct.Struct(">hhi")
 
@@ -41,6 +43,7 @@ class Router:
             and _HEAD.unpack_from(frame)[0] in self._at_once
             and not self._node.faults.requests
             and not self._node.commit.awaited
+            and not self._node.quotas.on
         )
 
     def answer_at_once(self, frame: memoryview, connection: ConnectionInfo) -> list[Buffer] | None:
@@ -85,7 +88,10 @@ class Router:
         client_id, number = context.client_id, connection.number
         node = self._node
         try:
-            if node.faults.requests:
+            if node.quotas.on:
+                handling = _handled(route, node, request, context)
+                response = await throttled(node.quotas, handling, context, len(header.body), now)
+            elif node.faults.requests:
                 response = await node.faults.handle(route, node, request, context)
             else:
                 response = await route.handle(node, request, context)
@@ -113,3 +119,9 @@ class Router:
             error_code=ErrorCode.UNSUPPORTED_VERSION, api_keys=self._node.api_ranges()
         )
         return encode_response(response, 0, correlation_id)
+
+
+async def _handled(route: Route, node: Node, request: Message, context: RequestContext) -> Any:
+    if node.faults.requests:
+        return await node.faults.handle(route, node, request, context)
+    return await route.handle(node, request, context)

@@ -430,8 +430,10 @@ class Connection(asyncio.BufferedProtocol):
                 except OSError as error:
                     self._cut_off(error, info, transport)
                     return
-            if mishap is not None and mishap.muted:
-                await self._server.node.timers.sleep(mishap.muted)
+            muted = info.throttled if mishap is None else max(info.throttled, mishap.muted)
+            if muted:
+                info.throttled = 0.0
+                await self._server.node.timers.sleep(muted)
             self.last_active = self._clock.monotonic()
 
     async def _room(self) -> None:

@@ -59,6 +59,10 @@ class Fetch:
         """What is to be said of what was found."""
         return Settled(NO_SESSION, found)
 
+    def throttled(self) -> Settled:
+        """What is said instead where the reader is to wait: nothing, and nothing changes."""
+        return Settled(NO_SESSION, [])
+
 
 class FirstFetch(Fetch):
     """A request that would like a session for what it names."""
@@ -99,3 +103,7 @@ class FetchInSession(Fetch):
                 assert topic is not None
                 session.had_records((topic, one.wanted.index))
         return Settled(session.id, news)
+
+    def throttled(self) -> Settled:
+        """Nothing, for now; the session goes on."""
+        return self.settle([])

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pyproducer.broker.node import Node
 
 NEEDS = (ALTER_TOPIC,)
+#: First version whose clients know that they may have to wait.
+_STRICT_SINCE = 3
 
 
 async def handle(
@@ -29,6 +31,7 @@ async def handle(
 ) -> CreatePartitionsResponse:
     """Gives each topic the partitions it lacks, and names each topic in the answer."""
     names = Counter(wanted.name for wanted in request.topics)
+    quota = node.quotas.mutations(context, _STRICT_SINCE) if node.quotas.on else None
     response = CreatePartitionsResponse()
     for wanted in request.topics:
         if any(result.name == wanted.name for result in response.results):
@@ -40,6 +43,8 @@ async def handle(
                 raise Refused(ErrorCode.INVALID_REQUEST, f"topic {wanted.name!r} is named twice")
             access.require(node, context, ALTER_TOPIC, wanted.name)
             _check(node, wanted)
+            if quota is not None:
+                quota.take(wanted.count - node.topics[wanted.name].partitions)
             if not request.validate_only:
                 node.grow_topic(wanted.name, wanted.count)
         except Refused as refused:

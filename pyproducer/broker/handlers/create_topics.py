@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NEEDS = (CREATE_CLUSTER, CREATE_TOPIC, DESCRIBE_TOPIC_CONFIGS)
 
 _DEFAULTS_SINCE = 4
+#: First version whose clients know that they may have to wait.
+_STRICT_SINCE = 6
 
 
 async def handle(
@@ -32,6 +34,7 @@ async def handle(
 ) -> CreateTopicsResponse:
     """Creates what can be created; with `validate_only`, says what would have become of it."""
     names = Counter(topic.name for topic in request.topics)
+    quota = node.quotas.mutations(context, _STRICT_SINCE) if node.quotas.on else None
     # Two new names of one request may also collide with each other, '.' being '_' in metrics.
     taken: set[str] = set()
     results: dict[str, CreatableTopicResult] = {}
@@ -50,7 +53,10 @@ async def handle(
                     ErrorCode.INVALID_TOPIC_EXCEPTION,
                     f"topic {wanted.name!r} collides with another of this request",
                 )
-            specs[wanted.name] = _spec(node, wanted, context.api_version)
+            spec = _spec(node, wanted, context.api_version)
+            if quota is not None:
+                quota.take(spec.partitions)
+            specs[wanted.name] = spec
             taken.add(twin)
         except Refused as refused:
             results[wanted.name] = _refusal(wanted.name, refused)

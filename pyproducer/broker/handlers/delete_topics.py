@@ -24,6 +24,8 @@ NEEDS = (DELETE_CLUSTER, DESCRIBE_TOPIC, DELETE_TOPIC)
 
 _STATES_SINCE = 6
 _DISABLED_SINCE = 3
+#: First version whose clients know that they may have to wait.
+_STRICT_SINCE = 5
 
 
 async def handle(
@@ -36,6 +38,7 @@ async def handle(
         if version >= _STATES_SINCE
         else [DeleteTopicState(name=name) for name in request.topic_names]
     )
+    quota = node.quotas.mutations(context, _STRICT_SINCE) if node.quotas.on else None
     response = DeleteTopicsResponse()
     found: dict[str, tuple[Topic, DeletableTopicResult]] = {}
     for state in wanted:
@@ -46,6 +49,8 @@ async def handle(
             if topic.name in found:
                 raise Refused(ErrorCode.INVALID_REQUEST, f"topic {topic.name!r} is named twice")
             result.name, result.topic_id = topic.name, topic.id
+            if quota is not None:
+                quota.take(topic.partitions)
             found[topic.name] = (topic, result)
         except Refused as refused:
             result.error_code, result.error_message = refused.code, refused.message

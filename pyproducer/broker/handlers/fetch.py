@@ -44,6 +44,9 @@ _LEADER_SINCE = 16
 _SMALL = 32 << 10
 _COPIED = 256 << 10
 
+#: About so many bytes stand around a partition's records.
+_AROUND = 64
+
 _NO_ID = UUID(int=0)
 
 
@@ -75,7 +78,14 @@ async def handle(node: Node, request: FetchRequest, context: RequestContext) -> 
     except Refused as refused:
         return FetchResponse(error_code=refused.code)
     reading = await _wait(node, fetch, request, context)
-    settled = fetch.settle(reading.found)
+    settled = None
+    if node.quotas.on:
+        size = reading.size + _AROUND * sum(1 for one in reading.found if one.size)
+        context.throttle_ms = node.quotas.fetched(context, size)
+        if context.throttle_ms:
+            settled = fetch.throttled()
+    if settled is None:
+        settled = fetch.settle(reading.found)
     response = FetchResponse(session_id=settled.session_id, error_code=settled.error_code)
     topics: dict[str | UUID, FetchableTopicResponse] = {}
     for wanted, data, size in settled.found:
@@ -100,6 +110,9 @@ async def _wait(
     """The reading that is answered with: the first that is enough, or the last in time."""
     deadline = node.clock.monotonic() + request.max_wait_ms / 1000
     room = min(request.max_bytes, node.config.int("fetch.max.bytes"))
+    if node.quotas.on and (most := node.quotas.most_at_once(context)) is not None:
+        # Of more, nothing would ever be sent.
+        room = min(room, int(most))
     committed = request.isolation_level == _READ_COMMITTED
     while True:
         reading = _read(node, fetch, request, context, room)

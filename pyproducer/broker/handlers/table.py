@@ -8,6 +8,7 @@ from __future__ import annotations
 from pyproducer.broker.handlers import (
     add_offsets_to_txn,
     add_partitions_to_txn,
+    alter_client_quotas,
     alter_configs,
     api_versions,
     create_acls,
@@ -18,6 +19,7 @@ from pyproducer.broker.handlers import (
     delete_records,
     delete_topics,
     describe_acls,
+    describe_client_quotas,
     describe_cluster,
     describe_configs,
     describe_groups,
@@ -103,6 +105,14 @@ ROUTES: tuple[Route, ...] = (
         incremental_alter_configs.NEEDS,
     ),
     Route(ApiKey.OFFSET_DELETE, 0, 0, offset_delete.handle, offset_delete.NEEDS),
+    Route(
+        ApiKey.DESCRIBE_CLIENT_QUOTAS,
+        0,
+        1,
+        describe_client_quotas.handle,
+        describe_client_quotas.NEEDS,
+    ),
+    Route(ApiKey.ALTER_CLIENT_QUOTAS, 0, 1, alter_client_quotas.handle, alter_client_quotas.NEEDS),
     Route(ApiKey.DESCRIBE_CLUSTER, 0, 1, describe_cluster.handle, describe_cluster.NEEDS),
     Route(ApiKey.DESCRIBE_PRODUCERS, 0, 0, describe_producers.handle, describe_producers.NEEDS),
     Route(

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = ["Rate", "TokenBucket", "Window"]
+
+
+#: What sums of fractions may be off by.
+_ROUNDING: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class Rate:
 
     def idle(self, now_ms: int) -> bool:
         """Whether nothing of what was recorded counts any more."""
-        return all(self._is_over(one, now_ms) for one in self._samples)
+        return all(not one.value or self._is_over(one, now_ms) for one in self._samples)
 
     def per_second(self, now_ms: int) -> float:
         """The rate."""
@@ -132,7 +137,7 @@ class TokenBucket:
     def idle(self, rate: float, now_ms: int) -> bool:
         """Whether it is full, as a new one."""
         self._fill(rate, now_ms)
-        return self._tokens >= rate * self._window.seconds
+        return self._tokens >= rate * self._window.seconds - _ROUNDING
 
     def throttle_ms(self, rate: float, now_ms: int) -> int:
         """For how long it has to fill until it is not overdrawn any more; 0 if it is not."""
