@@ -120,6 +120,7 @@ SUBJECTS = {
     "g": "Log, retention, recovery",
     "m": "Compaction",
     "n": "Topics and configurations",
+    "q": "Quotas and limits",
     "u": "Consumer groups",
 }
 

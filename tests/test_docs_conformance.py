@@ -102,7 +102,7 @@ def test_every_test_has_its_row(hooks: ModuleType):
     "text",
     [
         "def test_p1_silent():\n    pass\n",
-        'def test_q1_unknown():\n    """\n    What?\n    """\n',
+        'def test_w1_unknown():\n    """\n    What?\n    """\n',
         'def test_p1_made(s):\n    """\n    So.\n    """\n    s.differs(reason=f"{1}")\n',
     ],
 )

@@ -15,6 +15,7 @@ from pyproducer.model import TopicPartition
 from pyproducer.protocol.api import API
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages import (
+    alter_client_quotas,
     alter_configs,
     create_partitions,
     create_topics,
@@ -41,6 +42,7 @@ from pyproducer.protocol.messages import (
 )
 from pyproducer.protocol.schema import Message, Struct
 from tests.helpers.partition_logs import batch
+from tests.helpers.quota_requests import entry
 from tests.helpers.transactional_client import TransactionalProducer
 from tests.helpers.wire_client import WireClient
 
@@ -155,6 +157,9 @@ def requests() -> dict[int, Message]:
             ]
         ),
         delete_groups.DeleteGroupsRequest(groups_names=["group"]),
+        alter_client_quotas.AlterClientQuotasRequest(
+            entries=[entry({"user": "alice"}, ("producer_byte_rate", 1000.0))]
+        ),
         describe_producers.DescribeProducersRequest(
             topics=[describe_producers.TopicRequest(name="orders", partition_indexes=[0])]
         ),

@@ -18,6 +18,11 @@ from pyproducer.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnResponse,
     AddPartitionsToTxnTopicResult,
 )
+from pyproducer.protocol.messages.alter_client_quotas import (
+    AlterClientQuotasRequest,
+    AlterClientQuotasResponse,
+    ResponseEntryData,
+)
 from pyproducer.protocol.messages.fetch import FetchRequest
 from pyproducer.protocol.messages.write_txn_markers import (
     WritableTxnMarkerPartitionResult,
@@ -382,6 +387,35 @@ class Marked(Place):
         return {WHOLE} if meant else set()
 
 
+class Entities(Place):
+    """AlterClientQuotas: the same code for each entity."""
+
+    def keys(self, request: Message, node: Node) -> list[Key]:
+        return [WHOLE]
+
+    def without(self, request: Message, keys: Iterable[Key], node: Node) -> Message | None:
+        return None
+
+    def add(
+        self, response: Message, request: Message, codes: Codes, version: int, node: Node
+    ) -> None:
+        answer = cast("AlterClientQuotasResponse", response)
+        answer.entries = [
+            ResponseEntryData(error_message=None, entity=entry.entity)
+            for entry in cast("AlterClientQuotasRequest", request).entries
+        ]
+        self.overlay(response, codes, version, node, always=True)
+
+    def overlay(
+        self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
+    ) -> set[Key]:
+        entries = cast("AlterClientQuotasResponse", response).entries
+        meant = [one for one in entries if always or not one.error_code]
+        for one in meant:
+            _set(one, codes[WHOLE], version, {})
+        return {WHOLE} if meant else set()
+
+
 def can_carry(kind: type[Struct], name: str, version: int) -> bool:
     """Whether the struct has the field on the wire in this version."""
     wire = kind.wire_fields().get(name)
@@ -492,6 +526,8 @@ PLACES: dict[int, Place] = {
     ApiKey.DELETE_GROUPS: Items(("groups_names",), "results", name="group_id", by_topic=False),
     ApiKey.INCREMENTAL_ALTER_CONFIGS: _CONFIGS,
     ApiKey.OFFSET_DELETE: Whole(),
+    ApiKey.DESCRIBE_CLIENT_QUOTAS: Whole(reads=True, blank={"entries": None}),
+    ApiKey.ALTER_CLIENT_QUOTAS: Entities(),
     ApiKey.DESCRIBE_CLUSTER: Whole(reads=True),
     ApiKey.DESCRIBE_PRODUCERS: Partitions(
         asked=("topics", "name", "partition_indexes", ""), answered=_TOPICS, reads=True
