@@ -9,10 +9,12 @@ from pyproducer.broker.handlers import access
 from pyproducer.protocol.messages import (
     add_offsets_to_txn,
     add_partitions_to_txn,
+    alter_client_quotas,
     alter_configs,
     create_acls,
     delete_acls,
     describe_acls,
+    describe_client_quotas,
     describe_cluster,
     describe_configs,
     describe_log_dirs,
@@ -28,6 +30,7 @@ from pyproducer.protocol.messages import (
 from pyproducer.protocol.schema import Message
 from tests.helpers.access_probe import CLUSTER, GROUP, TOPIC, TXN, Place, Probe
 from tests.helpers.acl_requests import CLIENT_HOST
+from tests.helpers.quota_requests import entry
 
 _WRITE_TXN = access.WRITE_TRANSACTIONAL_ID
 
@@ -163,6 +166,27 @@ CLUSTER_PROBES: dict[str, Probe] = {
     "alter configs of a broker": Probe(_alter(4), 2, (access.ALTER_CLUSTER_CONFIGS,), [CLUSTER]),
     "change configs of a broker": Probe(
         _incremental(4), 1, (access.ALTER_CLUSTER_CONFIGS,), [CLUSTER]
+    ),
+    "describe quotas": Probe(
+        lambda _place: describe_client_quotas.DescribeClientQuotasRequest(
+            components=[
+                describe_client_quotas.ComponentData(
+                    entity_type="user", match_type=0, match="nobody"
+                )
+            ]
+        ),
+        1,
+        (access.DESCRIBE_CLUSTER_CONFIGS,),
+        [CLUSTER],
+    ),
+    "alter quotas": Probe(
+        lambda _place: alter_client_quotas.AlterClientQuotasRequest(
+            entries=[entry({"user": "nobody"}, ("producer_byte_rate", 1000.0))],
+            validate_only=True,
+        ),
+        1,
+        (access.ALTER_CLUSTER_CONFIGS,),
+        [CLUSTER],
     ),
     "describe log dirs": Probe(
         lambda _place: describe_log_dirs.DescribeLogDirsRequest(topics=None),
