@@ -41,7 +41,8 @@
     |   +-- TopicAuthorizationFailed          a BrokerRejected too
     |   +-- ClusterAuthorizationFailed        a BrokerRejected too
     |   +-- TransactionalIdAuthorizationFailed    a TransactionError too
-    |   `-- GroupAuthorizationFailed          a TransactionError too
+    |   +-- GroupAuthorizationFailed          a TransactionError too
+    |   `-- OffsetsAuthorizationFailed        a TransactionError too
     +-- ProtocolError                         the peer's bytes are not the protocol
     |   +-- CorruptRecord
     |   `-- UnsupportedVersion
@@ -89,6 +90,7 @@ __all__ = [
     "MechanismNotOffered",
     "NotDone",
     "NotStarted",
+    "OffsetsAuthorizationFailed",
     "ProducerClosed",
     "ProducerError",
     "ProducerFenced",
@@ -578,3 +580,7 @@ class TransactionalIdAuthorizationFailed(AuthorizationError, TransactionError):
 
 class GroupAuthorizationFailed(AuthorizationError, TransactionError):
     """The broker does not let this client commit offsets of a group."""
+
+
+class OffsetsAuthorizationFailed(AuthorizationError, TransactionError):
+    """The broker does not let this client commit offsets of a topic: it lacks Read on it."""

@@ -43,6 +43,7 @@ SPECIAL = {
     errors.ClusterAuthorizationFailed: {**DETAILS, "code": 31, "resource": "cluster"},
     errors.TransactionalIdAuthorizationFailed: {"fatal": True, "resource": "tills-1"},
     errors.GroupAuthorizationFailed: {"abort_required": True, "resource": "readers"},
+    errors.OffsetsAuthorizationFailed: {"abort_required": True, "resource": "orders"},
     errors.TransactionError: {"retriable": True, "abort_required": True, "fatal": False},
     errors.ProducerFenced: {"fatal": True},
     errors.TransactionAborted: DETAILS,
@@ -161,6 +162,7 @@ def test_where_security_fails():
         errors.ClusterAuthorizationFailed: errors.BrokerRejected,
         errors.TransactionalIdAuthorizationFailed: errors.TransactionError,
         errors.GroupAuthorizationFailed: errors.TransactionError,
+        errors.OffsetsAuthorizationFailed: errors.TransactionError,
     }.items():
         assert issubclass(cls, errors.AuthorizationError)
         assert issubclass(cls, other)

@@ -10,6 +10,7 @@ from pyproducer.errors import (
     ClusterAuthorizationFailed,
     DeliveryError,
     GroupAuthorizationFailed,
+    OffsetsAuthorizationFailed,
     TopicAuthorizationFailed,
     TransactionAborted,
     TransactionalIdAuthorizationFailed,
@@ -96,7 +97,7 @@ def transaction_refused(
     Args:
         message: what happened.
         code: the broker's.
-        resource: the transactional id, or the group whose offsets were to be committed.
+        resource: the transactional id, or the group or topics whose offsets were to be committed.
         details: what follows from it.
     """
     if code == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
@@ -104,4 +105,7 @@ def transaction_refused(
     if code == ErrorCode.GROUP_AUTHORIZATION_FAILED:
         text = f"{message} (group {resource!r})"
         return GroupAuthorizationFailed(text, resource=resource, **details)
+    if code == ErrorCode.TOPIC_AUTHORIZATION_FAILED and resource:
+        text = f"{message} (topics {resource!r})"
+        return OffsetsAuthorizationFailed(text, resource=resource, **details)
     return TransactionError(message, **details)

@@ -55,8 +55,8 @@ def judge_identity(code: int) -> IdentityAction:
 def identity_refused(code: int) -> BrokerRejected:
     """The error with which the producer stops."""
     return rejected(
-        f"the broker gives this client no producer id: {error_name(code)}; allow it "
-        "IdempotentWrite, or set enable_idempotence=False",
+        f"the broker gives this client no producer id: {error_name(code)}; allow it Write on its "
+        "topic, or IdempotentWrite on the cluster, or set enable_idempotence=False",
         code=code,
         topic="",
         broker_error=code_name(code),

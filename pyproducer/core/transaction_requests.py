@@ -123,6 +123,12 @@ class OffsetCommit(Outcome):
         self.offsets = offsets
         self.group = group
 
+    def resource(self, code: int) -> str:
+        """What may not be used, by the error code: the topics, or the group."""
+        if code == ErrorCode.TOPIC_AUTHORIZATION_FAILED:
+            return ", ".join(sorted({place.topic for place in self.offsets}))
+        return self.group.group_id
+
 
 @dataclass(slots=True, eq=False)
 class Question:

@@ -512,7 +512,7 @@ class Transactions:
             f"the transaction cannot be committed: {reason}{self._doubts()}; abort it, then its "
             "work may be done anew in another",
             code,
-            self._offsets[0].group.group_id if self._offsets else "",
+            self._offsets[0].resource(code) if self._offsets else "",
             abort_required=True,
             maybe_committed=self._in_doubt,
         )

@@ -14,6 +14,7 @@ import pytest
 
 from tests.helpers.apache_kafka import ApacheKafka
 from tests.helpers.authority import Authority
+from tests.helpers.fault_proxy import FaultProxy
 from tests.helpers.left_out import left_out
 from tests.helpers.mock_cluster import MockCluster
 from tests.helpers.peers import PEERS
@@ -100,11 +101,12 @@ def secure_kafka(
     tmp_path_factory: pytest.TempPathFactory, certificates: Certificates, token_server: TokenServer
 ) -> Iterator[SecureKafka]:
     """A running Apache Kafka with TLS, SASL and rules."""
-    with SecureKafka(tmp_path_factory.mktemp("kafka"), certificates, token_server) as broker:
+    folder = tmp_path_factory.mktemp("kafka")
+    with FaultProxy() as proxy, SecureKafka(folder, certificates, token_server, proxy) as broker:
         yield broker
 
 
-@pytest.fixture(params=[pytest.param("kafka", marks=pytest.mark.needs("kafka"))])
+@pytest.fixture(scope="session", params=[pytest.param("kafka", marks=pytest.mark.needs("kafka"))])
 def secured(request: pytest.FixtureRequest) -> Secured:
     """Each of the two secured brokers in turn."""
     found: Secured = request.getfixturevalue(f"secure_{request.param}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from confluent_kafka.admin import (
@@ -11,6 +11,9 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
     ResourcePatternType,
     ResourceType,
     ScramCredentialInfo,
@@ -40,6 +43,18 @@ def create_scram_user(bootstrap_servers: str, name: str, password: str) -> None:
         futures = admin.alter_user_scram_credentials([wanted], request_timeout=_SECONDS)
         for future in futures.values():
             future.result(_SECONDS)
+
+
+def set_broker_config(bootstrap_servers: str, broker: int, config: Mapping[str, str]) -> None:
+    """The broker has these configurations of its own from now on."""
+    admin = _admin(bootstrap_servers)
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in config.items()
+    ]
+    resource = ConfigResource(ConfigResource.Type.BROKER, str(broker), incremental_configs=entries)
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result(_SECONDS)
 
 
 def allow(bootstrap_servers: str, principal: str, rules: Iterable[Allowed]) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Final, Self
 
-from tests.helpers.cluster_admin import allow, create_scram_user
+from tests.helpers.authority import Identity
+from tests.helpers.cluster_admin import allow, create_scram_user, set_broker_config
+from tests.helpers.fault_proxy import FaultProxy
 from tests.helpers.kafka_node import JVM, KafkaNode
 from tests.helpers.processes import free_ports
 from tests.helpers.secured import (
+    CHANGING,
     EVERYTHING,
     LISTENERS,
     USER,
@@ -40,9 +43,13 @@ class SecureKafka:
 
     name: ClassVar[str] = "kafka"
 
-    def __init__(self, folder: Path, certificates: Certificates, tokens: TokenServer) -> None:
+    def __init__(
+        self, folder: Path, certificates: Certificates, tokens: TokenServer, proxy: FaultProxy
+    ) -> None:
         *ports, controller = free_ports(len(LISTENERS) + 1)
         self._ports = dict(zip(LISTENERS, ports, strict=True))
+        self.proxy = proxy
+        proxy.target = self._place("BEHIND")
         self.bootstrap_servers = self.address("OPEN")
         self.certificates = certificates
         self.tokens = tokens
@@ -51,7 +58,7 @@ class SecureKafka:
 
     def address(self, listener: str) -> str:
         """``host:port`` of a listener."""
-        return f"127.0.0.1:{self._ports[listener]}"
+        return self.proxy.address if LISTENERS[listener].behind_proxy else self._place(listener)
 
     def __enter__(self) -> Self:
         try:
@@ -62,7 +69,7 @@ class SecureKafka:
             )
             for name, password in USERS.items():
                 self.set_password(name, password)
-            for principal in principals(USER):
+            for principal in (*principals(USER), *principals(CHANGING)):
                 allow(self.bootstrap_servers, principal, EVERYTHING)
         except BaseException:
             self.__exit__(None, None, None)
@@ -85,14 +92,23 @@ class SecureKafka:
         """The user has this password for SCRAM from now on; those for PLAIN stay."""
         create_scram_user(self.bootstrap_servers, user, password)
 
+    def show(self, identity: Identity) -> None:
+        """The listener BEHIND has this certificate for whoever connects from now on."""
+        name = "listener.name.behind.ssl.keystore.location"
+        set_broker_config(self.bootstrap_servers, 1, {name: str(identity.both)})
+
+    def _place(self, listener: str) -> str:
+        return f"127.0.0.1:{self._ports[listener]}"
+
     def _properties(self, controller: int) -> dict[str, str]:
+        bound = [f"{name}://{self._place(name)}" for name in LISTENERS]
         named = [f"{name}://{self.address(name)}" for name in LISTENERS]
         protocols = [f"{name}:{one.protocol}" for name, one in LISTENERS.items()]
         properties = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": ",".join([*named, f"CONTROLLER://127.0.0.1:{controller}"]),
+            "listeners": ",".join([*bound, f"CONTROLLER://127.0.0.1:{controller}"]),
             "advertised.listeners": ",".join(named),
             "listener.security.protocol.map": ",".join([*protocols, "CONTROLLER:PLAINTEXT"]),
             "inter.broker.listener.name": "OPEN",
@@ -108,6 +124,9 @@ class SecureKafka:
             "transaction.state.log.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "auto.create.topics.enable": "false",
+            # A certificate that takes another's place may be for somebody else.
+            "ssl.allow.dn.changes": "true",
+            "ssl.allow.san.changes": "true",
             # Kafka holds back the answer to wrong credentials for so long.
             "connection.failed.authentication.delay.ms": "100",
         }

@@ -8,6 +8,7 @@ from typing import ClassVar, Final, NamedTuple, Protocol
 from tests.helpers.access import Access
 from tests.helpers.authority import Authority, Identity
 from tests.helpers.cluster_admin import Allowed
+from tests.helpers.fault_proxy import FaultProxy
 from tests.helpers.token_server import TokenServer
 
 #: Who may do everything; every mechanism knows the same users.
@@ -32,6 +33,7 @@ class Listener(NamedTuple):
         identity: which certificate the broker shows: ``good``, or one of the bad ones.
         session_ms: how long a session may last before the client must authenticate again.
         mechanisms: those that it knows, with SASL.
+        behind_proxy: clients come by the proxy, which can break connections.
     """
 
     protocol: str
@@ -39,6 +41,7 @@ class Listener(NamedTuple):
     identity: str = "good"
     session_ms: int = 0
     mechanisms: tuple[str, ...] = MECHANISMS
+    behind_proxy: bool = False
 
     @property
     def tls(self) -> bool:
@@ -60,6 +63,7 @@ LISTENERS: Final = {
     "CLEAR": Listener("SASL_PLAINTEXT"),
     "BRIEF": Listener("SASL_SSL", session_ms=BRIEF_MS),
     "ONE": Listener("SASL_SSL", mechanisms=("SCRAM-SHA-512",)),
+    "BEHIND": Listener("SSL", clients=True, identity="replaced", behind_proxy=True),
     "EXPIRED": Listener("SSL", identity="expired"),
     "EARLY": Listener("SSL", identity="early"),
     "ELSEWHERE": Listener("SSL", identity="elsewhere"),
@@ -101,6 +105,7 @@ class Certificates:
             "good": authority.server("good"),
             "expired": authority.expired(),
             "early": authority.not_yet_valid(),
+            "replaced": authority.server("replaced"),
             "elsewhere": authority.server("elsewhere", hosts=("elsewhere.test",)),
         }
         self.clients = {name: authority.client(name) for name in USERS}
@@ -124,12 +129,14 @@ class Secured(Protocol):
         bootstrap_servers: the listener OPEN, where everybody is a super user.
         certificates: what it and its users show.
         tokens: signs the tokens that it believes.
+        proxy: stands before the listener BEHIND.
     """
 
     name: ClassVar[str]
     bootstrap_servers: str
     certificates: Certificates
     tokens: TokenServer
+    proxy: FaultProxy
 
     def address(self, listener: str) -> str:
         """``host:port`` of a listener."""
@@ -139,6 +146,9 @@ class Secured(Protocol):
 
     def set_password(self, user: str, password: str) -> None:
         """The user has this password for SCRAM from now on."""
+
+    def show(self, identity: Identity) -> None:
+        """The listener BEHIND has this certificate for whoever connects from now on."""
 
 
 def access(
