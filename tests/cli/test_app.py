@@ -15,6 +15,7 @@ COMMANDS = [
     ["tail"],
     ["demo"],
     ["bench"],
+    *(["acls", one] for one in ("list", "add", "remove")),
     *(["topics", one] for one in ("create", "list", "describe", "alter", "delete", "plan")),
 ]
 

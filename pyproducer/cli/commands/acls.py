@@ -1,0 +1,296 @@
+"""``pyproducer acls``: list, add, remove."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from pyproducer.cli.acl_admin import AclAdmin
+from pyproducer.cli.acl_selection import Resources, Who, filters, operations, roles, rules
+from pyproducer.cli.commands.topics import open_cluster
+from pyproducer.cli.exits import CliError, Exit
+from pyproducer.cli.output import note, print_json, print_table, table
+from pyproducer.cli.shared import Shared, command
+from pyproducer.protocol.acl import Acl
+from pyproducer.protocol.acl_filter import AclFilter
+from pyproducer.protocol.acl_terms import PatternType
+
+__all__ = ["register"]
+
+app = typer.Typer(
+    help="List, add and remove rules about who may do what (ACLs).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def register(to: typer.Typer) -> None:
+    """Adds the commands."""
+    to.add_typer(app, name="acls")
+
+
+_Topic = Annotated[
+    list[str] | None,
+    typer.Option("--topic", metavar="NAME", help="A topic; '*' is all. May be repeated."),
+]
+_Group = Annotated[
+    list[str] | None,
+    typer.Option("--group", metavar="NAME", help="A consumer group. May be repeated."),
+]
+_TransactionalId = Annotated[
+    list[str] | None,
+    typer.Option("--transactional-id", metavar="NAME", help="May be repeated."),
+]
+_Cluster = Annotated[bool, typer.Option("--cluster", help="The cluster itself.")]
+_Prefixed = Annotated[
+    bool, typer.Option("--prefixed", help="The names are the beginnings of names.")
+]
+_Operation = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--operation",
+        metavar="OP",
+        help="Read, Write, Create, Delete, Alter, Describe, ClusterAction, DescribeConfigs, "
+        "AlterConfigs, IdempotentWrite or All. May be repeated.",
+    ),
+]
+_Producer = Annotated[
+    bool, typer.Option("--producer", help="What a producer needs of the topics and ids.")
+]
+_Consumer = Annotated[
+    bool, typer.Option("--consumer", help="What a consumer needs of the topics and groups.")
+]
+_AllowPrincipal = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-principal", metavar="KIND:NAME", help="Such as User:alice. May be repeated."
+    ),
+]
+_DenyPrincipal = Annotated[
+    list[str] | None,
+    typer.Option("--deny-principal", metavar="KIND:NAME", help="May be repeated."),
+]
+_AllowHost = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="ADDRESS", help="From where; else from everywhere."),
+]
+_DenyHost = Annotated[
+    list[str] | None,
+    typer.Option("--deny-host", metavar="ADDRESS", help="From where; else from everywhere."),
+]
+
+
+def _run(shared: Shared, work: Callable[[AclAdmin], Coroutine[Any, Any, None]]) -> None:
+    async def connected() -> None:
+        async with open_cluster(shared) as cluster:
+            await work(AclAdmin(cluster))
+
+    asyncio.run(connected())
+
+
+@command(app, "list")
+def list_(
+    shared: Shared,
+    topic: _Topic = None,
+    group: _Group = None,
+    transactional_id: _TransactionalId = None,
+    cluster: _Cluster = False,
+    prefixed: _Prefixed = False,
+    operation: _Operation = None,
+    allow_principal: _AllowPrincipal = None,
+    deny_principal: _DenyPrincipal = None,
+) -> None:
+    """List rules: all of them, or those that are meant.
+
+    \b
+    pyproducer acls list
+    pyproducer acls list --topic shop.orders
+    pyproducer acls list --allow-principal User:alice --json
+
+    A name finds every rule that it falls under, also by its beginning; --prefixed finds the rules
+    about just that beginning.
+    """
+    resources = Resources.of(
+        topic=topic,
+        group=group,
+        transactional_id=transactional_id,
+        cluster=cluster,
+        prefixed=prefixed,
+    )
+    who = Who(allow_principal or (), deny_principal or ())
+    meant = filters(resources, who, operations(operation), exact=False)
+
+    async def work(admin: AclAdmin) -> None:
+        found = await _find(admin, meant)
+        if shared.json:
+            print_json([_row(acl) for acl in found])
+        elif not found:
+            note("there are no such rules" if resources.named else "there are no rules")
+        else:
+            _show(found)
+
+    _run(shared, work)
+
+
+@command(app, "add")
+def add(
+    shared: Shared,
+    topic: _Topic = None,
+    group: _Group = None,
+    transactional_id: _TransactionalId = None,
+    cluster: _Cluster = False,
+    prefixed: _Prefixed = False,
+    operation: _Operation = None,
+    producer: _Producer = False,
+    consumer: _Consumer = False,
+    allow_principal: _AllowPrincipal = None,
+    deny_principal: _DenyPrincipal = None,
+    allow_host: _AllowHost = None,
+    deny_host: _DenyHost = None,
+) -> None:
+    """Add rules. What one rule denies no other allows.
+
+    \b
+    pyproducer acls add --allow-principal User:shop --producer --topic shop. --prefixed
+    pyproducer acls add --allow-principal User:bill --consumer --topic shop.orders --group billing
+    pyproducer acls add --deny-principal 'User:*' --deny-host 10.0.0.7 --operation Write --topic '*'
+    """
+    resources = Resources.of(
+        topic=topic,
+        group=group,
+        transactional_id=transactional_id,
+        cluster=cluster,
+        prefixed=prefixed,
+    )
+    who = Who(allow_principal or (), deny_principal or (), allow_host or (), deny_host or ())
+    granted = roles(resources, producer=producer, consumer=consumer)
+    acls = rules(resources, who, operations(operation), granted)
+
+    async def work(admin: AclAdmin) -> None:
+        await admin.add(acls)
+        if shared.json:
+            print_json({"added": [_row(acl) for acl in acls]})
+        else:
+            for acl in acls:
+                print(f"added: {acl}")
+
+    _run(shared, work)
+
+
+@command(app, "remove")
+def remove(
+    shared: Shared,
+    topic: _Topic = None,
+    group: _Group = None,
+    transactional_id: _TransactionalId = None,
+    cluster: _Cluster = False,
+    prefixed: _Prefixed = False,
+    operation: _Operation = None,
+    producer: _Producer = False,
+    consumer: _Consumer = False,
+    allow_principal: _AllowPrincipal = None,
+    deny_principal: _DenyPrincipal = None,
+    allow_host: _AllowHost = None,
+    deny_host: _DenyHost = None,
+    every: Annotated[bool, typer.Option("--all", help="All rules that there are.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove rules that agree with everything that is said; shows them and asks.
+
+    \b
+    pyproducer acls remove --topic shop.orders
+    pyproducer acls remove --allow-principal User:shop --producer --topic shop. --prefixed --yes
+
+    A name is that of the rule: 'shop.orders' leaves the rule about all that begins with 'shop.'.
+    """
+    resources = Resources.of(
+        topic=topic,
+        group=group,
+        transactional_id=transactional_id,
+        cluster=cluster,
+        prefixed=prefixed,
+    )
+    who = Who(allow_principal or (), deny_principal or (), allow_host or (), deny_host or ())
+    wanted, granted = operations(operation), roles(resources, producer=producer, consumer=consumer)
+    if not (every or resources.named or wanted or who.allowed or who.denied):
+        raise CliError("which rules? Name a resource, a principal or --all", Exit.USAGE)
+    if granted:
+        meant = [
+            one
+            for kind, role in granted.items()
+            for one in filters(
+                Resources(
+                    tuple(item for item in resources.named if item[0] is kind), resources.prefixed
+                ),
+                who,
+                (*role, *wanted),
+                exact=True,
+            )
+        ]
+    else:
+        meant = filters(resources, who, wanted, exact=True)
+    if not yes and not sys.stdin.isatty():
+        raise CliError(
+            "removing asks first, and there is no terminal to ask; add --yes", Exit.USAGE
+        )
+
+    async def work(admin: AclAdmin) -> None:
+        found = await _find(admin, meant)
+        if not found:
+            raise CliError("there are no such rules; 'pyproducer acls list' shows those there are")
+        if not yes:
+            for acl in found:
+                note(str(acl))
+            if not typer.confirm(f"Remove {_count(found)}?", err=True):
+                raise CliError("nothing was removed")
+        removed = await admin.remove(found)
+        if shared.json:
+            print_json({"removed": [_row(acl) for acl in removed]})
+        else:
+            for acl in removed:
+                print(f"removed: {acl}")
+
+    _run(shared, work)
+
+
+async def _find(admin: AclAdmin, meant: Sequence[AclFilter]) -> list[Acl]:
+    """The rules of all the filters, each once."""
+    found: dict[Acl, None] = {}
+    for one in meant:
+        found.update(dict.fromkeys(await admin.find(one)))
+    return list(found)
+
+
+def _count(acls: Sequence[Acl]) -> str:
+    return "this rule" if len(acls) == 1 else f"these {len(acls)} rules"
+
+
+def _row(acl: Acl) -> dict[str, str]:
+    return {
+        "permission": acl.permission.value,
+        "principal": acl.principal,
+        "host": acl.host,
+        "operation": acl.operation.value,
+        "resource_type": acl.resource_type.value,
+        "resource_name": acl.resource_name,
+        "pattern_type": acl.pattern_type.value,
+    }
+
+
+def _show(acls: Sequence[Acl]) -> None:
+    made = table(None, ("resource", "name", "permission", "principal", "host", "operation"))
+    for acl in acls:
+        prefixed = acl.pattern_type is PatternType.PREFIXED
+        made.add_row(
+            acl.resource_type.value.replace("_", " "),
+            f"{acl.resource_name}... (prefix)" if prefixed else acl.resource_name,
+            acl.permission.value,
+            acl.principal,
+            acl.host,
+            acl.operation.value.replace("_", " "),
+        )
+    print_table(made)
