@@ -16,6 +16,9 @@ from tests.helpers.wire_client import Asking
 #: Where the tests' own connections come from, and a client that has nothing but what a test gives.
 ADMIN_HOST, CLIENT_HOST = "127.0.0.1", "127.0.0.3"
 
+#: Whom rules are about that nobody has to obey.
+SOMEBODY = "User:somebody"
+
 #: Broker properties with which rules decide. While there is none about a kind of resource
 #: everybody may do everything, so that the first can be made on a listener without names.
 RULED = {

@@ -12,6 +12,9 @@ the same ``PYPRODUCER_CACHE``). It takes:
     ``server.now_ms`` the time by its clock, and ``server.batch(b"value")`` a batch of that time.
 ``client``
     A raw connection to ``server`` (tests/helpers/wire_client.py).
+``ruled``, ``admin``, ``nobody``, ``place``
+    A server whose rules about access forbid what they do not allow, a connection of somebody who
+    may do everything, one of somebody who may do nothing, and things to try it with.
 ``servers``
     More of the same kind. ``servers.shared({"num.partitions": "3"})`` has these broker properties
     and is shared by all tests that ask for the same; ``servers.own({...})`` belongs to the test,
@@ -34,7 +37,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.statement_servers import KAFKA, OURS, KafkaServer, OurServer, Server
+from pyproducer.protocol.acl_filter import AclFilter
+from tests.helpers.access_places import new_place
+from tests.helpers.access_probe import Place
+from tests.helpers.acl_requests import (
+    CLIENT_HOST,
+    CLOSED,
+    RULED,
+    SOMEBODY,
+    create_acls,
+    delete_acls,
+    describe_acls,
+)
+from tests.helpers.statement_servers import (
+    KAFKA,
+    OURS,
+    KafkaServer,
+    OurServer,
+    Server,
+    eventually,
+)
 from tests.helpers.wire_client import WireClient
 
 #: Kafkas with special properties that run at once; each takes some 400 MB.
@@ -144,3 +166,40 @@ def client(server: Server) -> Iterator[WireClient]:
     """A connection to the server."""
     with server.connect() as connected:
         yield connected
+
+
+@pytest.fixture
+def ruled(servers: Servers) -> Iterator[Server]:
+    """A server where only rules decide: a client from another address may do nothing by itself.
+
+    Rules about `CLIENT_HOST` and about `SOMEBODY` are gone after the test.
+    """
+    server = servers.shared(RULED | {"auto.create.topics.enable": "true"})
+    with server.connect() as admin:
+        if not set(CLOSED) <= describe_acls(admin):
+            create_acls(admin, *CLOSED)
+            eventually(lambda: set(CLOSED) <= describe_acls(admin))
+        yield server
+        left = [AclFilter(principal=SOMEBODY), AclFilter(host=CLIENT_HOST)]
+        delete_acls(admin, *left)
+        eventually(lambda: not any(describe_acls(admin, one) for one in left))
+
+
+@pytest.fixture
+def admin(ruled: Server) -> Iterator[WireClient]:
+    """A connection to ``ruled`` of somebody who may do everything."""
+    with ruled.connect() as connected:
+        yield connected
+
+
+@pytest.fixture
+def nobody(ruled: Server) -> Iterator[WireClient]:
+    """A connection to ``ruled`` of somebody who may do nothing."""
+    with ruled.connect(source=CLIENT_HOST) as connected:
+        yield connected
+
+
+@pytest.fixture
+def place(ruled: Server, admin: WireClient) -> Place:
+    """A topic, a group with an offset and a transactional id of ``ruled``, nobody else's."""
+    return new_place(ruled, admin)

@@ -34,7 +34,8 @@ async def handle(
     groups = [_describe(node, group_id, context) for group_id in request.groups]
     if request.include_authorized_operations:
         for group in groups:
-            if group.error_code == ErrorCode.NONE:
+            # Of a group that nobody knows nothing is told, as in Kafka.
+            if group.error_code == ErrorCode.NONE and group.group_state != GroupState.DEAD:
                 group.authorized_operations = access.operations(
                     node, context, ResourceType.GROUP, group.group_id
                 )
