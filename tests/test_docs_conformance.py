@@ -92,7 +92,7 @@ def test_every_test_has_its_row(hooks: ModuleType):
     assert len(names) == len(found)
     wanted = sorted(name.split("_")[1].upper() for name in names)
     assert wanted == sorted(row[0] for row in found)
-    differences = sum(text.count("server.differs(") for text in texts)
+    differences = sum(text.count(".differs(") for text in texts)
     assert differences >= sum(row[2].startswith("differs: ") for row in found) > 0
     assert all(row[1].endswith(".") for row in found)
     assert page == hooks.pages()["reference/conformance.md"]

@@ -74,7 +74,8 @@ def test_command_exists(command):
     """
     words = command.replace("'", "").split()
     if words[0] == "pyproducer":
-        called = words[1:3] if words[1] in {"log", "quotas", "topics"} else words[1:2]
+        groups = {"acls", "log", "quotas", "topics"}
+        called = words[1:3] if words[1] in groups else words[1:2]
         done = subprocess.run(
             [sys.executable, "-m", "pyproducer.cli", *called, "--help"],
             capture_output=True,
