@@ -95,13 +95,14 @@ cdef enum:
     _KEPT_TO = 2097152
     _TURN_BYTES = 262144
     _TURN_MS = 2
+    _LOOKED_AT = 8
 
 assert (
-    _OVERHEAD, _RECORD_OVERHEAD, _FIRST_SEGMENT, _LARGEST_STEP, _TURN_BYTES, _TURN_MS,
+    _OVERHEAD, _RECORD_OVERHEAD, _FIRST_SEGMENT, _LARGEST_STEP, _TURN_BYTES, _TURN_MS, _LOOKED_AT,
     _BATCH_HELD, _RECORD_HELD, _CALLBACK_HELD, _SHELVED_HELD,
 ) == (
     rules.BATCH_OVERHEAD, rules.RECORD_OVERHEAD, rules.FIRST_SEGMENT, rules.LARGEST_STEP,
-    rules.TURN_BYTES, rules.TURN_MS,
+    rules.TURN_BYTES, rules.TURN_MS, rules.LOOKED_AT,
     rules.BATCH_HELD, rules.RECORD_HELD, rules.CALLBACK_HELD, rules.SHELVED_HELD,
 )
 
@@ -536,7 +537,7 @@ cdef class Appender:
         cdef bytes whole
         if self.keeps_together(key):
             if topic.sticky < 0:
-                topic.sticky = topic.available[self.choose(len(topic.available))]
+                topic.sticky = self.pick(topic)
             return topic.sticky
         if self.hash == _HASH_MURMUR2 and not key.null:
             return (_murmur2(<const uint8_t *>key.data, key.size) & 0x7FFFFFFF) % count
@@ -544,6 +545,25 @@ cdef class Appender:
         if self.hash == _HASH_CRC32 and not key.null:
             return <uint32_t>_crc32(whole) % count
         return self.ask(topic, whole)
+
+    cdef int pick(self, TopicState topic) except -1:
+        """The next sticky partition: any of those that have the least to be sent."""
+        cdef list available = topic.available
+        cdef list found = []
+        cdef Py_ssize_t count = len(available)
+        cdef Py_ssize_t least = -1, pending, at, number, place
+        cdef Py_ssize_t start = self.choose(count) if count > _LOOKED_AT else 0
+        for at in range(min(count, _LOOKED_AT)):
+            # Of many only some, far from each other: one of them is about as good as the best.
+            place = (start + at * count // _LOOKED_AT) % count if count > _LOOKED_AT else at
+            number = available[place]
+            pending = (<PartitionState>topic.partitions[number]).pending
+            if least < 0 or pending < least:
+                least = pending
+                found = [number]
+            elif pending == least:
+                found.append(number)
+        return found[0] if count > _LOOKED_AT else found[self.choose(len(found))]
 
     cdef long ask(self, TopicState topic, object key) except -1:
         cdef object count = len(topic.partitions)
@@ -581,6 +601,7 @@ cdef class Appender:
         if state.topic.sticky == state.number:
             # Null keys move to another partition with each batch (KIP-480).
             state.topic.sticky = -1
+        state.pending += batch.charged
         self.closed.append(batch)
         return 0
 
@@ -654,6 +675,7 @@ cdef class Appender:
             if held:
                 held += batch.beside
             self.used += held - batch.charged
+            batch.home.pending += held - batch.charged
             batch.charged = held
         finally:
             self.unlock()
@@ -706,6 +728,8 @@ cdef class Appender:
             batch.beside += _CALLBACK_HELD
             batch.charged += _CALLBACK_HELD
             self.used += _CALLBACK_HELD
+            if batch.state == _CLOSED:
+                batch.home.pending += _CALLBACK_HELD
         homes = list(dict.fromkeys(moved))
         for batch in homes:
             batch.expected |= shelf.expected

@@ -30,6 +30,7 @@ from pyproducer.core.appender_rules import (
     CALLBACK_HELD,
     FIRST_SEGMENT,
     LARGEST_STEP,
+    LOOKED_AT,
     RECORD_HELD,
     SHELVED_HELD,
     TURN_BYTES,
@@ -483,11 +484,25 @@ class Appender:
         partitioner = self.partitioner
         if partitioner.keeps_together(key):
             if topic.sticky < 0:
-                topic.sticky = topic.available[self._choose(len(topic.available))]
+                topic.sticky = self._pick(topic)
             return topic.sticky
         if partitioner.custom:
             return ask_partitioner(partitioner, topic.function, key, count, topic=topic.name)
         return topic.function(key, count)
+
+    def _pick(self, topic: TopicState) -> int:
+        """The next sticky partition: any of those that have the least to be sent."""
+        partitions, available = topic.partitions, topic.available
+        assert partitions is not None
+        count = len(available)
+        if count > LOOKED_AT:
+            # Of many only some, far from each other: one of them is about as good as the best.
+            start = self._choose(count)
+            some = [available[(start + at * count // LOOKED_AT) % count] for at in range(LOOKED_AT)]
+            return min(some, key=lambda number: partitions[number].pending)
+        least = min(partitions[number].pending for number in available)
+        found = [number for number in available if partitions[number].pending == least]
+        return found[self._choose(len(found))]
 
     # Opening and closing.
 
@@ -502,6 +517,7 @@ class Appender:
         if state.topic.sticky == state.number:
             # Null keys move to another partition with each batch (KIP-480).
             state.topic.sticky = -1
+        state.pending += batch.charged
         self._closed.append(batch)
 
     def _starve(self) -> None:
@@ -562,6 +578,7 @@ class Appender:
             if held:
                 held += batch.beside
             self.used += held - batch.charged
+            batch.home.pending += held - batch.charged
             batch.charged = held
 
     def adopt(
@@ -606,6 +623,8 @@ class Appender:
             batch.beside += CALLBACK_HELD
             batch.charged += CALLBACK_HELD
             self.used += CALLBACK_HELD
+            if batch.state == CLOSED:
+                batch.home.pending += CALLBACK_HELD
         homes = list(dict.fromkeys(moved))
         for batch in homes:
             batch.expected |= shelf.expected

@@ -37,6 +37,8 @@ cdef class PartitionState:
     cdef public Batch open
     #: The engine's own object for this partition.
     cdef public object queue
+    #: Bytes of its closed batches that have no outcome.
+    cdef public Py_ssize_t pending
 
     def __init__(self, TopicState topic not None, int number):
         self.topic = topic

@@ -39,7 +39,7 @@ def one_turn() -> Generator[None, None, None]:
 class PartitionState:
     """The append end of one partition."""
 
-    __slots__ = ("number", "open", "queue", "topic")
+    __slots__ = ("number", "open", "pending", "queue", "topic")
 
     def __init__(self, topic: TopicState, number: int) -> None:
         self.topic = topic
@@ -47,6 +47,8 @@ class PartitionState:
         self.open: Batch | None = None
         #: The engine's own object for this partition.
         self.queue: Any = None
+        #: Bytes of its closed batches that have no outcome.
+        self.pending = 0
 
 
 class TopicState:

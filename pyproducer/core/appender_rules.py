@@ -39,6 +39,9 @@ LARGEST_STEP = 65536
 TURN_BYTES = 262144
 TURN_MS = 2
 
+#: So many partitions are looked at before records without a key go on to another.
+LOOKED_AT = 8
+
 #: The most that a record's fields other than key, value and headers take: length 5,
 #: attributes 1, timestamp delta 10, offset delta 5, key length 5, value length 5.
 RECORD_OVERHEAD = 31

@@ -120,7 +120,7 @@ class Run:
                     topic.available,
                     None if topic.shelf is None else (topic.shelf.count, topic.shelf.charged),
                     [
-                        None if part.open is None else self.batch(part.open)
+                        (part.pending, None if part.open is None else self.batch(part.open))
                         for part in topic.partitions or []
                     ],
                 )
