@@ -303,16 +303,24 @@ cdef inline Delivery _delivery(Batch batch, int index, int64_t timestamp):
     return made
 
 
-def run_watchers(Batch batch not None, Py_ssize_t stop):
-    """Tell a settled batch's watchers up to ``stop``, each once; how many know is returned."""
+def run_watchers(Batch batch not None, Py_ssize_t stop, bint straight=False):
+    """Tell a settled batch's watchers up to ``stop``, each once; how many know is returned.
+
+    With ``straight`` no task runs, so that those who await a delivery go on within this call.
+    """
     cdef list watchers = batch.watchers
     cdef Py_ssize_t position
     stop = min(stop, len(watchers) // 2)
-    for position in range(batch.told, stop):
+    # Looked at each time: who is told may have others told.
+    while batch.told < stop:
+        position = batch.told
         # First: one who is told when a signal's handler raises is not told again.
         batch.told = position + 1
-        delivery = watchers[2 * position]
         watcher = watchers[2 * position + 1]
+        if type(watcher) is OutcomeWait:
+            (<OutcomeWait>watcher).tell(straight)
+            continue
+        delivery = watchers[2 * position]
         if not _is_function(<PyObject *>watcher) and hasattr(watcher, "set_result"):
             if not watcher.done():
                 watcher.set_result(None)

@@ -303,11 +303,17 @@ class Delivery:
             batch.home.topic.appender.host.saw(batch)
 
 
-def run_watchers(batch: Batch, stop: int) -> int:
-    """Tell a settled batch's watchers up to ``stop``, each once; how many know is returned."""
+def run_watchers(batch: Batch, stop: int, _straight: bool = False) -> int:
+    """Tell a settled batch's watchers up to ``stop``, each once; how many know is returned.
+
+    Whether a task runs meanwhile is all the same: here those who await a delivery await a future
+    of asyncio's, which lets them go on in a later turn of its loop.
+    """
     watchers = batch.watchers
     stop = min(stop, len(watchers) // 2)
-    for delivery, watcher in pairs(watchers[2 * batch.told : 2 * stop]):
+    # Looked at each time: who is told may have others told.
+    while batch.told < stop:
+        delivery, watcher = watchers[2 * batch.told : 2 * batch.told + 2]
         # First: one who is told when a signal's handler raises is not told again.
         batch.told += 1
         if hasattr(watcher, "set_result"):

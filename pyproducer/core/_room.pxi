@@ -1,7 +1,7 @@
-"""What ``await enqueue`` waits for room on; part of ``_appender.pyx``.
+"""What tasks wait on for room in ``await enqueue``, and for outcomes; part of ``_appender.pyx``.
 
-To a task it is a future. What it saves is the making of one, and for each waiter a handle in the
-event loop's line: those who got room are woken together.
+To a task these are futures. What they save is the making of one, and for each waiter a handle and
+a turn of the event loop: whoever got what he waits for is woken there and then.
 """
 
 cdef extern from "Python.h":
@@ -10,9 +10,153 @@ cdef extern from "Python.h":
     object PyContext_CopyCurrent()
 
 
+cdef class TaskWait:
+    """What a task can wait on.
+
+    Args:
+        host: makes the error of one who is cancelled.
+        loop: the task's.
+    """
+
+    cdef object _host
+    cdef object _loop
+    # Of the task, which is alone as a rule, and of others.
+    cdef object _callback
+    cdef object _context
+    cdef list _others
+    cdef public bint _asyncio_future_blocking
+
+    def __init__(self, host, loop):
+        self._host = host
+        self._loop = loop
+
+    cdef bint is_done(self):
+        raise NotImplementedError
+
+    def __await__(self):
+        return self
+
+    def __iter__(self):
+        return self
+
+    def get_loop(self):
+        return self._loop
+
+    def done(self):
+        """True once there is what is waited for, or there will never be."""
+        return self.is_done()
+
+    def add_done_callback(self, callback, *, context=None):
+        """Call ``callback(self)`` once that is so."""
+        if context is None:
+            context = PyContext_CopyCurrent()
+        if self.is_done():
+            self._loop.call_soon(callback, self, context=context)
+        elif self._callback is None:
+            self._callback = callback
+            self._context = context
+        else:
+            self._others = (self._others or []) + [(callback, context)]
+
+    def remove_done_callback(self, callback):
+        """Do not call back; how many there were is returned."""
+        given = [(self._callback, self._context)] + (self._others or [])
+        left = [pair for pair in given if pair[0] != callback]
+        self._callback, self._context = left[0] if left else (None, None)
+        self._others = left[1:] or None
+        return len(given) - len(left)
+
+    def schedule(self):
+        """Have the task go on in a later turn of the loop."""
+        callback, self._callback = self._callback, None
+        others, self._others = self._others, None
+        if callback is not None:
+            self._loop.call_soon(callback, self, context=self._context)
+        for callback, context in others or ():
+            self._loop.call_soon(callback, self, context=context)
+
+    cpdef wake(self):
+        """Have the task go on here and now, where no other task runs."""
+        callback = self._callback
+        if callback is None:
+            return
+        if self._others is not None:
+            self.schedule()
+            return
+        try:
+            PyContext_Enter(self._context)
+        except RuntimeError:
+            # Somebody's callback runs in this very context.
+            self.schedule()
+            return
+        self._callback = None
+        try:
+            callback(self)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self._loop.call_exception_handler(
+                {"message": f"Exception in callback {callback!r}", "exception": error}
+            )
+        finally:
+            PyContext_Exit(self._context)
+
+
 @cython.final
-@cython.freelist(64)
-cdef class RoomWait:
+cdef class OutcomeWait(TaskWait):
+    """What one who awaits a delivery waits on."""
+
+    cdef bint _told
+    #: The error of one who was cancelled before.
+    cdef object _cancelled
+
+    cdef bint is_done(self):
+        return self._told or self._cancelled is not None
+
+    def __next__(self):
+        if not self.is_done():
+            self._asyncio_future_blocking = True
+            return self
+        self.result()
+        raise StopIteration
+
+    def result(self):
+        """None: the outcome is known, and the delivery has it."""
+        if self._cancelled is not None:
+            raise self._cancelled
+        if not self._told:
+            raise RuntimeError("the outcome of the record is not known yet")
+
+    def cancelled(self):
+        """True where the task was cancelled first: it does not count as having seen a failure."""
+        return self._cancelled is not None
+
+    def cancel(self, msg=None):
+        """The task is cancelled; the delivery is not."""
+        if self.is_done():
+            return False
+        self._cancelled = self._host.cancelled(msg)
+        self.schedule()
+        return True
+
+    def set_result(self, _):
+        """The outcome is known; the task goes on in a later turn of the loop."""
+        self.tell(False)
+
+    cdef int tell(self, bint straight) except -1:
+        """The outcome is known; with ``straight`` the task goes on here and now."""
+        if self.is_done():
+            return 0
+        self._told = True
+        if straight:
+            self.wake()
+        else:
+            self.schedule()
+        return 0
+
+
+@cython.final
+cdef class RoomWait(TaskWait):
     """A place in the line of those who wait for room, and what the task that stands there awaits.
 
     Args:
@@ -23,18 +167,11 @@ cdef class RoomWait:
         until: monotonic seconds at which the task is told that there was no room.
     """
 
-    cdef object _host
-    cdef object _loop
     cdef object _woken
     cdef readonly Prepared made
     cdef readonly double until
     #: The delivery or the error, once there is one.
     cdef object _outcome
-    # Of the task, which is alone as a rule, and of others.
-    cdef object _callback
-    cdef object _context
-    cdef list _others
-    cdef public bint _asyncio_future_blocking
 
     def __init__(self, host, loop, woken, Prepared made not None, double until):
         self._host = host
@@ -43,13 +180,10 @@ cdef class RoomWait:
         self.made = made
         self.until = until
 
+    cdef bint is_done(self):
+        return self._outcome is not None
+
     # The call's side.
-
-    def __await__(self):
-        return self
-
-    def __iter__(self):
-        return self
 
     def __next__(self):
         return self.send(None)
@@ -82,13 +216,6 @@ cdef class RoomWait:
 
     # The task's side.
 
-    def get_loop(self):
-        return self._loop
-
-    def done(self):
-        """True once there is room, or there will be none."""
-        return self._outcome is not None
-
     def result(self):
         """The delivery; raises what kept the record out."""
         if self._outcome is None:
@@ -96,26 +223,6 @@ cdef class RoomWait:
         if type(self._outcome) is not Delivery:
             raise self._outcome
         return self._outcome
-
-    def add_done_callback(self, callback, *, context=None):
-        """Call ``callback(self)`` once there is an outcome."""
-        if context is None:
-            context = PyContext_CopyCurrent()
-        if self._outcome is not None:
-            self._loop.call_soon(callback, self, context=context)
-        elif self._callback is None:
-            self._callback = callback
-            self._context = context
-        else:
-            self._others = (self._others or []) + [(callback, context)]
-
-    def remove_done_callback(self, callback):
-        """Do not call back; how many there were is returned."""
-        given = [(self._callback, self._context)] + (self._others or [])
-        left = [pair for pair in given if pair[0] != callback]
-        self._callback, self._context = left[0] if left else (None, None)
-        self._others = left[1:] or None
-        return len(given) - len(left)
 
     def cancel(self, msg=None):
         """The task is cancelled: the record is not queued, unless it was already."""
@@ -136,41 +243,6 @@ cdef class RoomWait:
         """There will be no room."""
         self._outcome = error
         self.schedule()
-
-    def schedule(self):
-        """Have the task go on in a later turn of the loop."""
-        callback, self._callback = self._callback, None
-        others, self._others = self._others, None
-        if callback is not None:
-            self._loop.call_soon(callback, self, context=self._context)
-        for callback, context in others or ():
-            self._loop.call_soon(callback, self, context=context)
-
-    def wake(self):
-        """Have the task go on here and now, where no other task runs."""
-        callback = self._callback
-        if callback is None:
-            return
-        if self._others is not None:
-            self.schedule()
-            return
-        try:
-            PyContext_Enter(self._context)
-        except RuntimeError:
-            # Somebody's callback runs in this very context.
-            self.schedule()
-            return
-        self._callback = None
-        try:
-            callback(self)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            self._loop.call_exception_handler(
-                {"message": f"Exception in callback {callback!r}", "exception": error}
-            )
-        finally:
-            PyContext_Exit(self._context)
 
 
 cdef int _raise(object kind, object value, object traceback) except -1:

@@ -32,6 +32,7 @@ __all__ = [
     "Batch",
     "Delivery",
     "Handles",
+    "OutcomeWait",
     "PartitionState",
     "Prepared",
     "RoomWait",
@@ -66,6 +67,7 @@ Handles = _twin.Handles
 PartitionState = _twin.PartitionState
 Prepared = _twin.Prepared
 #: None in pure Python, whose calls wait on futures of the event loop's own.
+OutcomeWait: Any = getattr(_twin, "OutcomeWait", None)
 RoomWait: Any = getattr(_twin, "RoomWait", None)
 TopicAppender = _twin.TopicAppender
 TopicState = _twin.TopicState

@@ -1,5 +1,9 @@
+cimport cython
+
+
 cdef class Deliveries:
     cdef object _line
 
     cpdef add(self, batch)
-    cpdef run(self, clock, double slice_s)
+    @cython.locals(end=double, now=double)
+    cpdef run(self, clock, double slice_s, bint straight=*)

@@ -45,9 +45,15 @@ class Deliveries:
         else:
             callback()
 
-    def run(self, clock: Callable[[], float], slice_s: float) -> None:
-        """Tell watchers for about ``slice_s`` seconds; what is left waits for the next call."""
-        end = clock() + slice_s
+    def run(self, clock: Callable[[], float], slice_s: float, straight: bool = False) -> None:
+        """Tell watchers for about ``slice_s`` seconds; what is left waits for the next call.
+
+        Args:
+            clock: monotonic seconds; not asked where there is no more than a few to tell.
+            slice_s: how long.
+            straight: no task runs, so that those who await a delivery may go on in here.
+        """
+        end = 0.0
         while self._line:
             batch = self._line[0]
             if callable(batch):
@@ -55,10 +61,15 @@ class Deliveries:
                 batch()
                 continue
             # The batch knows how far it has come, also where a signal's handler raises in here.
-            run_watchers(batch, batch.told + _STRIDE)
-            if not batch.watchers:
+            run_watchers(batch, batch.told + _STRIDE, straight)
+            if not batch.watchers and self._line and self._line[0] is batch:
                 self._line.popleft()
-            if clock() >= end:
+            if not self._line:
+                return
+            now = clock()
+            if not end:
+                end = now + slice_s
+            elif now >= end:
                 return
 
 

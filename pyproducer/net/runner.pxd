@@ -18,6 +18,9 @@ cdef class Runner:
     cdef object _bell
     cdef double _timer_at
     cdef bint _asked
+    cdef bint _telling
+    cdef bint _owed
+    cdef object _line
     cdef bint _stepping
     cdef object _compressor
     cdef list _watchers
@@ -29,8 +32,10 @@ cdef class Runner:
     cpdef future(self)
     @cython.locals(engine=Engine)
     cpdef _step(self)
-    @cython.locals(deliveries=Deliveries)
+    @cython.locals(deliveries=Deliveries, straight=bint)
     cdef _tell(self)
+    cdef _go_on(self)
+    cdef _pay(self)
     cdef _look(self)
     cdef _arm(self)
     cdef _perform(self, effect)

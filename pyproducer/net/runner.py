@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import logging
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer.core.appender import Batch, Delivery, Prepared, RoomWait
+from pyproducer.core.appender import Batch, Delivery, OutcomeWait, Prepared, RoomWait
 from pyproducer.core.effects import Authenticate, Compress, Connect, Disconnect, Effect, Send
 from pyproducer.errors import (
     DeliveryError,
@@ -90,6 +91,11 @@ class Runner:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._asked = False
+        # While callers are told, a step that they ask for is owed, and made or asked for behind.
+        self._telling = False
+        self._owed = False
+        # The loop's own line of what is to be called, where it has one that can be looked at.
+        self._line: deque[Any] | None = None
         self._bell: Bell | None = None
         self._stepping = False
         self._watchers: list[Callable[[], bool]] = []
@@ -131,7 +137,9 @@ class Runner:
         """Begin to run on the current loop."""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._asked = False
+        self._asked = self._owed = False
+        line = getattr(self._loop, "_ready", None)
+        self._line = line if isinstance(line, deque) else None
         security = None if self._secure is None else self._secure()
         self._pool = Pool(self, self._loop, client_id=self._client_id, security=security)
         if self._shared:
@@ -230,10 +238,14 @@ class Runner:
 
     def ask(self) -> None:
         """Have a step made at the end of this turn; from the loop's thread."""
-        if not self._asked and self._pool is not None:
+        if self._asked or self._pool is None:
+            return
+        if self._telling:
+            self._owed = True
+        else:
             assert self._loop is not None
             self._loop.call_soon(self._step)
-            self._asked = True
+        self._asked = True
 
     def pick_up(self) -> None:
         """Go on after a signal's handler raised in the event loop, if one did.
@@ -246,7 +258,7 @@ class Runner:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._asked = False
+        self._asked = self._telling = self._owed = False
         self._pool.drop_torn()
         self.ask()
 
@@ -280,8 +292,10 @@ class Runner:
             # Who never sleeps may come by here and nowhere else.
             self._compressor.step_aside()
 
-    def future(self) -> asyncio.Future[None]:
+    def future(self) -> Any:
         """A future for one who awaits a delivery."""
+        if OutcomeWait is not None:
+            return OutcomeWait(self, self.check_loop())
         # Straight, not by the loop's own method: asyncio's future serves every loop.
         return asyncio.Future(loop=self.check_loop())
 
@@ -390,7 +404,7 @@ class Runner:
             self.ask()
 
     def cancelled(self, message: object) -> BaseException:
-        """The error of one who waited for room and was cancelled."""
+        """The error of one who waited for room or an outcome and was cancelled."""
         return asyncio.CancelledError() if message is None else asyncio.CancelledError(message)
 
     # Steps.
@@ -417,27 +431,40 @@ class Runner:
             self.ask()
         self._arm()
         self._tell()
+        self._pay()
 
     def _tell(self) -> None:
         """Tell callers what they wait for, for a while."""
-        deliveries = self.engine.settler.deliveries
-        if deliveries:
+        deliveries, waiters = self.engine.settler.deliveries, self.engine.waiters
+        if deliveries or waiters.woken:
+            # No task can go on within another.
+            straight = asyncio.current_task(self._loop) is None
+            self._telling = True
             try:
-                deliveries.run(self._monotonic, _SLICE)
-            finally:
-                # Also where a signal's handler raised in a callback: it goes on with the next.
-                if deliveries:
-                    self.ask()
-        waiters = self.engine.waiters
-        if waiters.woken:
-            try:
-                if asyncio.current_task(self._loop) is None:
+                deliveries.run(self._monotonic, _SLICE, straight)
+                if straight and waiters.woken:
                     waiters.wake(self._monotonic, _SLICE)
-            finally:
-                if waiters.woken:
-                    self.ask()
+            except BaseException:
+                # Where a signal's handler raised in a callback: it goes on with the next.
+                self._go_on()
+                self._pay()
+                raise
+            self._go_on()
         if self._watchers:
             self._look()
+
+    def _go_on(self) -> None:
+        """They are told, all of them or as many as there was time for."""
+        self._telling = False
+        if self.engine.settler.deliveries or self.engine.waiters.woken:
+            self.ask()
+
+    def _pay(self) -> None:
+        """Ask for the step that is owed to those who were told, if one is."""
+        if self._owed:
+            self._owed = False
+            assert self._loop is not None
+            self._loop.call_soon(self._step)
 
     def _break_down(self, error: Exception) -> None:
         """Settle everything after a defect: what nobody moves any more must not wait for ever."""
@@ -558,6 +585,12 @@ class Runner:
             else:
                 engine.begin_turn()
                 self._tell()
+                if self._owed and self._line is not None and not self._line:
+                    # Nobody else has anything to do in this turn, so that this is its end.
+                    self._owed = False
+                    self._step()
+                else:
+                    self._pay()
 
 
 def _not_done(delivery: Delivery) -> NotDone:
