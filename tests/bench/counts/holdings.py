@@ -26,6 +26,7 @@ __all__ = ["held"]
 
 _SHORT = 20_000
 _LONG = 120_000
+_AWAITED = 1_000
 
 Producer: TypeAlias = AsyncProducer[Any, Any]
 Counted: TypeAlias = dict[str, float]
@@ -164,6 +165,16 @@ async def handed_over(bench: Bench, producer: Producer) -> Counted:
     }
 
 
+async def awaited(bench: Bench, producer: Producer) -> Counted:
+    """How often the loop turns for one who sends a record after the other."""
+    loop = bench.loop
+    assert loop is not None
+    before = loop.turns
+    for _ in range(_AWAITED):
+        await producer.send(TOPIC, VALUE)
+    return {"turns": (loop.turns - before) * 1000 / _AWAITED}
+
+
 async def sending(bench: Bench, producer: Producer) -> Counted:
     """What a closed batch needs besides itself on its way out."""
     produced = bench.peers[-1]
@@ -192,6 +203,7 @@ _PARTS = (
     ("acknowledged with handle", kept_handles),
     ("socket", handed_over),
     ("socket", sending),
+    ("awaited", awaited),
 )
 
 

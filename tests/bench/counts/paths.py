@@ -167,25 +167,36 @@ async def one_to_a_batch(producer: AsyncProducer[Any, Any], count: int) -> None:
         await producer.flush()
 
 
-def blocking(path: Path, marks: Marks) -> None:
-    """SyncProducer.enqueue from one thread."""
+def enqueue_blocking(producer: SyncProducer[Any, Any], count: int) -> None:
+    kept = []
+    for _ in range(count):
+        kept.append(producer.enqueue(TOPIC, VALUE))
+    producer.flush()
+    for delivery in kept:
+        delivery.result()
 
-    def send(producer: SyncProducer[Any, Any], count: int) -> None:
-        kept = []
-        for _ in range(count):
-            kept.append(producer.enqueue(TOPIC, VALUE))
-        producer.flush()
-        for delivery in kept:
-            delivery.result()
 
-    asyncio.set_event_loop_policy(_Policy(marks))
-    with SyncProducer(_SERVERS) as producer:
-        send(producer, path.short)
-        marks.keep("warm")
-        send(producer, path.short)
-        marks.keep("short")
-        send(producer, path.long)
-        marks.keep("long")
+def send_blocking(producer: SyncProducer[Any, Any], count: int) -> None:
+    for _ in range(count):
+        producer.send(TOPIC, VALUE)
+
+
+def from_one_thread(
+    send: Callable[[SyncProducer[Any, Any], int], None], **options: Any
+) -> Callable[[Path, Marks], None]:
+    """A path of the blocking producer's."""
+
+    def run(path: Path, marks: Marks) -> None:
+        asyncio.set_event_loop_policy(_Policy(marks))
+        with SyncProducer(_SERVERS, **options) as producer:
+            send(producer, path.short)
+            marks.keep("warm")
+            send(producer, path.short)
+            marks.keep("short")
+            send(producer, path.long)
+            marks.keep("long")
+
+    return run
 
 
 def copying(path: Path, marks: Marks) -> None:
@@ -224,10 +235,11 @@ PATHS = {
     "headers": Path(from_asyncio(with_headers)),
     "json": Path(from_asyncio(documents, value_serializer=JsonSerializer())),
     "lz4": Path(from_asyncio(enqueue, compression_type="lz4")),
-    "sync": Path(blocking),
+    "sync": Path(from_one_thread(enqueue_blocking)),
     "wide": Path(from_asyncio(wide)),
     "copying": Path(copying),
     "send": Path(from_asyncio(send_one_by_one, linger_ms=0), short=100, long=600),
+    "sync_send": Path(from_one_thread(send_blocking, linger_ms=0), short=100, long=600),
     "send_together": Path(from_asyncio(send_together)),
     "one_to_a_batch": Path(from_asyncio(one_to_a_batch), short=1_000, long=5_000),
     "pure": Path(from_asyncio(enqueue), short=500, long=2500, environment={"PYPRODUCER_PURE": "1"}),
