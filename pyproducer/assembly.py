@@ -118,7 +118,8 @@ class Assembly:
             largest_record_name="max_request_size",
             buffer_memory=config.buffer_memory,
             partitioner=resolve(config.partitioner),
-            choose=chance.randrange,
+            # A third of what randrange takes.
+            choose=lambda count: int(chance.random() * count),
             wall_ns=_wall_ns(clock),
             machine_clock=type(clock) is SystemClock,
             is_coroutine_function=_makes_coroutines,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
 
     from pyproducer.model import Buffer
 
@@ -17,13 +16,16 @@ __all__ = ["write_buffers"]
 _LARGE: Final = 16 * 1024
 
 
-def write_buffers(transport: asyncio.WriteTransport, buffers: Sequence[Buffer]) -> None:
+def write_buffers(transport: asyncio.WriteTransport, buffers: list[Buffer]) -> None:
     """Writes the buffers in order, without copying the large ones together.
 
     Not `writelines`: up to Python 3.11 it joins everything, and in 3.12 and 3.13 it forgets to
     call `pause_writing`, so that a peer that does not read would be buffered for without end.
     """
-    if sum(map(len, buffers)) < _LARGE:
+    size = 0
+    for buffer in buffers:
+        size += len(buffer)
+    if size < _LARGE:
         # What most requests of few records come to, at a glance.
         transport.write(b"".join(buffers))
         return

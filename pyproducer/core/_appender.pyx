@@ -551,8 +551,11 @@ cdef class Appender:
         cdef list available = topic.available
         cdef list found = []
         cdef Py_ssize_t count = len(available)
-        cdef Py_ssize_t least = -1, pending, at, number, place
-        cdef Py_ssize_t start = self.choose(count) if count > _LOOKED_AT else 0
+        cdef Py_ssize_t least = -1, start = 0, pending, at, number, place
+        if count == 1:
+            return available[0]
+        if count > _LOOKED_AT:
+            start = self.choose(count)
         for at in range(min(count, _LOOKED_AT)):
             # Of many only some, far from each other: one of them is about as good as the best.
             place = (start + at * count // _LOOKED_AT) % count if count > _LOOKED_AT else at

@@ -495,6 +495,8 @@ class Appender:
         partitions, available = topic.partitions, topic.available
         assert partitions is not None
         count = len(available)
+        if count == 1:
+            return available[0]
         if count > LOOKED_AT:
             # Of many only some, far from each other: one of them is about as good as the best.
             start = self._choose(count)

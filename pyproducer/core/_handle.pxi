@@ -231,8 +231,13 @@ cdef class Delivery:
     def add_done_callback(self, callback):
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
         cdef Batch batch = self.resolve()
+        batch.home.topic.appender.check_callback(batch.home.topic, callback)
+        self._watch(callback)
+
+    def _watch(self, callback):
+        """The same for one of ours, which is sound."""
+        cdef Batch batch = self.resolve()
         cdef Appender appender = batch.home.topic.appender
-        appender.check_callback(batch.home.topic, callback)
         appender.acquire()
         try:
             batch = self.resolve()

@@ -246,6 +246,11 @@ class Delivery:
         appender = batch.home.topic.appender
         if not callable(callback) or appender.is_coroutine_function(callback):
             raise callback_error(batch.topic, callback)
+        self._watch(callback)
+
+    def _watch(self, callback: Callable[[Delivery], object]) -> None:
+        """The same for one of ours, which is sound."""
+        appender = self._batch.home.topic.appender
         host = appender.host
         with appender.lock:
             batch = self._resolve()

@@ -22,6 +22,9 @@ __all__ = ["NO_SEQUENCE", "SealedBatch", "halve"]
 
 NO_SEQUENCE: Final = -1
 
+# An enumeration is asked for its members by a way of its own, which takes long.
+_NONE: Final = Codec.NONE
+
 
 class SealedBatch:
     """A batch that takes no more records.
@@ -71,7 +74,7 @@ class SealedBatch:
         self.order = order
         self.deadline = deadline
         self.body: Buffer | None = batch.body()
-        self.codec = Codec.NONE
+        self.codec = _NONE
         self.attempts = 0
         self.in_doubt = False
         self.behind = False

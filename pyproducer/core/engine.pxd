@@ -2,6 +2,7 @@ cimport cython
 
 from pyproducer.core.accumulator cimport Node, PartitionQueue
 from pyproducer.core.batch cimport SealedBatch
+from pyproducer.core.budget cimport WaitLine
 from pyproducer.core.intake cimport Intake
 from pyproducer.core.links cimport Links
 from pyproducer.core.metadata cimport Cluster
@@ -27,7 +28,7 @@ cdef class Engine:
     cdef object _fatal
     cdef public Stats stats
     cdef public Settler settler
-    cdef public object waiters
+    cdef public WaitLine waiters
     cdef public Cluster cluster
     cdef public Links _links
     cdef public Intake _intake

@@ -58,6 +58,7 @@ __all__ = ["Engine", "EngineOptions"]
 logger = logging.getLogger("pyproducer.engine")
 
 _NONE: Final[Mapping[str, int]] = {}
+_NOT_COMPRESSED: Final = Codec.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,7 +422,7 @@ class Engine:
         """Have a batch's body compressed, where its topic wants that."""
         codec = sealed.batch.home.topic.codec
         sealed.codec = self._options.codec if codec is None else codec
-        if sealed.codec is Codec.NONE:
+        if sealed.codec is _NOT_COMPRESSED:
             self.ready(sealed.queue)
             return
         sealed.body = None

@@ -19,6 +19,7 @@ cdef class Intake:
     cdef public BatchTimers expiring
 
     cpdef double deadline(self)
+    cpdef expire(self, double now)
     cpdef absorb(self, double now, shelf=*)
     @cython.locals(created=double)
     cdef _note(self, list opened, double now, shelf)

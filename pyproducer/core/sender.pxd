@@ -32,6 +32,7 @@ cdef class Sender:
         records=Py_ssize_t, plain=Py_ssize_t, retries=Py_ssize_t, sealed=SealedBatch, stats=Stats
     )
     cdef _count(self, list chosen, Py_ssize_t size)
+    cdef bint _stamp(self, PartitionQueue queue, SealedBatch sealed)
     cdef SealedBatch _choose(self, PartitionQueue queue, double now)
     @cython.locals(sealed=SealedBatch, queue=PartitionQueue, plain=bint)
     cpdef bint on_answer(self, Node node, list batches, response, double now)

@@ -19,7 +19,7 @@ from pyproducer.core.identity import Identity
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.transactions import Transactions
-from pyproducer.core.verdict import Action, Verdict, judge, may_pass
+from pyproducer.core.verdict import TABLE, Action, Verdict, judge, may_pass
 from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name
 from pyproducer.protocol.messages.produce import (
@@ -43,6 +43,9 @@ _NO_TOPIC: Final = {
     ErrorCode.UNKNOWN_TOPIC_ID,
     ErrorCode.INCONSISTENT_TOPIC_ID,
 }
+
+#: The row of what is no error: known by itself, for most answers have no other.
+_TAKEN: Final = TABLE[ErrorCode.NONE]
 
 #: Batches in one request. Those of thousands of partitions would keep the event loop for tens of
 #: milliseconds, when the request is made and again when its answer comes.
@@ -142,7 +145,7 @@ class Sender:
             if chosen and size > room:
                 passed.append(queue)
                 break
-            if not sealed.stamped and self._idempotent and not self._identity.stamp(queue, sealed):
+            if not sealed.stamped and self._idempotent and not self._stamp(queue, sealed):
                 queue.line = False
                 continue
             room -= size
@@ -211,6 +214,15 @@ class Sender:
         stats.bytes_sent += size
         stats.retries += retries
 
+    def _stamp(self, queue: PartitionQueue, sealed: SealedBatch) -> bool:
+        """Give a batch the partition's next sequence numbers; False where no id is at hand."""
+        if queue.producer_id < 0 or self._transactions is not None:
+            return self._identity.stamp(queue, sealed)
+        # Nearly always, and then it is no question of who this producer is.
+        queue.next_sequence = sealed.stamp(queue.producer_id, queue.epoch, queue.next_sequence)
+        queue.stamped += 1
+        return True
+
     def _choose(self, queue: PartitionQueue, now: float) -> SealedBatch | None:
         if queue.recovering and self._identity.recovered(queue):
             self._stats.epoch_bumps += 1
@@ -278,8 +290,7 @@ class Sender:
         if len(parts) != 1 or topics[0].name != queue.topic:
             return False
         [part] = parts
-        code = part.error_code
-        if code or part.index != queue.number or judge(code).action is not Action.ACK:
+        if part.index != queue.number or TABLE.get(part.error_code) is not _TAKEN:
             return False
         self._accept(sealed, part.base_offset, part.log_append_time_ms)
         self._host.ready(queue)
@@ -336,10 +347,10 @@ class Sender:
             self._leave(sealed)
             return None
         code = part.error_code
-        verdict = judge(code, transactional=self._transactions is not None)
-        if verdict.action is Action.ACK and not code:
+        if TABLE.get(code) is _TAKEN:
             self._accept(sealed, part.base_offset, part.log_append_time_ms)
             return None
+        verdict = judge(code, transactional=self._transactions is not None)
         if verdict.action is Action.ACK and sealed.stamped:
             self._accept(sealed, -1, -1)
             return None

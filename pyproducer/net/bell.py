@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -50,15 +49,20 @@ class Bell:
 
     def ring(self) -> None:
         """Have the loop's thread come; from any thread."""
-        # Full of rings, it will be heard.
-        with contextlib.suppress(BlockingIOError):
+        try:
             os.write(self._rope, b"\0")
+        except BlockingIOError:
+            # Full of rings, it will be heard.
+            return
 
     def take_down(self) -> None:
         """Nobody comes any more; from the loop's thread."""
         self._loop.remove_reader(self._end)
 
     def _hear(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        try:
             os.read(self._end, _MANY)
+        except BlockingIOError:
+            # They were heard.
+            return
         self._heard()

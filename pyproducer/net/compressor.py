@@ -79,6 +79,8 @@ class Compressor:
         self._level = level
         self._tell = tell
         self._told = False
+        #: Nothing is to be done or told, so that there is nothing to ask for.
+        self.quiet = True
         self._executor: ThreadPoolExecutor | None = None
         self._early: dict[int, _Job] = {}
         self._done: deque[_Job] = deque()
@@ -109,6 +111,7 @@ class Compressor:
 
     def take(self, sealed: SealedBatch) -> bool:
         """Compress a closed batch; :meth:`finished` tells what came of it, now if this is True."""
+        self.quiet = False
         batch = sealed.batch
         job = self._early.pop(batch.serial, None)
         if job is not None:
@@ -136,6 +139,8 @@ class Compressor:
             if job.error is not None and job.batch.state <= CLOSED:
                 logger.error("compression failed, the batch is sent uncompressed: %s", job.error)
             yield sealed, job.made
+        with self._lock:
+            self.quiet = not self._pending and not self._done
 
     def stop(self) -> None:
         """End the threads; nobody wants what they have not done yet."""
@@ -173,6 +178,7 @@ class Compressor:
     def _put(self, job: _Job) -> bool:
         """Have a thread do it; True where there is none and it is done."""
         with self._lock:
+            self.quiet = False
             self._line.append(job)
             self._pending += job.size
             if not self._free:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pyproducer.net.security import Security
     from pyproducer.net.transport import BrokerTransport
     from pyproducer.protocol.connection import Answer
-    from pyproducer.protocol.schema import Message
 
 __all__ = ["Pool", "PoolOwner"]
 
@@ -43,8 +42,8 @@ class PoolOwner(Protocol):
     def node_disconnected(self, node: int, reason: str, error: ProducerError | None) -> None:
         """A connection is gone, or could not be made; with ``error`` security failed."""
 
-    def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
-        """Responses came, each with its request's tag; None for one that wants no response."""
+    def node_answered(self, node: int, answers: Iterable[tuple[Any, ...]]) -> None:
+        """Responses came, each behind its request's tag; None for one that wants no response."""
 
 
 class Pool:
@@ -207,9 +206,7 @@ class Pool:
     def answered(self, transport: BrokerTransport, answers: list[Answer]) -> None:
         """Responses came."""
         self._resolver.trust(transport.address)
-        self._owner.node_answered(
-            transport.node, [(cast("int", answer.tag), answer.message) for answer in answers]
-        )
+        self._owner.node_answered(transport.node, answers)
 
     def written(self, transport: BrokerTransport, tag: int) -> None:
         """A request that wants no response was written."""

@@ -1,5 +1,6 @@
 cimport cython
 
+from pyproducer.core.budget cimport WaitLine
 from pyproducer.core.delivery cimport Deliveries
 from pyproducer.core.engine cimport Engine
 from pyproducer.net.pool cimport Pool
@@ -30,14 +31,16 @@ cdef class Runner:
     cpdef ask(self)
     cpdef wake(self)
     cpdef future(self)
-    @cython.locals(engine=Engine)
+    @cython.locals(engine=Engine, busy=bint)
     cpdef _step(self)
-    @cython.locals(deliveries=Deliveries, straight=bint)
+    @cython.locals(engine=Engine, deliveries=Deliveries, waiters=WaitLine, straight=bint)
     cdef _tell(self)
+    @cython.locals(engine=Engine)
     cdef _go_on(self)
     cdef _pay(self)
     cdef _look(self)
+    @cython.locals(engine=Engine)
     cdef _arm(self)
     cdef _perform(self, effect)
-    @cython.locals(engine=Engine, now=double, stirred=bint, answer=tuple)
+    @cython.locals(engine=Engine, now=double, stirred=bint)
     cpdef node_answered(self, int node, answers)

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from pyproducer.clock import Clock
     from pyproducer.core.engine import Engine
     from pyproducer.net.security import Security
-    from pyproducer.protocol.schema import Message
     from pyproducer.records.codec import Codec
 
 __all__ = ["Runner", "forked"]
@@ -318,11 +317,13 @@ class Runner:
                 )
             raise _not_done(delivery)
         if self._shared:
-            delivery.add_done_callback(waiter)
+            # Not looked at first: whether an object is a coroutine function takes longer to find
+            # out than all else in here.
+            delivery._watch(waiter)
         else:
             assert self._loop is not None
             try:
-                self._loop.call_soon_threadsafe(delivery.add_done_callback, waiter)
+                self._loop.call_soon_threadsafe(delivery._watch, waiter)
             except RuntimeError:
                 # The loop is closed: nobody will ever know.
                 raise _not_done(delivery) from None
@@ -413,14 +414,16 @@ class Runner:
         self._asked = False
         if self._pool is None:
             return
-        engine = self.engine
-        if not self._shared:
-            self._compressor.step_aside()
+        engine, compressor = self.engine, self._compressor
+        busy = not compressor.quiet
+        if busy and not self._shared:
+            compressor.step_aside()
         engine.begin_turn()
         self._stepping = True
         try:
-            for sealed, body in self._compressor.finished():
-                engine.on_compressed(sealed, body)
+            if busy:
+                for sealed, body in compressor.finished():
+                    engine.on_compressed(sealed, body)
             for effect in engine.poll(self._monotonic()):
                 self._perform(effect)
         except Exception as error:
@@ -435,7 +438,8 @@ class Runner:
 
     def _tell(self) -> None:
         """Tell callers what they wait for, for a while."""
-        deliveries, waiters = self.engine.settler.deliveries, self.engine.waiters
+        engine = self.engine
+        deliveries, waiters = engine.settler.deliveries, engine.waiters
         if deliveries or waiters.woken:
             # No task can go on within another.
             straight = asyncio.current_task(self._loop) is None
@@ -456,7 +460,8 @@ class Runner:
     def _go_on(self) -> None:
         """They are told, all of them or as many as there was time for."""
         self._telling = False
-        if self.engine.settler.deliveries or self.engine.waiters.woken:
+        engine = self.engine
+        if engine.settler.deliveries or engine.waiters.woken:
             self.ask()
 
     def _pay(self) -> None:
@@ -497,7 +502,8 @@ class Runner:
         self._watchers = [look for look in self._watchers if not look()]
 
     def _arm(self) -> None:
-        at = self.engine.deadline()
+        engine = self.engine
+        at = engine.deadline()
         if at is None:
             return
         if self._timer is not None:
@@ -570,8 +576,8 @@ class Runner:
         self.engine.on_disconnected(node, reason, self.now, error)
         self.ask()
 
-    def node_answered(self, node: int, answers: Iterable[tuple[int, Message | None]]) -> None:
-        """Responses came, each with its request's tag; None for one that wants no response."""
+    def node_answered(self, node: int, answers: Iterable[tuple[Any, ...]]) -> None:
+        """Responses came, each behind its request's tag; None for one that wants no response."""
         engine, now = self.engine, self._monotonic()
         stirred = False
         for answer in answers:

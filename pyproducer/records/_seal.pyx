@@ -34,7 +34,7 @@ cdef inline uint8_t *_put32(uint8_t *at, uint32_t number) noexcept:
 
 
 cdef inline uint8_t *_put64(uint8_t *at, int64_t number) noexcept:
-    return _put32(_put32(at, <uint32_t>(<uint64_t>number >> 32)), <uint32_t>(number & 0xFFFFFFFF))
+    return _put32(_put32(at, <uint32_t>(<uint64_t>number >> 32)), <uint32_t>number)
 
 
 def seal_header(
