@@ -19,7 +19,7 @@ from pyproducer.core.identity import Identity
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.transactions import Transactions
-from pyproducer.core.verdict import TABLE, Action, Verdict, judge, may_pass
+from pyproducer.core.verdict import TABLE, Action, Verdict, in_words, judge, may_pass
 from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name
 from pyproducer.protocol.messages.produce import (
@@ -355,7 +355,7 @@ class Sender:
             self._accept(sealed, -1, -1)
             return None
         text = part.error_message
-        reason = f"{error_name(code)}: {text}" if text else _reason(code)
+        reason = f"{error_name(code)}: {text}" if text else in_words(code)
         logger.debug("%s-%s: %s, %s", queue.topic, queue.number, reason, verdict.action.value)
         leader = part.current_leader
         if leader is not None and leader.leader_id >= 0:
@@ -593,12 +593,5 @@ class Sender:
             return "no leader is known"
         if self._lacks_identity(queue):
             code = self._identity.refusal
-            return "no producer id yet" if code is None else f"no producer id: {_reason(code)}"
+            return "no producer id yet" if code is None else f"no producer id: {in_words(code)}"
         return f"broker {queue.leader} not ready"
-
-
-def _reason(code: int) -> str:
-    try:
-        return f"{error_name(code)}, {ErrorCode(code).text}"
-    except ValueError:
-        return error_name(code)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, NamedTuple
 
-from pyproducer.protocol.error_codes import ErrorCode, is_retriable
+from pyproducer.protocol.error_codes import ErrorCode, error_name, is_retriable
 
-__all__ = ["TABLE", "Action", "Verdict", "judge", "may_pass"]
+__all__ = ["TABLE", "Action", "Verdict", "in_words", "judge", "may_pass"]
 
 
 class Action(Enum):
@@ -124,3 +124,11 @@ def may_pass(code: int, *, idempotent: bool) -> bool:
     """True where a record that failed by this code may be taken when it is sent again."""
     action = judge(code).action
     return action in {Action.RETRY, Action.REFRESH} or (action is Action.RECOVER and idempotent)
+
+
+def in_words(code: int) -> str:
+    """An error code's name and what it says."""
+    try:
+        return f"{error_name(code)}, {ErrorCode(code).text}"
+    except ValueError:
+        return error_name(code)

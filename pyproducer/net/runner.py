@@ -19,7 +19,6 @@ from pyproducer.core.effects import Authenticate, Compress, Connect, Disconnect,
 from pyproducer.errors import (
     DeliveryError,
     ForkedProducer,
-    NotDone,
     ProducerError,
     TransactionError,
     WouldDeadlock,
@@ -28,7 +27,7 @@ from pyproducer.errors import (
 from pyproducer.net.bell import Bell
 from pyproducer.net.compressor import Compressor
 from pyproducer.net.pool import Pool
-from pyproducer.net.thread_wait import ThreadWait
+from pyproducer.net.thread_wait import ThreadWait, loop_closed, not_done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -270,8 +269,8 @@ class Runner:
             if self._loop.is_closed():
                 # Nobody will ever send this record, nor any that comes after it.
                 assert self._refuse is not None
-                self._refuse(_loop_closed)
-                raise _loop_closed()
+                self._refuse(loop_closed)
+                raise loop_closed()
             self.ask()
             return
         if threading.get_ident() == self._thread:
@@ -315,7 +314,7 @@ class Runner:
                     "result() would block the thread that has to complete this delivery; in a "
                     "callback ask only deliveries that are done"
                 )
-            raise _not_done(delivery)
+            raise not_done(delivery)
         if self._shared:
             # Not looked at first: whether an object is a coroutine function takes longer to find
             # out than all else in here.
@@ -326,7 +325,7 @@ class Runner:
                 self._loop.call_soon_threadsafe(delivery._watch, waiter)
             except RuntimeError:
                 # The loop is closed: nobody will ever know.
-                raise _not_done(delivery) from None
+                raise not_done(delivery) from None
         if not waiter.wait(timeout):
             raise TimeoutError(
                 f"no outcome of the record to {delivery.topic!r} after {timeout:g} s"
@@ -597,17 +596,3 @@ class Runner:
                     self._step()
                 else:
                     self._pay()
-
-
-def _not_done(delivery: Delivery) -> NotDone:
-    return NotDone(
-        f"the outcome of this record to {delivery.topic!r} is not known yet; "
-        "await the delivery, or ask after done() is true"
-    )
-
-
-def _loop_closed() -> WrongLoop:
-    return WrongLoop(
-        "the event loop that the producer was started on is closed, so that nothing can be sent; "
-        "make a producer in the loop that runs now, and close it there"
-    )

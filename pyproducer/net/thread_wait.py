@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from pyproducer.errors import NotDone, WrongLoop
+
 if TYPE_CHECKING:
     from pyproducer.core.appender import Delivery
 
-__all__ = ["ThreadWait"]
+__all__ = ["ThreadWait", "loop_closed", "not_done"]
 
 
 class ThreadWait:
@@ -41,3 +43,19 @@ class ThreadWait:
             self._gone = True
             raise
         return not self._gone
+
+
+def not_done(delivery: Delivery) -> NotDone:
+    """The error of one who must not wait for it, or would wait for ever."""
+    return NotDone(
+        f"the outcome of this record to {delivery.topic!r} is not known yet; "
+        "await the delivery, or ask after done() is true"
+    )
+
+
+def loop_closed() -> WrongLoop:
+    """The error of one who has a record that nobody will ever send."""
+    return WrongLoop(
+        "the event loop that the producer was started on is closed, so that nothing can be sent; "
+        "make a producer in the loop that runs now, and close it there"
+    )
