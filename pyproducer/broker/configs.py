@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyproducer.broker.errors import Refused
 from pyproducer.protocol.error_codes import ErrorCode
@@ -328,9 +328,15 @@ def check_broker_configs(configs: Mapping[str, str | None]) -> None:
 
 
 def _unknown(scope: str, name: str, known: Iterable[str]) -> Refused:
-    near = difflib.get_close_matches(name, known, n=1)
+    # A request may have thousands of such names, and to compare one with all takes milliseconds.
+    like = [one for one in known if one[0] == name[:1] and abs(len(one) - len(name)) <= _TYPED]
+    near = difflib.get_close_matches(name, like, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return Refused(ErrorCode.INVALID_CONFIG, f"unknown {scope} configuration {name!r}{hint}")
+
+
+#: Letters that a mistyped name has more or fewer than the right one.
+_TYPED: Final = 4
 
 
 class BrokerConfig:

@@ -42,7 +42,7 @@ class MetadataFile:
         try:
             document = json.loads(data)
             known = document["format"]
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"{self.path} is not a broker's metadata: {error}") from error
         if known != _FORMAT:
             raise ValueError(f"{self.path} has format {known}; this version reads {_FORMAT}")

@@ -186,17 +186,8 @@ class Node:
         self._logs.open()
         try:
             self._metadata = MetadataFile(self._fs, self._data_dir)
-            saved = self._metadata.get(_BROKER_CONFIGS, {})
-            self.config.all_brokers = dict(saved.get("all", {}))
-            self.config.this_broker = dict(saved.get("this", {}))
-            self._configure_cleaner()
-            self.producer_ids = ProducerIds(self._metadata)
-            self.quotas = Quotas(self._metadata, self.clock, self.config)
-            self.topics = TopicRegistry(self._metadata, self._new_uuid)
-            self.acls = AclBook(self._metadata)
+            self._take_up(self._metadata)
             self.authorizer = open_authorizer(self.config, self.acls)
-            # Every start is an election: clients of the last one learn that it is over.
-            self._leader_epoch = int(self._metadata.get(_STARTS, 0))
             self._metadata.update(**{_STARTS: self._leader_epoch + 1})
             self._logs.load(
                 {topic.name: self._topic_logs(topic) for topic in self.topics},
@@ -210,6 +201,28 @@ class Node:
         except BaseException:
             self._logs.close()
             raise
+
+    def _take_up(self, metadata: MetadataFile) -> None:
+        """What was kept is there again.
+
+        Raises:
+            ValueError: It cannot be what a broker kept.
+        """
+        try:
+            saved = metadata.get(_BROKER_CONFIGS, {})
+            self.config.all_brokers = dict(saved.get("all", {}))
+            self.config.this_broker = dict(saved.get("this", {}))
+            self._configure_cleaner()
+            self.producer_ids = ProducerIds(metadata)
+            self.quotas = Quotas(metadata, self.clock, self.config)
+            self.topics = TopicRegistry(metadata, self._new_uuid)
+            self.acls = AclBook(metadata)
+            # Every start is an election: clients of the last one learn that it is over.
+            self._leader_epoch = int(metadata.get(_STARTS, 0))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{metadata.path} is not a broker's metadata: {type(error).__name__}: {error}"
+            ) from error
 
     def close(self) -> bool:
         """Everything is on disk and no file is open; says if the next start needs no recovery."""

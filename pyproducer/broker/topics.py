@@ -182,7 +182,18 @@ class TopicRegistry:
 
 
 def _from_row(row: Mapping[str, Any]) -> Topic:
-    return Topic(row["name"], UUID(row["id"]), int(row["partitions"]), dict(row["configs"]))
+    """The topic in a row of the metadata file.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: The row is none.
+    """
+    name, partitions = row["name"], int(row["partitions"])
+    # Folders are named after it: none may lie elsewhere.
+    if name in {".", ".."} or not _LEGAL_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no topic's name")
+    if not 1 <= partitions <= MAX_PARTITIONS:
+        raise ValueError(f"{name} has 1 to {MAX_PARTITIONS} partitions, not {partitions}")
+    return Topic(name, UUID(row["id"]), partitions, dict(row["configs"]))
 
 
 def _to_row(topic: Topic) -> dict[str, Any]:

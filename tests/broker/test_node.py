@@ -91,6 +91,38 @@ def test_topic_that_cannot_be_recorded_does_not_exist(setting: Setting):
     assert {} == node.config.all_brokers
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"[" * 100_000,
+        b"[1]",
+        b'{"format": 1, "topics": {"a": 5}}',
+        b'{"format": 1, "topics": [{"name": "../x", "id": "1", "partitions": 1, "configs": {}}]}',
+        b'{"format": 1, "topics": [{"name": "x", "id": "1", "partitions": 99999, "configs": {}}]}',
+        b'{"format": 1, "broker_configs": 7}',
+    ],
+    ids=["deep", "list", "topics", "name", "count", "configs"],
+)
+def test_metadata_that_is_none_is_refused(setting: Setting, document: bytes):
+    """
+    A metadata file that no broker wrote is named, and no folder is made for what it says.
+    """
+    setting.node.close()
+    (setting.directory / FILE_NAME).write_bytes(document)
+
+    with pytest.raises(ValueError, match=f"{FILE_NAME} is not a broker's metadata"):
+        setting.open()
+
+    assert not (setting.directory.parent / "x-0").exists()
+
+
+def test_metadata_is_for_its_owner_alone(setting: Setting):
+    """
+    Nobody else on the machine reads what a broker knows of its users.
+    """
+    assert 0o600 == (setting.directory / FILE_NAME).stat().st_mode & 0o777
+
+
 def test_topic_whose_logs_cannot_be_made_does_not_exist(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ):

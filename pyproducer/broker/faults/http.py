@@ -40,6 +40,8 @@ KINDS: Final = (
     "throttle",
 )
 
+#: Digits that an id has at most.
+_DIGITS: Final = 18
 #: Faults that were set over HTTP and can still be asked for after their end.
 _REMEMBERED: Final = 1000
 
@@ -105,7 +107,7 @@ class FaultsHttp:
 
     def _found(self, request: web.Request) -> Fault | None:
         wanted = request.match_info["id"]
-        if not wanted.isdecimal():
+        if not wanted.isdecimal() or len(wanted) > _DIGITS:
             return None
         known = (fault for fault in self._made if fault.id == int(wanted))
         return self._faults.find(int(wanted)) or next(known, None)

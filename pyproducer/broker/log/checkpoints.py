@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from pyproducer.broker.log.filesystem import FileSystem, read_file, replace_file
 from pyproducer.model import TopicPartition
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 _VERSION = "0"
+_LAST_OFFSET: Final = (1 << 63) - 1
 
 
 class CorruptCheckpointError(Exception):
@@ -86,9 +88,12 @@ class OffsetCheckpoint:
         offsets: dict[TopicPartition, int] = {}
         for topic, partition, offset in parse_lines(raw, self._path, 3):
             try:
-                offsets[TopicPartition(topic, int(partition))] = int(offset)
+                tp, value = TopicPartition(topic, int(partition)), int(offset)
             except ValueError as error:
                 raise CorruptCheckpointError(f"{self._path}: {error}") from error
+            if not 0 <= value <= _LAST_OFFSET:
+                raise CorruptCheckpointError(f"{self._path}: {tp} has no offset {value}")
+            offsets[tp] = value
         self._known = frozenset(offsets)
         return offsets
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from pyproducer.model import Buffer
 
@@ -24,6 +25,7 @@ __all__ = [
     "TornWriteError",
     "append_all",
     "numbered",
+    "offset_in",
     "read_file",
     "replace_file",
 ]
@@ -32,6 +34,12 @@ __all__ = [
 _IOV_MAX = 1024
 # Where there is no fdatasync, as on macOS, fsync forces the times of the file as well.
 _force = getattr(os, "fdatasync", os.fsync)
+#: The names that the log gives. More digits, or others than these, are of somebody else.
+_OFFSET: Final = re.compile(r"[0-9]{20}")
+#: A segment that starts later would have offsets beyond 64 bits.
+_LAST_BASE: Final = (1 << 63) - (1 << 32)
+#: Records, and the secrets in metadata, are for nobody but whoever runs the broker.
+_PRIVATE: Final = 0o600
 
 
 class TornWriteError(OSError):
@@ -168,7 +176,7 @@ class RealFileSystem:
     def open(self, path: Path, *, create: bool = True) -> File:
         """An open file; ``create`` makes an empty one where there was none."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        return _RealFile(os.open(path, flags, 0o644), sync=self._sync)
+        return _RealFile(os.open(path, flags, _PRIVATE), sync=self._sync)
 
     def exists(self, path: Path) -> bool:
         """Whether a file or directory of that name exists."""
@@ -214,7 +222,7 @@ class RealFileSystem:
         Raises:
             BlockingIOError: somebody else holds it.
         """
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -306,7 +314,15 @@ def read_file(fs: FileSystem, path: Path) -> bytes | None:
         file.close()
 
 
+def offset_in(stem: str) -> int | None:
+    """The offset that a file is named after; None where something else gave the name."""
+    if _OFFSET.fullmatch(stem) is None or (offset := int(stem)) > _LAST_BASE:
+        return None
+    return offset
+
+
 def numbered(fs: FileSystem, directory: Path, suffix: str) -> list[int]:
     """Offsets in the names of the files of one kind, ascending."""
     names = map(Path, fs.listdir(directory))
-    return sorted(int(name.stem) for name in names if name.suffix == suffix and name.stem.isdigit())
+    offsets = (offset_in(name.stem) for name in names if name.suffix == suffix)
+    return sorted(offset for offset in offsets if offset is not None)

@@ -16,6 +16,7 @@ writers until it is opened again, which recovers it.
 
 from __future__ import annotations
 
+import errno
 import logging
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from pyproducer.broker.log.segment_list import SegmentList
 from pyproducer.broker.log.snapshots import drop_strays, take_snapshot
 from pyproducer.broker.log.validation import ValidBatch, validate
 from pyproducer.clock import Clock
+from pyproducer.errors import CorruptRecord
 from pyproducer.model import Buffer, TopicPartition
 
 __all__ = ["AppendResult", "FlushTicket", "FoundOffset", "PartitionLog"]
@@ -111,29 +113,39 @@ class PartitionLog(ReadableLog):
                 that is a loss of power, and the log ends there.
 
         Raises:
-            OSError: the directory cannot be read or repaired.
+            OSError: the directory cannot be read or repaired; also where what was forced to disk
+                once is damaged: nothing of it is cut off before somebody has looked.
         """
         fs.mkdir(directory)
         log = cls(topic_partition, directory, config, clock=clock, fs=fs)
         now_ms = clock.wall_ms()
-        segments = recovery.load_segments(
-            fs,
-            directory,
-            config,
-            clean=clean,
-            recovery_point=recovery_point,
-            log_start_offset=log_start_offset,
-            epochs=log._epochs,
-            now_ms=now_ms,
-            sparse=sparse,
-        )
+        try:
+            segments = recovery.load_segments(
+                fs,
+                directory,
+                config,
+                clean=clean,
+                recovery_point=recovery_point,
+                log_start_offset=log_start_offset,
+                epochs=log._epochs,
+                now_ms=now_ms,
+                sparse=sparse,
+            )
+        except CorruptRecord as error:
+            raise _damaged(directory, error) from error
         log._segments = SegmentList(segments)
         end = log.log_end_offset
         log.log_start_offset = max(log_start_offset, segments[0].base_offset)
         log._flushing.point = min(recovery_point, end) if not clean else end
         high = end if high_watermark is None else min(high_watermark, end)
         log.high_watermark = max(high, log.log_start_offset)
-        recovery.load_producers(fs, directory, segments, log._producers, now_ms=now_ms)
+        try:
+            recovery.load_producers(fs, directory, segments, log._producers, now_ms=now_ms)
+        except BaseException as error:
+            log.abandon()
+            if isinstance(error, CorruptRecord):
+                raise _damaged(directory, error) from error
+            raise
         return log
 
     # What the log holds.
@@ -500,3 +512,9 @@ class PartitionLog(ReadableLog):
         """The files are released and nothing is written: the directory is to be deleted."""
         self._health.closed = True
         self._segments.close()
+
+
+def _damaged(directory: Path, error: CorruptRecord) -> OSError:
+    return OSError(
+        errno.EIO, f"{error}; pyproducer log verify {directory} tells what else is wrong"
+    )

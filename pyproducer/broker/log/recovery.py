@@ -17,7 +17,7 @@ from pyproducer.broker.log.aborted import AbortedTransaction
 from pyproducer.broker.log.cleaner.replacement import finish_replacements
 from pyproducer.broker.log.config import LogConfig
 from pyproducer.broker.log.epochs import LeaderEpochs
-from pyproducer.broker.log.filesystem import FileSystem, numbered
+from pyproducer.broker.log.filesystem import FileSystem, numbered, offset_in
 from pyproducer.broker.log.index import CorruptIndexError
 from pyproducer.broker.log.markers import end_marker
 from pyproducer.broker.log.producer_state import ProducerStates
@@ -77,6 +77,7 @@ def load_segments(
 
     Raises:
         OSError: the directory cannot be read or repaired.
+        CorruptRecord: what was forced to disk before the last stop is damaged.
     """
     epochs.load()
     known = epochs.entries
@@ -138,9 +139,14 @@ def load_segments(
         segment.start()
         segments.append(segment)
     if not epochs.entries:
-        for segment in segments:
-            for _, header in segment.headers(0):
-                epochs.note(header.leader_epoch, header.base_offset)
+        try:
+            for segment in segments:
+                for _, header in segment.headers(0):
+                    epochs.note(header.leader_epoch, header.base_offset)
+        except BaseException:
+            for segment in segments:
+                segment.close()
+            raise
     if epochs.entries != known:
         epochs.save()
     epochs.truncate_from_end(segments[-1].next_offset)
@@ -152,9 +158,8 @@ def _clean_directory(fs: FileSystem, directory: Path) -> list[int]:
     finish_replacements(fs, directory)
     bases = numbered(fs, directory, ".log")
     for name in map(Path, fs.listdir(directory)):
-        orphan = (
-            name.suffix in INDEX_SUFFIXES and name.stem.isdigit() and int(name.stem) not in bases
-        )
+        base = offset_in(name.stem)
+        orphan = name.suffix in INDEX_SUFFIXES and base is not None and base not in bases
         if name.suffix == _LEFTOVER or orphan:
             fs.remove(directory / name)
     return bases
@@ -241,6 +246,7 @@ def load_producers(
 
     Raises:
         OSError: a file cannot be read.
+        CorruptRecord: a batch that should be sound is not.
     """
     segments = list(segments)
     end = segments[-1].next_offset

@@ -153,11 +153,26 @@ class Segment:
         self.largest = self.time_index.last
         self.next_offset = self.base_offset
         self._bytes_since_index = self.size - tail
-        for _, header in self.headers(tail):
+        for position, header in self.headers(tail):
+            if (
+                not self.next_offset
+                <= header.base_offset
+                <= header.last_offset
+                <= self._last_offset
+            ):
+                raise CorruptRecord(
+                    f"{self.path('.log')}: offsets {header.base_offset} to {header.last_offset} "
+                    f"at {position}, after {self.next_offset - 1}"
+                )
             self.next_offset = header.next_offset
             if header.max_timestamp > self.largest.timestamp:
                 self.largest = TimestampOffset(header.max_timestamp, header.last_offset)
         self.first_batch_timestamp()
+
+    @property
+    def _last_offset(self) -> int:
+        """The highest offset that the segment's indexes can tell of."""
+        return self.base_offset + MAX_RELATIVE_OFFSET
 
     def _trusted_tail(self) -> int:
         """Position of the last indexed batch, once that batch is seen to be there."""

@@ -44,6 +44,9 @@ _NO_TIMESTAMP: Final = -1
 _LAST_CODEC: Final = max(Codec)
 #: Produce versions below this one may not carry zstd: their consumers may not know it.
 _ZSTD_SINCE: Final = 7
+#: Records of one batch that an answer names: a batch of a megabyte can hold a million, and a
+#: request a hundred of those.
+_MOST_NAMED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,7 @@ def _plain_records(header: BatchHeader, view: memoryview, config: LogConfig) -> 
 def _check_records(
     header: BatchHeader, plain: Buffer, summary: ScanSummary, config: LogConfig, now_ms: int
 ) -> None:
-    """Refuses the batch, naming every record at fault.
+    """Refuses the batch, naming every record at fault, as far as there are no more than 10,000.
 
     The summary decides whether any is; only then are the records looked at one by one.
     """
@@ -264,20 +267,29 @@ def _check_records(
         return
     guilty: list[tuple[int, str | None]] = []
     bad_time = False
+    count = 0
     for index, record in enumerate(_decode(header, plain)):
         time = record.timestamp_ms
         if config.compacted and record.key is None:
-            guilty.append((index, "a compacted topic takes no record without a key"))
+            reason = "a compacted topic takes no record without a key"
         elif client_type is not TimestampType.CREATE_TIME:
             bad_time = True
-            guilty.append((index, "producers do not set the timestamp type to LogAppendTime"))
+            reason = "producers do not set the timestamp type to LogAppendTime"
         elif time != _NO_TIMESTAMP and not earliest <= time <= latest:
             bad_time = True
-            guilty.append((index, f"timestamp {time} is not in [{earliest}, {latest}]"))
-    if not guilty:
+            reason = f"timestamp {time} is not in [{earliest}, {latest}]"
+        else:
+            continue
+        count += 1
+        if count <= _MOST_NAMED:
+            guilty.append((index, reason))
+    if not count:
         return
     code = ErrorCode.INVALID_TIMESTAMP if bad_time else ErrorCode.INVALID_RECORD
-    raise Refused(code, f"{len(guilty)} of {header.record_count} records were refused", guilty)
+    told = f"{count} of {header.record_count} records were refused"
+    if count > _MOST_NAMED:
+        told += f", of which the first {_MOST_NAMED} are named"
+    raise Refused(code, told, guilty)
 
 
 def _decode(header: BatchHeader, plain: Buffer) -> list[Record]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pyproducer.broker.log.aborted import unpack_aborted
 from pyproducer.broker.log.checkpoints import CorruptCheckpointError, parse_lines
+from pyproducer.broker.log.filesystem import offset_in
 from pyproducer.broker.log.index import OFFSET_ENTRY, TIME_ENTRY, CorruptIndexError
 from pyproducer.broker.log.markers import end_marker
 from pyproducer.broker.log.producer_state import CorruptSnapshotError
@@ -244,7 +245,7 @@ def _marker(batch: Batch, record: Record) -> Document:
 
 
 def _base(path: Path) -> int:
-    return int(path.stem) if path.stem.isdigit() else 0
+    return offset_in(path.stem) or 0
 
 
 def _index(path: Path) -> Iterator[Document]:

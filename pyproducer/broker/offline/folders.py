@@ -11,8 +11,8 @@ from typing import Final
 
 from pyproducer.broker.log.segment import file_name
 
-_SEGMENT_FILE: Final = re.compile(r"(\d{20})\.(log|index|timeindex|txnindex|snapshot)")
-_PARTITION: Final = re.compile(r"(?P<topic>[a-zA-Z0-9._-]+)-(?P<partition>\d+)")
+_SEGMENT_FILE: Final = re.compile(r"([0-9]{20})\.(log|index|timeindex|txnindex|snapshot)")
+_PARTITION: Final = re.compile(r"(?P<topic>[a-zA-Z0-9._-]+)-(?P<partition>[0-9]+)")
 #: Files that exist for a moment only; one that stays was left by a crash.
 _PASSING: Final = (".cleaned", ".swap", ".deleted", ".tmp")
 _PASSING_FOLDERS: Final = ("-delete", "-stray", "-future")

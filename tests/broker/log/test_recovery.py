@@ -344,3 +344,76 @@ def test_g5_i7_kill_9_loses_nothing_acknowledged(tmp_path):
         result = put(log, batch(COUNT, producer=(5, 0, sequence)))
 
         assert (True, found[sequence]) == (result.duplicate, result.base_offset)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["99999999999999999999.log", "18446744073709551615.index", "\u00b2.log", "5.log", "\u0663.log"],
+)
+def test_files_of_other_names_are_left_alone(tmp_path, name):
+    """
+    What is not named after an offset of 64 bits is no segment, however much of a number it is.
+    """
+    log = open_log(tmp_path)
+    put(log)
+    log.close()
+    (tmp_path / name).write_bytes(b"of somebody else")
+
+    opened = open_log(tmp_path)
+    put(opened)
+
+    assert 2 == opened.log_end_offset
+    assert b"of somebody else" == (tmp_path / name).read_bytes()
+
+
+def test_offsets_that_no_segment_has_are_recovered_after_a_clean_stop(tmp_path):
+    """
+    A batch that is trusted after a clean stop, but whose offset is far off, ends the log.
+    """
+    log = open_log(tmp_path)
+    put(log)
+    put(log)
+    log.close()
+    [path] = tmp_path.glob("*.log")
+    data = bytearray(path.read_bytes())
+    second = len(data) // 2
+    data[second : second + 8] = (1 << 60).to_bytes(8, "big")
+    path.write_bytes(data)
+
+    opened = open_log(tmp_path, clean=True)
+
+    assert 1 == opened.log_end_offset
+    assert opened.close()
+
+
+def test_damage_in_what_was_forced_to_disk_keeps_the_log_closed(tmp_path):
+    """
+    A sealed segment that was cut is told as an error of the disk; none of its files is changed.
+    """
+    log = open_log(tmp_path, segment_bytes=200)
+    for _ in range(4):
+        put(log)
+    end = log.log_end_offset
+    log.close()
+    # Without a snapshot every segment is read for its producers.
+    for path in tmp_path.glob("*.snapshot"):
+        path.unlink()
+    first = min(tmp_path.glob("*.log"))
+    first.write_bytes(first.read_bytes()[:-10])
+    before = {path.name: path.stat().st_size for path in tmp_path.glob("*.log")}
+
+    with pytest.raises(OSError, match="pyproducer log verify"):
+        open_log(tmp_path, clean=True, recovery_point=end)
+
+    assert before == {path.name: path.stat().st_size for path in tmp_path.glob("*.log")}
+
+
+def test_files_are_for_their_owner_alone(tmp_path):
+    """
+    Nobody else on the machine reads a log's records.
+    """
+    log = open_log(tmp_path)
+    put(log)
+    log.close()
+
+    assert {0o600} == {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}

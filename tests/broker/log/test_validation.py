@@ -284,6 +284,17 @@ def test_p5_null_keys_on_a_compacted_topic_are_named():
     assert data == stored(accept(data))
 
 
+def test_no_more_than_10000_records_are_named():
+    """
+    A small batch can hold records beyond number: an answer names the first, and says how many.
+    """
+    data = batch(10_001, key=None, value=None, codec=Codec.ZSTD)
+    error = refuse(data, cleanup_policy=frozenset({"compact"}))
+
+    assert list(range(10_000)) == [index for index, _ in error.record_errors]
+    assert "10001 of 10001 records were refused, of which the first 10000 are named" in str(error)
+
+
 def test_p6_timestamps_outside_the_bounds_are_named():
     """
     Too old and too new records are named with INVALID_TIMESTAMP; the bounds themselves pass.

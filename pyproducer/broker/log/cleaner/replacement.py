@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from pyproducer.broker.log.cleaner.steps import Steps, elsewhere
-from pyproducer.broker.log.filesystem import File, FileSystem
+from pyproducer.broker.log.filesystem import File, FileSystem, offset_in
 from pyproducer.broker.log.removal import DELETED
 from pyproducer.broker.log.segment import INDEX_SUFFIXES, Segment, file_name
 from pyproducer.broker.log.segment_list import SegmentList
@@ -172,7 +172,8 @@ def finish_replacements(fs: FileSystem, directory: Path) -> None:
 def _base(name: str) -> int:
     """The offset in the name of a segment's file; -1 for others."""
     stem = name.partition(".")[0]
-    return int(stem) if stem.isdigit() else -1
+    offset = offset_in(stem)
+    return -1 if offset is None else offset
 
 
 def _end_of(fs: FileSystem, path: Path, base: int) -> int:
