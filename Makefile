@@ -14,7 +14,7 @@ READY := $(VENV)/.stamp-built-with-$(COMPILER)
 EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd') \
 	$(shell sed -n 's/.*sources = \["\(.*\.py\)"\].*/\1/p' pyproject.toml)
 
-.PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance fuzz lock clean
+.PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance fuzz test-lowest audit sbom lock clean
 
 help:
 	@echo "make demo         real data through every format and codec, read back and compared"
@@ -28,6 +28,9 @@ help:
 	@echo "make counts       instructions, allocations and memory per record beside those expected; needs valgrind"
 	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat"
 	@echo "make fuzz         a million inputs for each place where strangers' bytes come in, for hours"
+	@echo "make test-lowest  the tests with the oldest dependencies that pyproject.toml allows"
+	@echo "make audit        known vulnerabilities in what requirements.lock pins"
+	@echo "make sbom         the wheel's bill of materials, in CycloneDX's form, into dist"
 	@echo "make lock         requirements.lock anew from pyproject.toml"
 	@echo "make clean        remove everything that was built, the virtual environment too"
 
@@ -94,11 +97,27 @@ $(FUZZ): .ci/fuzz.lock $(DEPS)
 	@sh .ci/setup fuzz
 	@touch $@
 
+test-lowest: $(READY)
+	@sh .ci/setup lowest
+	.venv-lowest/bin/python -m pytest -m "not conformance" $(ARGS)
+
+# ARGS="--database DIR" looks into a checkout of the advisory database; status 3: nobody could be asked.
+audit: $(READY)
+	$(BIN)/python .ci/audit $(ARGS)
+
+# The time of the last commit, so that the same commit gives the same archives.
+sbom: $(READY)
+	rm -rf build/lib build/bdist.* dist && mkdir -p dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m pip wheel --quiet --no-deps \
+		--no-build-isolation --disable-pip-version-check --wheel-dir dist .
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python .ci/sbom dist/*.whl >dist/pyproducer.cdx.json
+	@echo "dist has the wheel and its bill of materials, pyproducer.cdx.json"
+
 lock:
 	@sh .ci/setup lock
 
 clean:
-	rm -rf $(VENV) .venv-lock build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache
+	rm -rf $(VENV) .venv-lock .venv-lowest build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .cache
 	find pyproducer serializers tests examples docs -name __pycache__ -prune -exec rm -rf {} +
 	find pyproducer -name '*.so' -delete
 	find pyproducer -name '*.c' -delete

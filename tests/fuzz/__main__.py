@@ -82,7 +82,9 @@ def _fuzz(name: str, options: argparse.Namespace) -> bool:
         flush=True,
     )
     if not held:
-        print("\n".join((done.stdout + done.stderr).splitlines()[-_TAIL:]), flush=True)
+        # The rest is how far it had come.
+        told = [line for line in done.stderr.splitlines() if line[:1] not in {"#", ""}]
+        print("\n".join([*told[-_TAIL:], *done.stdout.splitlines()[-_TAIL:]]), flush=True)
     return held
 
 

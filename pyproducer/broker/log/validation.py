@@ -156,7 +156,8 @@ def validate(
     block: Buffer = view[HEADER_SIZE:]
     received = header.codec
     codec = target_codec(config, received)
-    renumber = not summary.sequential and received is not Codec.NONE
+    # As in Kafka, which makes what is compressed, or gets to be, anew.
+    renumber = not summary.sequential and not (received is codec is Codec.NONE)
     if codec is not received or renumber:
         if renumber:
             plain = _renumbered(header, plain)

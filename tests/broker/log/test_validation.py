@@ -271,6 +271,11 @@ def test_p4_lenient_rebuilds_compressed_and_overlooks_plain():
     assert plain == stored(accept(plain, strict_offsets=False))
     assert [(0, b"0"), (1, b"5"), (2, b"9")] == [(r.offset, r.value) for r in rebuilt.records()]
 
+    topic = {"strict_offsets": False, "compression_type": "zstd"}
+    [compressed] = iter_batches(stored(accept(plain, **topic)))
+
+    assert [0, 1, 2] == [record.offset for record in compressed.records()]
+
 
 def test_p5_null_keys_on_a_compacted_topic_are_named():
     """
