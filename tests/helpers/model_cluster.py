@@ -19,7 +19,8 @@ from typing import Any
 
 from pyproducer.core.accumulator import PartitionQueue
 from pyproducer.core.appender import ACKED, CLOSED
-from pyproducer.core.effects import Compress, Connect, Disconnect, Effect, Send
+from pyproducer.core.effects import Authenticate, Compress, Connect, Disconnect, Effect, Send
+from pyproducer.errors import CredentialsRefused
 from pyproducer.protocol.error_codes import ErrorCode as E
 from pyproducer.protocol.messages.init_producer_id import (
     InitProducerIdRequest,
@@ -51,6 +52,8 @@ class Link:
         mute: nothing that the broker writes arrives any more.
         handled_at: when the last request was, or will be, handled.
         answered_at: when the last answer arrived, or will arrive.
+        session_ends: when the broker stops believing who the client is.
+        held: what was sent while the client proves that anew; None where it does not.
     """
 
     node: int
@@ -61,6 +64,8 @@ class Link:
     mute: bool = False
     handled_at: float = 0.0
     answered_at: float = 0.0
+    session_ends: float = float("inf")
+    held: list[Send] | None = None
 
 
 class ModelCluster(Rig):
@@ -254,6 +259,8 @@ class ModelCluster(Rig):
                     self.at(delay, lambda: self._compressed(effect), client=True)
             case Send():
                 self._send(effect)
+            case Authenticate(node=node):
+                self._authenticate(node)
 
     def _compressed(self, effect: Compress) -> None:
         if effect.sealed.body is None and effect.sealed.batch.state <= 1:
@@ -270,8 +277,64 @@ class ModelCluster(Rig):
             self.note("connect", node, "is refused")
             self.engine.on_disconnected(node, "refused", self.now)
         else:
-            self.links[node] = Link(node, broker, self.world.lives[broker])
-            self.engine.on_connected(node, self.features, 1)
+            link = self.links[node] = Link(node, broker, self.world.lives[broker])
+            self.engine.on_connected(node, self.features, 1, self._begin_session(link), self.now)
+
+    def _begin_session(self, link: Link) -> float:
+        """How long the broker believes who the client is; 0 is for good."""
+        if "sessions" not in self.faults or not self.level:
+            link.session_ends = float("inf")
+            return 0.0
+        self.injected["sessions"] += 1
+        lifetime = self.random.uniform(0.2, 2.0)
+        link.session_ends = self.now + lifetime
+        return lifetime
+
+    def _authenticate(self, node: int) -> None:
+        """The client proves anew who it is, or finds that it cannot."""
+        link = self.links[node]
+        self.note("authenticate", node)
+        if self.chance("unproven"):
+            self.at(self.delay(), lambda: self._unproven(link), client=True)
+            return
+        link.held = []
+        if link.deaf or self.chance("unauthenticated", 0.3):
+            return
+        link.handled_at = max(link.handled_at, self.now + self.delay())
+        self.at(link.handled_at - self.now, lambda: self._judge_client(link))
+
+    def _unproven(self, link: Link) -> None:
+        if link.alive:
+            self.note("there is nothing to prove it with", link.node)
+            self.engine.on_unproven(link.node, "no token", self.now)
+
+    def _judge_client(self, link: Link) -> None:
+        """The broker looks at who the client is, behind the requests before that."""
+        if link.life != self.world.lives[link.broker] or not self.world.up[link.broker]:
+            return
+        denied = self.chance("denied")
+        # The broker counts from now, and the client from when it hears of it.
+        lifetime = 0.0 if denied else self._begin_session(link)
+        if link.mute:
+            return
+        link.answered_at = max(link.answered_at, self.now + self.delay())
+        delay = link.answered_at - self.now
+        self.at(delay, lambda: self._judged(link, lifetime, denied=denied), client=True)
+
+    def _judged(self, link: Link, lifetime: float, *, denied: bool) -> None:
+        if not link.alive:
+            return
+        if denied:
+            self.note("the broker refuses the client on", link.node)
+            self._cut(link.node)
+            error = CredentialsRefused("refused")
+            self.engine.on_disconnected(link.node, "refused", self.now, error)
+            return
+        self.note("the broker accepts the client on", link.node)
+        self.engine.on_authenticated(link.node, lifetime, self.now)
+        held, link.held = link.held or [], None
+        for effect in held:
+            self._write(link, effect)
 
     def _cut(self, node: int) -> Link | None:
         link = self.links.pop(node, None)
@@ -308,6 +371,13 @@ class ModelCluster(Rig):
             self.note("send", f"#{effect.tag}", "to", node, _words(effect))
         if isinstance(message, ProduceRequest):
             self._check(node, message)
+        if link.held is None:
+            self._write(link, effect)
+        else:
+            link.held.append(effect)
+
+    def _write(self, link: Link, effect: Send) -> None:
+        node = effect.node
         silent = not effect.expect_response
         if silent:
             # Written, which is all that acks=0 asks for.
@@ -386,6 +456,10 @@ class ModelCluster(Rig):
         paused = self.world.paused_until[link.broker]
         if self.now < paused:
             self.at(paused - self.now, lambda: self._handle(link, effect))
+            return
+        if self.now > link.session_ends:
+            # Whoever comes too late is not heard (KIP-368).
+            self.at(self.delay(), lambda: self._reset(link.node, link), client=True)
             return
         message = effect.message
         if isinstance(message, InitProducerIdRequest) and not link.alive:

@@ -69,6 +69,10 @@ BY_TIME = {
     "last_sequence": 0.25,
 }
 
+#: Faults of sessions that end, so that connections have to prove anew who the client is; each with
+#: its share. Drawn by themselves: a schedule without them is the same as if they did not exist.
+BY_SESSION = {"sessions": 0.25, "unproven": 0.6, "unauthenticated": 0.6, "denied": 0.6}
+
 #: Seconds in which records are sent and faults happen, and until when all is in the network.
 SENDING, FAULTS, TROUBLE = 4.0, 6.0, 7.0
 
@@ -131,6 +135,7 @@ class Schedule:
 
     by_chance = BY_CHANCE
     by_time = BY_TIME
+    by_session = BY_SESSION
 
     def __init__(
         self,
@@ -145,6 +150,12 @@ class Schedule:
             kind
             for kind, share in (self.by_chance | self.by_time).items()
             if draw.random() < share and level and (only is None or kind in only)
+        ]
+        more = random.Random(f"sessions {seed}")
+        chosen += [
+            kind
+            for kind, share in self.by_session.items()
+            if more.random() < share and level and (only is None or kind in only)
         ]
         self.options = self.draw_options(draw)
         self.topics = {f"t{n}": draw.choice([1, 1, 2, 3, 6]) for n in range(draw.choice([1, 1, 2]))}

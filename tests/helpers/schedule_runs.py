@@ -50,7 +50,7 @@ class Family:
     @property
     def kinds(self) -> tuple[str, ...]:
         """All kinds of faults in it."""
-        return (*self.make.by_chance, *self.make.by_time)
+        return (*self.make.by_chance, *self.make.by_time, *self.make.by_session)
 
 
 def _count(variable: str, count: int) -> int:
