@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from types import FunctionType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyproducer.clock import Clock, SystemClock
 from pyproducer.config import ProducerConfig, parse_bootstrap
@@ -36,10 +36,12 @@ from pyproducer.interceptors import (
 )
 from pyproducer.model import DeliveryFailure
 from pyproducer.net.runner import Runner, forked
-from pyproducer.net.security import Security
 from pyproducer.partitioner import resolve
 from pyproducer.records.codec import CODECS_BY_NAME
 from pyproducer.transactor import Transactor
+
+if TYPE_CHECKING:
+    from pyproducer.net.security import Security
 
 __all__ = ["Assembly", "Entry", "forked"]
 
@@ -105,7 +107,11 @@ class Assembly:
         self.runner = Runner(
             clock,
             client_id=config.client_id,
-            secure=partial(Security.of, config, clock),
+            secure=(
+                None
+                if config.security_protocol == "PLAINTEXT"
+                else partial(_secured, config, clock)
+            ),
             codec=CODECS_BY_NAME[config.compression_type],
             compression_level=config.compression_level,
             shared=lock is not None,
@@ -290,6 +296,13 @@ def _engine_options(config: ProducerConfig, bootstrap: Sequence[tuple[str, int]]
         transactional_id=config.transactional_id,
         transaction_timeout_ms=config.transaction_timeout_ms,
     )
+
+
+def _secured(config: ProducerConfig, clock: Clock) -> Security:
+    # Late: a program without security starts without its modules.
+    from pyproducer.net.security import Security
+
+    return Security(config, clock)
 
 
 def _wall_ns(clock: Clock) -> Callable[[], int]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 from pyproducer.errors import ConfigError
 
 if TYPE_CHECKING:
+    import ssl
+
     from pyproducer.config_security import PemOption, SecurityConfig
 
 __all__ = ["Certificates", "FileStamps", "is_pem"]
@@ -74,6 +74,8 @@ class Certificates:
         Raises:
             ConfigError: as :meth:`context`.
         """
+        import ssl
+
         self._load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
     def context(self) -> ssl.SSLContext:
@@ -83,6 +85,8 @@ class Certificates:
             ConfigError: a file cannot be read, or is not what it should be; the text names the
                 option and the file.
         """
+        import ssl
+
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.check_hostname = self.check_hostname
@@ -100,7 +104,8 @@ class Certificates:
                 _refuse("ssl_ca", self.ca, "has no certificate in PEM")
             try:
                 context.load_verify_locations(cadata=text)
-            except (ssl.SSLError, ValueError) as error:
+            # An OSError that is OpenSSL's.
+            except (OSError, ValueError) as error:
                 _refuse("ssl_ca", self.ca, f"is no list of certificates: {_why(error)}", error)
         if self.certificate is not None:
             self._load_own(context, self.certificate)
@@ -122,6 +127,8 @@ class Certificates:
             asked = True
             return b"" if self.password is None else self.password
 
+        import tempfile
+
         # Only files will do. Both go into one: what was read a moment ago is what is used, even
         # if somebody is writing the files anew.
         with tempfile.TemporaryDirectory(prefix="pyproducer-") as folder:
@@ -130,7 +137,7 @@ class Certificates:
             path.write_text(f"{key}\n{chain}", encoding="utf-8")
             try:
                 context.load_cert_chain(path, password=password)
-            except (ssl.SSLError, ValueError) as error:
+            except (OSError, ValueError) as error:
                 reason = getattr(error, "reason", None)
                 if asked:
                     _refuse(

@@ -6,7 +6,6 @@ No text shows a password, a key or a token.
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Final
 
@@ -143,11 +142,17 @@ def _check_sasl(config: SecurityConfig, *, sasl: bool, other: str) -> None:
                 + (f", which takes {' and '.join(wanted)}" if wanted else "")
                 + ". Leave it out",
             )
-    if mechanism == "GSSAPI" and find_spec("gssapi") is None:
+    if mechanism == "GSSAPI" and not _is_installed("gssapi"):
         raise _refuse(
             "sasl_mechanism",
             "='GSSAPI' needs a package that is not installed: pip install 'pyproducer[gssapi]'",
         )
+
+
+def _is_installed(package: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(package) is not None
 
 
 def _any(names: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyproducer.errors import (
     AuthenticationError,
@@ -37,9 +37,11 @@ from pyproducer.protocol.frame import (
 from pyproducer.protocol.handshake import Handshake
 from pyproducer.protocol.messages.produce import ProduceRequest
 from pyproducer.protocol.produce_shortcut import encode_one_batch, read_one_answer
-from pyproducer.protocol.sasl.exchange import SaslExchange
-from pyproducer.protocol.sasl.mechanism import Mechanism
 from pyproducer.protocol.schema import Message
+
+if TYPE_CHECKING:
+    from pyproducer.protocol.sasl.exchange import SaslExchange
+    from pyproducer.protocol.sasl.mechanism import Mechanism
 
 __all__ = ["Answer", "ClientConnection"]
 
@@ -211,6 +213,9 @@ class ClientConnection:
         Args:
             mechanism: new, for this once.
         """
+        # Late: most connections never come here.
+        from pyproducer.protocol.sasl.exchange import SaslExchange
+
         if self._exchange is not None or self.error is not None:
             return
         self.ready = False
