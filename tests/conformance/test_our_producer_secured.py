@@ -25,6 +25,15 @@ EACH_WAY = pytest.mark.parametrize(
 )
 
 
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What our code has warned of; asyncio's own are about the machine."""
+    return [
+        one.getMessage()
+        for one in caplog.records
+        if one.levelno >= logging.WARNING and one.name.startswith("pyproducer")
+    ]
+
+
 async def write(producer: AsyncProducer, topic: str, records: Sequence[SampleRecord]) -> None:
     """Queue everything; each outcome is looked at."""
     deliveries = [
@@ -193,7 +202,7 @@ async def test_sessions_that_end_while_writing(
             await producer.send(topic, str(sent))
             sent += 1
 
-    assert [] == [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+    assert [] == complaints(caplog)
     found = await asyncio.to_thread(
         read, "confluent-kafka", secured.bootstrap_servers, topic, sent, committed=True
     )
@@ -225,4 +234,32 @@ async def test_idle_producer_with_short_tokens(
                 await asyncio.sleep(0.05)
         await producer.send(topic, "second")
 
-    assert [] == [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+    assert [] == complaints(caplog)
+
+
+async def test_sessions_that_end_in_transactions(
+    secured: Secured, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Transactions go on over sessions that end, on the coordinator's connection and on the leader's.
+    """
+    caplog.set_level(logging.INFO, "pyproducer")
+    way = access(secured, "BRIEF", "SCRAM-SHA-256")
+    topic = "brief-transactions"
+    await asyncio.to_thread(secured.create_topics, {topic: 1})
+    sent = 0
+
+    async with AsyncProducer(way.address, transactional_id=topic, **way.ours()) as producer:
+        begun = time.monotonic()
+        while time.monotonic() - begun < 4 * BRIEF_MS / 1000:
+            async with producer.transaction() as transaction:
+                for _ in range(3):
+                    await producer.send(topic, str(sent))
+                    sent += 1
+                await transaction.send_offsets({(topic, 0): sent}, topic)
+
+    assert [] == complaints(caplog)
+    found = await asyncio.to_thread(
+        read, "confluent-kafka", secured.bootstrap_servers, topic, sent, committed=True
+    )
+    assert [str(number).encode() for number in range(sent)] == list(found)

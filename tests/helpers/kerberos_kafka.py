@@ -11,7 +11,7 @@ from tests.helpers.access import Access
 from tests.helpers.kafka_node import JVM, KafkaNode
 from tests.helpers.kdc import REALM, Kdc
 from tests.helpers.processes import free_ports
-from tests.helpers.topics import cluster_answers, create_topics
+from tests.helpers.topics import cluster_answers, create_topics, gives_producer_ids
 
 #: What the broker calls itself; ``localhost`` is where clients think that they connect to.
 SERVICE: Final = "kafka/localhost"
@@ -70,7 +70,11 @@ class KerberosKafka:
             self._node.format()
             self._node.start()
             self._node.process.wait_until(
-                lambda: cluster_answers(self.bootstrap_servers), timeout=90
+                lambda: (
+                    cluster_answers(self.bootstrap_servers)
+                    and gives_producer_ids(self.bootstrap_servers)
+                ),
+                timeout=90,
             )
         except BaseException:
             self.__exit__(None, None, None)

@@ -23,7 +23,7 @@ from tests.helpers.secured import (
     principals,
 )
 from tests.helpers.token_server import AUDIENCE, TokenServer
-from tests.helpers.topics import cluster_answers, create_topics
+from tests.helpers.topics import cluster_answers, create_topics, gives_producer_ids
 
 # Kafka fetches keys from nowhere that its operator did not name.
 _OAUTH_ALLOWED: Final = "org.apache.kafka.sasl.oauthbearer.allowed.urls"
@@ -65,7 +65,11 @@ class SecureKafka:
             self._node.format()
             self._node.start()
             self._node.process.wait_until(
-                lambda: cluster_answers(self.bootstrap_servers), timeout=90
+                lambda: (
+                    cluster_answers(self.bootstrap_servers)
+                    and gives_producer_ids(self.bootstrap_servers)
+                ),
+                timeout=90,
             )
             for name, password in USERS.items():
                 self.set_password(name, password)

@@ -9,7 +9,9 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from pyproducer.protocol.messages.init_producer_id import InitProducerIdRequest
 from tests.helpers.processes import PeerFailed, accepts_connections
+from tests.helpers.wire_client import WireClient
 
 
 def _quiet(*_: object) -> None:
@@ -35,6 +37,14 @@ def cluster_answers(bootstrap_servers: str) -> bool:
         return bool(_admin(bootstrap_servers).list_topics(timeout=2).brokers)
     except KafkaException:
         return False
+
+
+def gives_producer_ids(bootstrap_servers: str) -> bool:
+    """True if a broker gives an idempotent producer its id, which a new one does last of all."""
+    request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60_000)
+    with WireClient(bootstrap_servers) as client:
+        code: int = client.ask(request, 4).error_code
+    return code == 0
 
 
 def create_topics(

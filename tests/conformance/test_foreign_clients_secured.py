@@ -1,4 +1,4 @@
-"""The rig itself: foreign clients get into the secured Apache Kafka by each way they know."""
+"""Foreign clients get into the secured Apache Kafka, and into our broker, by each way they know."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import pytest
 from tests.helpers.peers import peer
 from tests.helpers.sample_records import difference, sample_records
 from tests.helpers.scoreboard import Row, Scoreboard
-from tests.helpers.secure_kafka import SecureKafka
-from tests.helpers.secured import WAYS, access, way_id
-
-pytestmark = pytest.mark.needs("kafka")
+from tests.helpers.secured import WAYS, Secured, access, way_id
 
 PARTITIONS = 3
 #: What each client can do. Debian's kcat sends a nonce in SCRAM that Kafka 4 refuses, and
@@ -32,7 +29,7 @@ PEERS = {
     ],
 )
 def test_foreign_client(
-    secure_kafka: SecureKafka,
+    secured: Secured,
     scoreboard: Scoreboard,
     name: str,
     listener: str,
@@ -42,14 +39,16 @@ def test_foreign_client(
     A client writes and reads the same over a secured connection.
     """
     client = peer(name)
-    way = access(secure_kafka, listener, mechanism)
+    way = access(secured, listener, mechanism)
     topic = f"rig-{name}-{listener}-{mechanism}"
-    secure_kafka.create_topics({topic: PARTITIONS})
+    secured.create_topics({topic: PARTITIONS})
     records = [one for one in sample_records(topic, PARTITIONS) if client.can_send(one)]
 
     client.produce(way.address, topic, records, access=way)
     read = client.consume(way.address, topic, len(records), access=way)
 
     wrong = difference(records, read, timestamps=client.sets_timestamps)
-    row = Row(name, f"kafka, {way.name}", name, "none", "all", len(records), len(read), wrong)
+    row = Row(
+        name, f"{secured.name}, {way.name}", name, "none", "all", len(records), len(read), wrong
+    )
     scoreboard.add(row)
