@@ -32,7 +32,7 @@ def broker():
 def proxy(broker: Broker):
     """The proxy before the broker."""
     with FaultProxy(broker.bootstrap_servers) as running:
-        broker._node().advertised_port = running.port
+        broker._node().advertise(running.port)
         yield running
 
 

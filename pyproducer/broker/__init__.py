@@ -11,7 +11,10 @@ from pyproducer.broker.faults.fault import Fault
 from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.inspection import BrokerRecord
 from pyproducer.broker.journal import Journal, JournalEntry
+from pyproducer.broker.security.authority import ClientCertificate
 from pyproducer.broker.security.broker_acls import BrokerAcls
+from pyproducer.broker.security.listener import Listener
+from pyproducer.broker.security.users import Users
 from pyproducer.broker.state import BrokerState, PartitionState, ProducerState, TopicState
 from pyproducer.broker.topics import TopicSpec
 from pyproducer.protocol.acl import Acl
@@ -22,12 +25,15 @@ __all__ = [
     "BrokerAcls",
     "BrokerRecord",
     "BrokerState",
+    "ClientCertificate",
     "Fault",
     "Faults",
     "Journal",
     "JournalEntry",
+    "Listener",
     "PartitionState",
     "ProducerState",
     "TopicSpec",
     "TopicState",
+    "Users",
 ]

@@ -22,6 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--host", help="address to listen at; default: 127.0.0.1")
     parser.add_argument("--port", type=int, help="port to listen at; 0 picks one; default: 9092")
+    parser.add_argument(
+        "--security",
+        metavar="PROTOCOL",
+        help="what is spoken there: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    )
     parser.add_argument("--advertised-host", help="address told to clients")
     parser.add_argument("--data-dir", type=Path, help="where data is kept; default: nowhere")
     parser.add_argument("--http-port", type=int, help="port of /health, /topics and /metrics")
@@ -53,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
             topics=options.topic,
             config=options.config,
             flush=options.flush,
+            security=options.security,
         )
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

@@ -179,6 +179,16 @@ def metric_lines(node: Node) -> Iterator[str]:
         yield from _head(f"connections_{name}_total", "counter", text)
         for reason, count in sorted(counts.items()):
             yield f'pyproducer_broker_connections_{name}_total{{reason="{reason}"}} {count}'
+    for name, text in (
+        ("handshakes_failed", "TLS handshakes that failed."),
+        ("authentications", "Clients that have said who they are."),
+        ("authentications_failed", "Clients that could not say it."),
+        ("reauthentications", "Clients that have said it again on an open connection."),
+        ("reauthentications_failed", "Clients that could not say it again."),
+        ("sessions_expired", "Connections closed since nobody said it again in time."),
+    ):
+        yield from _head(f"{name}_total", "counter", text)
+        yield f"pyproducer_broker_{name}_total {getattr(metrics, name)}"
     yield from _head("request_seconds", "histogram", "Time to answer, waiting included.")
     for key, counters in sorted(metrics.requests.items()):
         api = API[key].name

@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar, Unpack
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self, Unpack
 
-from pyproducer.broker.broker_clock import BrokerClock, checked_span
+from pyproducer.broker.broker_clock import BrokerClock
 from pyproducer.broker.durability import checked_durability
 from pyproducer.broker.errors import Refused
-from pyproducer.broker.expectations import Expected, difference
 from pyproducer.broker.faults.faults import Faults
-from pyproducer.broker.inspection import (
-    BrokerRecord,
-    read_all,
-    records_of,
-    wait_until_held,
-)
 from pyproducer.broker.journal import Journal
-from pyproducer.broker.node import Node
-from pyproducer.broker.properties_file import options_of_file
+from pyproducer.broker.properties_file import options_of_file, with_place
 from pyproducer.broker.running import RunningBroker
+from pyproducer.broker.security.authority import ClientCertificate, TemporaryAuthority
 from pyproducer.broker.security.broker_acls import BrokerAcls
+from pyproducer.broker.security.listener_settings import chosen_listeners, told_host
+from pyproducer.broker.security.users import Users
 from pyproducer.broker.settings import (
     BrokerOptions,
     BrokerSettings,
@@ -41,10 +34,9 @@ from pyproducer.broker.settings import (
     checked_seconds,
     checked_topics,
     checked_transaction_version,
-    reachable,
 )
-from pyproducer.broker.state import BrokerState
 from pyproducer.broker.topics import TopicSpec
+from pyproducer.broker.view import BrokerView
 from pyproducer.clock import SystemClock
 from pyproducer.errors import ConfigError, UsageError
 from pyproducer.loop_thread import LoopThread
@@ -54,19 +46,15 @@ if TYPE_CHECKING:
 
     from pyproducer.broker.durability import ExpiryClock, FlushMode
     from pyproducer.broker.log.filesystem import FileSystem
+    from pyproducer.broker.security.listener import Listener
     from pyproducer.clock import Clock
-    from pyproducer.model import TopicPartition
     from pyproducer.protocol.acl import Acl
-
-T = TypeVar("T")
 
 #: Seconds that stopping may take; beyond, a file system that hangs is left behind.
 _STOP_TIMEOUT = 30.0
-#: Seconds between two looks of `wait_until`.
-_PAUSE = 0.002
 
 
-class Broker:
+class Broker(BrokerView):
     """A Kafka broker of one node, in this process, for any Kafka client.
 
     `with Broker() as broker` and `async with Broker() as broker` run it in a background thread.
@@ -81,12 +69,22 @@ class Broker:
         port: Port to listen at; 0 lets the system pick one.
         advertised_host: Address told to clients; None is `host`, or "localhost" if that means
             every address.
+        listeners: Where it listens, if at several places or with settings for one of them: each
+            a `Listener`. In place of host, port and security.
+        security: What is spoken at host and port: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or
+            `SASL_SSL`; None is `PLAINTEXT`. For TLS it shows the certificate that
+            `ssl.keystore.location` in config names; without one it makes itself one, signed by an
+            authority of its own (`ca_file`), which clients are asked for a certificate of too
+            (`client_certificate`). That needs the extra `certificates`.
+        users: Names with passwords, for the SASL mechanisms `PLAIN`, `SCRAM-SHA-256` and
+            `SCRAM-SHA-512`; `broker.users` changes them.
         config: Kafka's broker configurations by their property names. One that has no effect
-            in this broker is refused unless it says what the broker does anyway. Four
+            in this broker is refused unless it says what the broker does anyway. Five
             defaults are not Kafka's: `auto.create.topics.enable` is false instead of true,
             `group.initial.rebalance.delay.ms` is 0 instead of 3000,
             `offsets.topic.num.partitions` and `transaction.state.log.num.partitions` are 5
-            instead of 50. A file of them is for `from_properties`.
+            instead of 50, and `sasl.enabled.mechanisms` are the three with passwords instead of
+            `GSSAPI`. A file of them is for `from_properties`.
         auto_create_topics: Create a topic with `num.partitions` partitions when a client first
             asks for it; the same as `auto.create.topics.enable`.
         http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`...); 0 lets
@@ -128,6 +126,9 @@ class Broker:
         host: str = "127.0.0.1",
         port: int = 0,
         advertised_host: str | None = None,
+        listeners: Iterable[Listener] | None = None,
+        security: str | None = None,
+        users: Mapping[str, str] = MappingProxyType({}),
         config: Mapping[str, str] | None = None,
         auto_create_topics: bool = False,
         http_port: int | None = None,
@@ -148,20 +149,36 @@ class Broker:
         durability = checked_durability(
             flush, producer_expiry_clock, strict_unknown_producer=strict_unknown_producer
         )
+        given = {} if config is None else config
+        chosen = chosen_listeners(
+            listeners=listeners,
+            security=security,
+            host=checked_host("host", host),
+            port=checked_port("port", port),
+            advertised_host=(
+                None
+                if advertised_host is None
+                else checked_host("advertised_host", advertised_host)
+            ),
+            config=given,
+        )
+        self._users = Users(users)
+        self._authority: TemporaryAuthority | None = None
         self._settings = BrokerSettings(
             topics=checked_topics(topics),
             config=checked_config(
-                {} if config is None else config,
+                given,
+                chosen,
                 auto_create_topics=auto_create_topics,
                 durability=durability,
+                clock=own_clock.outside,
+                users=len(self._users) > 0,
                 access=checked_access(rules, super_users),
             ),
             acls=rules or (),
             durability=durability,
             data_dir=checked_data_dir(data_dir),
-            host=checked_host("host", host),
-            port=checked_port("port", port),
-            advertised_host=checked_host("advertised_host", advertised_host or reachable(host)),
+            listeners=chosen,
             http_host=checked_host("http_host", http_host),
             http_port=None if http_port is None else checked_port("http_port", http_port),
             transaction_version=checked_transaction_version(transaction_version),
@@ -175,6 +192,7 @@ class Broker:
         self._thread: LoopThread | None = None
         self._running: RunningBroker | None = None
         self._lock = threading.Lock()
+        self._making = threading.Lock()
 
     @classmethod
     def from_properties(
@@ -185,9 +203,10 @@ class Broker:
     ) -> Self:
         """A broker as a file of Kafka's property names describes it, such as a server.properties.
 
-        `listeners`, `advertised.listeners` and `log.dirs` become `host`, `port`,
-        `advertised_host` and `data_dir`; what says that the node is a cluster of its own is
-        taken as that; all else is `config`. With no `listeners` the defaults of `Broker` hold.
+        `listeners`, `advertised.listeners` and `listener.security.protocol.map` become
+        `listeners`, and `log.dirs` becomes `data_dir`; what says that the node is a cluster of
+        its own is taken as that; all else is `config`. With no `listeners` the defaults of
+        `Broker` hold.
 
         Args:
             path: The file.
@@ -200,33 +219,86 @@ class Broker:
                 their lines, are unknown, not possible, or without effect here.
         """
         found = options_of_file(path)
-        config = {**(found.get("config") or {}), **(options.get("config") or {})}
-        merged: BrokerOptions = {**found, **options, "config": config}
-        return cls(topics, **merged)
+        return cls(topics, **with_place(found, options))
 
     @property
     def host(self) -> str:
-        """The address told to clients."""
-        return self._settings.advertised_host
+        """The address told to clients of the first listener."""
+        return told_host(self._settings.listeners[0])
 
     @property
     def port(self) -> int:
-        """The port it listens at.
+        """The port told to clients of the first listener.
 
         Raises:
             UsageError: It is not running.
         """
-        return self._node().advertised_port
+        return self._node().endpoints[self._settings.listeners[0].name].port
 
     @property
     def bootstrap_servers(self) -> str:
-        """`host:port`, as clients want it.
+        """`host:port` of the first listener, as clients want it.
 
         Raises:
             UsageError: It is not running.
         """
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return self.bootstrap_servers_of(self._settings.listeners[0].name)
+
+    @property
+    def listeners(self) -> list[str]:
+        """The names of its listeners, in their order."""
+        return [one.name for one in self._settings.listeners]
+
+    def bootstrap_servers_of(self, listener: str) -> str:
+        """`host:port` of a listener, as clients want it.
+
+        Args:
+            listener: Its name; that of its protocol if it was given none.
+
+        Raises:
+            ConfigError: There is no such listener.
+            UsageError: It is not running.
+        """
+        endpoints = self._node().endpoints
+        if listener not in endpoints:
+            raise ConfigError(
+                f"there is no listener {listener!r}, but {', '.join(endpoints)}", option="listener"
+            )
+        host, port = endpoints[listener]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def users(self) -> Users:
+        """Who may come in with a password, from any thread, running or not."""
+        return self._users
+
+    @property
+    def ca_file(self) -> str:
+        """File with the certificate of the authority that it makes certificates with.
+
+        Clients have to trust it where the broker shows a certificate of its own making. It is the
+        same over a stop and a start, and gone with this object.
+
+        Raises:
+            ConfigError: The extra `certificates` is missing.
+        """
+        return str(self._own_authority().ca_file)
+
+    @property
+    def makes_certificates(self) -> bool:
+        """Whether one of its listeners shows a certificate of its own making; once it has run."""
+        return self._authority is not None
+
+    def client_certificate(self, common_name: str) -> ClientCertificate:
+        """A certificate for a client, whom the broker knows by it as `User:CN=common_name`.
+
+        `ssl.principal.mapping.rules` may say otherwise. Always the same one for a name. Where
+        `ssl.truststore.location` names whom to trust, `ca_file` belongs there too.
+
+        Raises:
+            ConfigError: The extra `certificates` is missing, or that is no name.
+        """
+        return self._own_authority().client(common_name)
 
     @property
     def http_port(self) -> int | None:
@@ -382,217 +454,19 @@ class Broker:
 
         self._background().call(create())
 
-    def records(
-        self, topic: str, partition: int | None = None, *, committed: bool = False
-    ) -> list[BrokerRecord]:
-        """What a consumer could read now, by partition and offset.
-
-        Args:
-            topic: Name of the topic.
-            partition: One partition only; None is all.
-            committed: Leave out records of transactions that are open or were aborted, as a
-                consumer does with `isolation.level=read_committed`.
-
-        Raises:
-            UnknownTopic: There is no such topic or partition.
-            UsageError: The broker is not running in the background.
-        """
-        background = self._background()
-        parts = background.call(read_all(self._node(), topic, partition, committed=committed))
-        return [record for index, batches in parts for record in records_of(index, batches)]
-
-    def wait_for(
-        self, topic: str, n: int = 1, timeout: float = 10.0, *, committed: bool = False
-    ) -> list[BrokerRecord]:
-        """Blocks until the topic holds at least `n` records; returns all of them.
-
-        Args:
-            topic: Name of the topic.
-            n: How many records there must be.
-            timeout: Seconds to wait.
-            committed: As for `records`.
-
-        Raises:
-            TimeoutError: There are fewer; says how many.
-            UnknownTopic: There is no such topic.
-            UsageError: The broker is not running in the background.
-        """
-        background, node = self._background(), self._node()
-        background.call(wait_until_held(node, topic, n, timeout, committed=committed))
-        return self.records(topic, committed=committed)
-
-    def assert_log(
-        self,
-        topic: str,
-        partition: int,
-        expected: Sequence[Expected],
-        *,
-        committed: bool = False,
-    ) -> None:
-        """The partition holds exactly these records, in this order.
-
-        Args:
-            topic: Name of the topic.
-            partition: Number of the partition.
-            expected: Of each record its value, (key, value), or all of it as a `BrokerRecord`.
-                Texts stand for their UTF-8 bytes, None for null.
-            committed: As for `records`.
-
-        Raises:
-            AssertionError: It holds something else; shows what is where.
-            ConfigError: That is no record.
-            UnknownTopic: There is no such topic or partition.
-            UsageError: The broker is not running in the background.
-        """
-        __tracebackhide__ = True  # pytest shows the line of the test
-        found = self.records(topic, partition, committed=committed)
-        if text := difference(f"{topic}-{partition}", found, expected):
-            raise AssertionError(text)
-
-    def state(self) -> BrokerState:
-        """What it is at this moment: time, topics, partitions, producers, groups, connections.
-
-        Raises:
-            UsageError: The broker is not running in the background.
-        """
-        return self._background().call(self._changed(None, 0.0))[0]
-
-    def wait_until(
-        self, predicate: Callable[[BrokerState], object], timeout: float = 10.0
-    ) -> BrokerState:
-        """Blocks until the predicate is true of the broker's state, and returns that state.
-
-        It is asked on this thread, at once and whenever something has happened in the broker.
-
-        Args:
-            predicate: Is given the state.
-            timeout: Seconds to wait, by real time.
-
-        Raises:
-            TimeoutError: It is still false; says what the broker is then.
-            UsageError: The broker is not running in the background.
-        """
-        background = self._background()
-        deadline = time.monotonic() + timeout
-        count = None
-        while True:
-            state, count = background.call(self._changed(count, deadline - time.monotonic()))
-            if predicate(state):
-                return state
-            if time.monotonic() >= deadline:
-                raise TimeoutError(f"not so within {timeout} s; the broker has\n{state.summary()}")
-
-    def committed_offsets(self, group: str) -> dict[TopicPartition, int]:
-        """The next offset to read that a consumer group has committed for each partition.
-
-        Offsets in a transaction count once it is committed.
-
-        Args:
-            group: Its id; one that never committed, or is not there, has none.
-
-        Raises:
-            UsageError: The broker is not running in the background.
-        """
-        return self._background().call(self._committed_offsets(group))
-
-    def tick(
-        self,
-        delta: timedelta | None = None,
-        /,
-        *,
-        days: float = 0,
-        hours: float = 0,
-        minutes: float = 0,
-        seconds: float = 0,
-        milliseconds: float = 0,
-    ) -> None:
-        """So much time has passed in the broker, and all that it brings is done: nobody waits.
-
-        Retention, compaction, forgotten producers and offsets, transactions and sessions that
-        time out, files of deleted topics: each comes at its time on the way, whatever the
-        intervals at which the broker looks otherwise. Records written from now on have the later
-        time. Clients live outside, where no time passes: their connections stay, as does what
-        they wait for by their own clocks. The clock stays ahead over a stop and a start.
-
-        It blocks for as long as the work takes. In a coroutine it may be called too, since the
-        broker has a thread of its own; `atick` lets the loop go on meanwhile.
-
-        Args:
-            delta: How much; what the others say is added.
-            days: As of a `timedelta`, like those that follow.
-            hours: Likewise.
-            minutes: Likewise.
-            seconds: Likewise.
-            milliseconds: Likewise.
-
-        Raises:
-            ConfigError: That is no span, or time would go back.
-            UsageError: The broker is not running in the background.
-        """
-        parts = {"days": days, "hours": hours, "minutes": minutes}
-        parts |= {"seconds": seconds, "milliseconds": milliseconds}
-        span = checked_span(delta, parts)
-        self._background().call(self._tick(span))
-
-    async def atick(self, delta: timedelta | None = None, /, **parts: float) -> None:
-        """As `tick`, with the same arguments, for coroutines; and the one form with `serve`.
-
-        A broker that serves on this loop could not work while a call blocks it.
-
-        Raises:
-            ConfigError: That is no span, or time would go back.
-            UsageError: The broker is not running.
-        """
-        if self._thread is not None:
-            await asyncio.to_thread(self.tick, delta, **parts)
-        else:
-            self._node()
-            await self._tick(checked_span(delta, parts))
-
-    async def _changed(self, count: int | None, seconds: float) -> tuple[BrokerState, int]:
-        """The state once more has happened than so much, or time is up; and how much has."""
-        running, pulse = self._run(), self._node().pulse
-        if count is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await pulse.after(count)
-            # Somebody who waits for one thing must not be asked about each of a million others.
-            await asyncio.sleep(_PAUSE)
-        return running.state(), pulse.count
-
-    async def _tick(self, seconds: float) -> None:
-        await self._run().housekeeping.pass_time(seconds)
-
     async def _open(self) -> None:
-        self._running = await RunningBroker.open(self._settings, self._faults, self._journal)
+        self._running = await RunningBroker.open(
+            self._settings, self._faults, self._journal, self._users, self._own_authority
+        )
 
     async def _close(self) -> None:
         running, self._running = self._running, None
         if running is not None:
             await running.close()
 
-    def _run(self) -> RunningBroker:
-        if self._running is None:
-            raise UsageError("the broker is not running")
-        return self._running
-
-    def _node(self) -> Node:
-        return self._run().node
-
-    def _call_with_node(self, use: Callable[[Node], T]) -> T:
-        """What `use` returns, which is called with the node on its loop."""
-
-        async def called() -> T:
-            return use(self._node())
-
-        return self._background().call(called())
-
-    def _background(self) -> LoopThread:
-        if self._thread is None:
-            raise UsageError(
-                "the broker is not running in the background: use `with`, `async with` or start()"
-            )
-        return self._thread
-
-    async def _committed_offsets(self, group: str) -> dict[TopicPartition, int]:
-        return {place: one.offset for place, one in self._node().groups.offsets(group).items()}
+    def _own_authority(self) -> TemporaryAuthority:
+        # Asked for by who holds the broker and, at the start, by its own thread.
+        with self._making:
+            if self._authority is None:
+                self._authority = TemporaryAuthority()
+            return self._authority

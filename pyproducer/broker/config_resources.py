@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.configs import broker_specs, check_broker_configs
+from pyproducer.broker.configs import broker_spec, check_broker_configs, listener_of
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.topics import Topic, check_name
+from pyproducer.errors import ConfigError
 from pyproducer.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
@@ -80,19 +81,44 @@ def replace_configs(
         return
     layer = broker_layer(node, kind, name)
     check_broker_configs(configs)
-    specs = broker_specs()
     for key in configs:
-        if specs[key].read_only:
+        spec = broker_spec(key)
+        assert spec is not None, key
+        if spec.read_only:
             raise Refused(
                 ErrorCode.INVALID_REQUEST,
                 f"{key} cannot change while the broker runs; set it at the start",
             )
-        if name == "" and specs[key].update == "broker":
+        if name == "" and spec.update == "broker":
             raise Refused(
                 ErrorCode.INVALID_REQUEST, f"{key} is set for one broker, not for all of them"
             )
-    if not validate_only and dict(configs) != layer:
+        if key.startswith("ssl.") and listener_of(key) is None:
+            raise Refused(
+                ErrorCode.INVALID_REQUEST,
+                f"while the broker runs {key} is set for one listener: listener.name.NAME.{key}",
+            )
+    if dict(configs) == layer:
+        return
+    _check_listeners(node, _set_values(configs), all_brokers=name == "")
+    if not validate_only:
         node.configure_broker(_set_values(configs), all_brokers=name == "")
+
+
+def _check_listeners(node: Node, configs: Mapping[str, str], *, all_brokers: bool) -> None:
+    """Returns if the listeners could work with what would be in effect then."""
+    wanted = node.config.altered(configs, all_brokers=all_brokers)
+    try:
+        for check in node.config_checks:
+            check(wanted)
+    except ConfigError as error:
+        raise Refused(ErrorCode.INVALID_REQUEST, str(error)) from None
+    for name in configs:
+        owner = listener_of(name)
+        if owner is not None and owner.upper() not in {one.upper() for one in node.endpoints}:
+            raise Refused(
+                ErrorCode.INVALID_CONFIG, f"{name}: this broker has no listener {owner.upper()}"
+            )
 
 
 def _set_values(configs: Mapping[str, str | None]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
 from importlib import resources
@@ -27,6 +27,11 @@ KAFKA_VERSION = "4.4"
 
 _BOUNDS = {"SHORT": 2**15, "INT": 2**31, "LONG": 2**63}
 _MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
+#: What the name of a configuration begins with that is one listener's.
+_LISTENER = "listener.name."
+#: What those are that may be one listener's, and one mechanism's of it.
+_OF_LISTENERS = ("ssl.", "sasl.", "connections.max.reauth.ms")
+_OF_MECHANISMS = ("sasl.", "connections.max.reauth.ms")
 _REPLICA = re.compile(r"[0-9]+:[0-9]+", re.ASCII)
 _COUNT = re.compile(r"(?P<address>.+):(?P<count>[0-9]{1,9})", re.ASCII)
 _SYMBOLS = {"~": None, "max32": str(2**31 - 1), "max64": str(2**63 - 1)}
@@ -73,7 +78,8 @@ class ConfigSpec:
         synonyms: For a topic configuration, the broker configurations that default it, the
             strongest first.
         update: For a broker configuration, `ro`, `broker` (one broker) or `cluster` (also all).
-        ours: `yes`, `no`, or `only:x` where x states what this broker does anyway.
+        ours: `yes`, `start` for one that has its effect at the broker's start alone, `no`, or
+            `only:x` where x states what this broker does anyway.
         doc: One sentence.
     """
 
@@ -89,7 +95,7 @@ class ConfigSpec:
     @property
     def implemented(self) -> bool:
         """True if setting it changes what this broker does."""
-        return self.ours == "yes"
+        return self.ours in {"yes", "start"}
 
     @property
     def fact(self) -> str | None:
@@ -105,7 +111,7 @@ class ConfigSpec:
     @property
     def read_only(self) -> bool:
         """True for a broker configuration that cannot change while the broker runs."""
-        return self.update == "ro"
+        return self.update == "ro" or self.ours == "start"
 
     def check(self, value: str | None) -> None:
         """Returns if the configuration may be set to the value.
@@ -292,6 +298,36 @@ def broker_specs() -> Mapping[str, ConfigSpec]:
     return _tables()[1]
 
 
+def broker_spec(name: str) -> ConfigSpec | None:
+    """The broker configuration of that name, which may be that of one listener; or None.
+
+    `listener.name.inside.ssl.client.auth` is `ssl.client.auth` for the listener INSIDE alone, and
+    `listener.name.inside.plain.sasl.jaas.config` is so for one of its mechanisms.
+    """
+    specs = broker_specs()
+    if name in specs or not name.startswith(_LISTENER):
+        return specs.get(name)
+    own = name.removeprefix(_LISTENER).partition(".")[2]
+    for rest, kinds in ((own, _OF_LISTENERS), (own.partition(".")[2], _OF_MECHANISMS)):
+        spec = specs.get(rest)
+        if spec is not None and spec.name.startswith(kinds):
+            return replace(spec, name=name)
+    return None
+
+
+def listener_of(name: str) -> str | None:
+    """The listener that a configuration is of, in small letters, or None if it is of no one."""
+    if not name.startswith(_LISTENER):
+        return None
+    return name.removeprefix(_LISTENER).partition(".")[0]
+
+
+def is_sensitive(name: str) -> bool:
+    """True for a configuration of a broker whose value is never shown."""
+    spec = broker_spec(name)
+    return spec is not None and spec.sensitive
+
+
 def check_topic_configs(configs: Mapping[str, str | None]) -> None:
     """Returns if a topic may have these configurations.
 
@@ -314,7 +350,7 @@ def check_broker_configs(configs: Mapping[str, str | None]) -> None:
     """
     specs = broker_specs()
     for name, value in configs.items():
-        spec = specs.get(name)
+        spec = broker_spec(name)
         if spec is None:
             of_topic = topic_specs().get(name)
             if of_topic is not None and of_topic.synonyms:
@@ -360,6 +396,14 @@ class BrokerConfig:
         self.all_brokers: dict[str, str] = {}
         self.this_broker: dict[str, str] = {}
 
+    def altered(self, configs: Mapping[str, str], *, all_brokers: bool) -> BrokerConfig:
+        """The settings as they were if these were set while running, on all brokers or this one."""
+        found = BrokerConfig(self.static)
+        found.facts = self.facts
+        found.all_brokers = dict(configs) if all_brokers else self.all_brokers
+        found.this_broker = self.this_broker if all_brokers else dict(configs)
+        return found
+
     def layers(self, name: str) -> tuple[Synonym, ...]:
         """The settings of one broker configuration, the strongest first."""
         found = [
@@ -372,7 +416,8 @@ class BrokerConfig:
             )
             if name in values
         ]
-        default = broker_specs()[name].default
+        # One listener's own is stronger than that of all, and has no default besides.
+        default = broker_specs()[name].default if name in broker_specs() else None
         if default is not None:
             found.append(Synonym(name, default, ConfigSource.DEFAULT))
         return tuple(found)
@@ -398,7 +443,15 @@ class BrokerConfig:
         value, source = (
             (layers[0].value, layers[0].source) if layers else (None, ConfigSource.DEFAULT)
         )
-        return Resolved(broker_specs()[name], value, source, layers)
+        spec = broker_spec(name)
+        assert spec is not None, name
+        return Resolved(spec, value, source, layers)
+
+    def names(self) -> list[str]:
+        """Every broker configuration there is, and those of listeners that are set."""
+        own = {name for layer in (self.static, self.all_brokers, self.this_broker) for name in layer
+               if name.startswith(_LISTENER)}  # fmt: skip
+        return [*broker_specs(), *sorted(own)]
 
     def resolve_topic(self, name: str, overrides: Mapping[str, str]) -> Resolved:
         """A topic configuration as DescribeConfigs shows it, given the topic's own settings."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyproducer.broker.security.principal import ANONYMOUS, Principal
 
@@ -12,10 +13,38 @@ if TYPE_CHECKING:
 
     from pyproducer.broker.faults.fault import Fault
     from pyproducer.broker.quotas.throttling import Stopwatch
+    from pyproducer.model import Buffer
 
 
 class CloseConnection(Exception):
-    """The connection must be closed without an answer; its message says why, for the log."""
+    """The connection must be closed; its message says why, for the log.
+
+    Args:
+        why: What the log says.
+        answer: Buffers that are sent before; None for a request that gets no answer.
+        level: How loudly the log says it.
+    """
+
+    def __init__(
+        self, why: str, *, answer: list[Buffer] | None = None, level: int = logging.WARNING
+    ) -> None:
+        super().__init__(why)
+        self.answer = answer
+        self.level = level
+
+
+class Who(NamedTuple):
+    """What the journal says about a connection.
+
+    Attributes:
+        number: The connection's number.
+        listener: Name of the listener it came in at.
+        principal: Who is authenticated on it.
+    """
+
+    number: int
+    listener: str
+    principal: Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +69,13 @@ class ConnectionInfo:
         peer_host: The client's address.
         peer_port: The client's port.
         listener: Name of the listener it came in at.
-        listener: Name of the listener it came in at.
-        principal: Who is authenticated on the connection.
+        principal: Who is authenticated on the connection; set by `authenticated` alone.
         software_name: What the client called itself in ApiVersions; "" until it did.
         software_version: Likewise.
         mishap: Set for the answer under way by a fault, and by nothing else.
         throttled: Seconds after the answer under way in which the connection's next request is
             not begun, because of a quota.
+        who: Its number, listener and principal, as the journal takes them with each request.
     """
 
     number: int
@@ -58,6 +87,15 @@ class ConnectionInfo:
     software_version: str = ""
     mishap: Mishap | None = None
     throttled: float = 0.0
+    who: Who = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.who = Who(self.number, self.listener, self.principal)
+
+    def authenticated(self, principal: Principal) -> None:
+        """This is who is at the other end."""
+        self.principal = principal
+        self.who = Who(self.number, self.listener, principal)
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from pyproducer.broker.configs import is_sensitive
 from pyproducer.broker.log.slices import LogSlice
+from pyproducer.broker.security.principal import ANONYMOUS
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.api import API
 from pyproducer.protocol.error_codes import code_name
@@ -18,6 +20,7 @@ from pyproducer.protocol.schema import Struct
 
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock
+    from pyproducer.broker.context import Who
     from pyproducer.model import Buffer
     from pyproducer.protocol.schema import Message
 
@@ -27,6 +30,10 @@ _FRAME_SIZE: Final = 4
 _LARGE: Final = 1024
 #: Bytes of a value that a body keeps; records are shown by their size beyond it.
 _SHOWN: Final = 1024
+#: Fields of messages that passwords can be found from, or that are as good as one.
+_SECRETS: Final = frozenset({"auth_bytes", "hmac", "salt", "salted_password"})
+_HIDDEN: Final = "(hidden)"
+_ANONYMOUS: Final = str(ANONYMOUS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,8 @@ class JournalEntry:
         number: Counts requests from 1.
         time_ms: The broker's time at its end, in milliseconds since the epoch.
         connection: Number of the connection, as `broker.state()` has it.
+        listener: Name of the listener that it came in at.
+        principal: Who was authenticated on it, such as "User:alice".
         client_id: The client's name for itself.
         api: Kafka's name of the API, such as "Produce".
         version: Of the request and its answer.
@@ -53,6 +62,8 @@ class JournalEntry:
     number: int
     time_ms: int
     connection: int
+    listener: str
+    principal: str
     client_id: str
     api: str
     version: int
@@ -70,6 +81,7 @@ class JournalEntry:
         words = [
             f"{moment:%H:%M:%S}.{self.time_ms % 1000:03d}",
             f"#{self.connection}",
+            *([] if self.principal == _ANONYMOUS else [self.principal]),
             self.client_id or "-",
             f"{self.api} v{self.version}",
             f"{self.bytes_in} B in",
@@ -83,8 +95,8 @@ class JournalEntry:
 
 
 #: What the router knows of a request at its end: that moment and its begin by the outside clock,
-#: API, version, the client's number for it and name, the connection's number.
-Facts: TypeAlias = "tuple[float, float, int, int, int, str, int]"
+#: API, version, the client's number for it and name, whose connection it is.
+Facts: TypeAlias = "tuple[float, float, int, int, int, str, Who]"
 #: What is kept of a request: its number, the facts, bytes in, of the answer what there is to find
 #: error codes in, how far the broker's clock was ahead, why the connection was closed, bodies.
 _Kept: TypeAlias = "tuple[int, Facts, int, _Answer, float, str | None, tuple[Any, Any] | None]"
@@ -131,7 +143,7 @@ class Journal:
         facts: Facts,
         size: int,
         answer: Sequence[Buffer] | None,
-        request: Message,
+        request: Message | None,
         response: Message | None,
         closed: str | None = None,
     ) -> None:
@@ -195,11 +207,11 @@ class Journal:
         for kept in reversed(self._ring.copy()):
             if kept[0] <= since or (last is not None and len(found) >= last):
                 break
-            _, _, api_key, its_version, _, its_client, its_connection = kept[1]
+            _, _, api_key, its_version, _, its_client, who = kept[1]
             if (
                 key not in {None, api_key}
                 or version not in {None, its_version}
-                or connection not in {None, its_connection}
+                or connection not in {None, who.number}
                 or client_id not in {None, its_client}
             ):
                 continue
@@ -210,7 +222,7 @@ class Journal:
 
     def _entry(self, kept: _Kept) -> JournalEntry:
         number, facts, size, answer, ahead, closed, bodies = kept
-        ended, started, key, version, correlation_id, client_id, connection = facts
+        ended, started, key, version, correlation_id, client_id, who = facts
         if isinstance(answer, tuple):
             out, *codes = answer
         else:
@@ -218,7 +230,9 @@ class Journal:
         return JournalEntry(
             number=number,
             time_ms=self._began_ms + round((ended + ahead) * 1000),
-            connection=connection,
+            connection=who.number,
+            listener=who.listener,
+            principal=str(who.principal),
             client_id=client_id,
             api=API[key].name,
             version=version,
@@ -266,7 +280,12 @@ def _codes(value: Any) -> Iterator[int]:
 def _plain(value: Any) -> Any:
     """A message as dicts and lists, which nobody changes any more."""
     if isinstance(value, Struct):
-        return {name: _plain(getattr(value, name)) for name in value.wire_fields()}
+        fields = {name: _plain(getattr(value, name)) for name in value.wire_fields()}
+        for name in _SECRETS & fields.keys():
+            fields[name] = _HIDDEN
+        if "value" in fields and is_sensitive(str(fields.get("name"))):
+            fields["value"] = _HIDDEN
+        return fields
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     if isinstance(value, bytes | bytearray | memoryview):

@@ -41,6 +41,12 @@ class BrokerMetrics:
         self.connections_total = 0
         self.connections_rejected: Counter[str] = Counter()
         self.connections_closed: Counter[str] = Counter()
+        self.handshakes_failed = 0
+        self.authentications = 0
+        self.authentications_failed = 0
+        self.reauthentications = 0
+        self.reauthentications_failed = 0
+        self.sessions_expired = 0
         self.requests: dict[int, RequestCounters] = {}
         self.topics: dict[str, TopicCounters] = {}
 

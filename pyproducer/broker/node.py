@@ -12,7 +12,7 @@ import resource
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 
 from pyproducer.broker.broker_clock import BrokerClock
@@ -39,12 +39,14 @@ from pyproducer.broker.pulse import Pulse
 from pyproducer.broker.quotas.quotas import Quotas
 from pyproducer.broker.security.acl_book import AclBook
 from pyproducer.broker.security.authorizer import Authorizer, open_authorizer
+from pyproducer.broker.security.users import UserStore
 from pyproducer.broker.topics import Topic, TopicRegistry, TopicSpec
 from pyproducer.model import TopicPartition
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.api_versions import ApiVersion
 
 if TYPE_CHECKING:
+    from pyproducer.broker.context import ConnectionInfo
     from pyproducer.broker.groups.coordinator import GroupCoordinator
     from pyproducer.broker.handlers.route import Route
     from pyproducer.broker.housekeeping import Housekeeping
@@ -62,6 +64,17 @@ _STARTS = "starts"
 _FLUSH_SECONDS = 0.5
 #: Open files that logs leave to connections and everything else.
 _FILES_RESERVED = 256
+
+
+class Endpoint(NamedTuple):
+    """An address that clients are told."""
+
+    host: str
+    port: int
+
+
+#: What a broker that does not listen tells.
+_NOWHERE = Endpoint("", -1)
 
 
 class Node:
@@ -90,8 +103,10 @@ class Node:
         pulse: Tells that something has happened.
         commit: Forces to disk what was appended.
         features: Finalized level of each feature that clients act on, by name.
-        advertised_host: The address told to clients; set once the listener is up.
-        advertised_port: Likewise.
+        endpoints: Where clients are told that it is, by the listener they came in at; set once it
+            listens.
+        users: Who may come in; known after `open`.
+        config_checks: Called with the settings that are to hold; raise ConfigError.
         topics: Which topics there are; known after `open`.
         acls: The rules about who may do what; known after `open`.
         authorizer: Judges by them; None if everybody may do everything.
@@ -107,6 +122,7 @@ class Node:
 
     topics: TopicRegistry
     acls: AclBook
+    users: UserStore
     producer_ids: ProducerIds
     quotas: Quotas
     timers: Timers
@@ -140,8 +156,8 @@ class Node:
         self.metrics = BrokerMetrics()
         self.routes = routes
         self.node_id = _node_id(config)
-        self.advertised_host = ""
-        self.advertised_port = -1
+        self.endpoints: dict[str, Endpoint] = {}
+        self.config_checks: list[Callable[[BrokerConfig], None]] = []
         self.on_topic_deleted: list[Callable[[str], None]] = []
         self.fetch_sessions = FetchSessionCache(
             config.int("max.incremental.fetch.session.cache.slots"),
@@ -169,6 +185,15 @@ class Node:
     def data_dir(self) -> str:
         """Where everything is kept."""
         return str(self._data_dir)
+
+    def endpoint(self, connection: ConnectionInfo) -> Endpoint:
+        """Where the client of this connection finds it."""
+        return self.endpoints.get(connection.listener) or _NOWHERE
+
+    def advertise(self, port: int) -> None:
+        """Clients of the first listener are told this port, where something stands in between."""
+        first = next(iter(self.endpoints))
+        self.endpoints[first] = self.endpoints[first]._replace(port=port)
 
     @property
     def rack(self) -> str | None:
@@ -215,6 +240,7 @@ class Node:
             self._configure_cleaner()
             self.producer_ids = ProducerIds(metadata)
             self.quotas = Quotas(metadata, self.clock, self.config)
+            self.users = UserStore(metadata)
             self.topics = TopicRegistry(metadata, self._new_uuid)
             self.acls = AclBook(metadata)
             # Every start is an election: clients of the last one learn that it is over.

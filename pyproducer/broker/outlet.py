@@ -35,13 +35,14 @@ class Outlet:
     """
 
     def __init__(self, transport: asyncio.Transport, room: Callable[[], Awaitable[None]]) -> None:
-        # Whatever the socket does not take at once makes the connection wait.
-        transport.set_write_buffer_limits(high=0)
-        self._transport = transport
-        self._room = room
         sock = transport.get_extra_info("socket")
         # What goes through TLS must pass through this process.
         plain = transport.get_extra_info("sslcontext") is None
+        # Whatever the socket does not take at once makes the connection wait. A transport with TLS
+        # would take 0 for always, and pause whoever has nothing to send.
+        transport.set_write_buffer_limits(high=0 if plain else 1)
+        self._transport = transport
+        self._room = room
         self._socket: int | None = sock.fileno() if plain and sock is not None else None
 
     async def send(self, answer: Sequence[Buffer | LogSlice]) -> None:

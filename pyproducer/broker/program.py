@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pyproducer.broker.broker import Broker
-from pyproducer.broker.properties_file import options_of_file
+from pyproducer.broker.properties_file import options_of_file, with_place
 from pyproducer.broker.settings import BrokerOptions
 from pyproducer.errors import ConfigError
 
@@ -34,10 +34,13 @@ def run_broker(
     topics: Iterable[str] = (),
     config: Iterable[str] = (),
     flush: str = "os",
+    security: str | None = None,
 ) -> None:
     """Runs a broker until SIGTERM or SIGINT, and says ``listening on HOST:PORT`` once it does.
 
-    A second line, ``http on HOST:PORT``, says where its HTTP side is, if it has one.
+    More lines follow in the same write: ``NAME on HOST:PORT`` for each other listener, ``http on
+    HOST:PORT`` for the HTTP side if it has one, and ``ca in FILE``, which clients have to trust if
+    it made its own certificate.
 
     Args:
         properties: File of Kafka's broker configurations; what else is given is stronger.
@@ -49,6 +52,7 @@ def run_broker(
         topics: Topics to make, as `NAME` or `NAME:PARTITIONS`.
         config: Kafka's broker configurations, as `NAME=VALUE`.
         flush: When records are forced to disk: `always`, `interval` or `os`.
+        security: What is spoken there: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
 
     Raises:
         ConfigError: An argument is not possible, or the data directory cannot be used.
@@ -57,20 +61,22 @@ def run_broker(
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     options = BrokerOptions() if properties is None else options_of_file(properties)
-    options.setdefault("port", _PORT)
+    given = BrokerOptions(config=dict(map(_setting, config)))
     if host is not None:
-        options["host"] = host
-        # What the file says clients are told is of the address that the file has.
-        options.pop("advertised_host", None)
+        given["host"] = host
     if port is not None:
-        options["port"] = port
+        given["port"] = port
+    elif not options.get("listeners"):
+        given["port"] = _PORT
     if advertised_host is not None:
-        options["advertised_host"] = advertised_host
+        given["advertised_host"] = advertised_host
     if data_dir is not None:
-        options["data_dir"] = data_dir
-    options["config"] = {**(options.get("config") or {}), **dict(map(_setting, config))}
-    options["http_port"], options["http_host"] = http_port, _HTTP_HOST
-    options["flush"] = cast("FlushMode", flush)
+        given["data_dir"] = data_dir
+    if security is not None:
+        given["security"] = security
+    given["http_port"], given["http_host"] = http_port, _HTTP_HOST
+    given["flush"] = cast("FlushMode", flush)
+    options = with_place(options, given)
     broker = Broker(dict(map(_topic, topics)), **options)
     asyncio.run(broker.serve(on_ready=_announce, stop_signals=(signal.SIGTERM, signal.SIGINT)))
 
@@ -90,6 +96,10 @@ def _setting(entry: str) -> tuple[str, str]:
 
 
 def _announce(broker: Broker) -> None:
-    print(f"listening on {broker.bootstrap_servers}", flush=True)  # noqa: T201
+    lines = [f"listening on {broker.bootstrap_servers}"]
+    lines += [f"{name} on {broker.bootstrap_servers_of(name)}" for name in broker.listeners[1:]]
     if broker.http_port is not None:
-        print(f"http on {_HTTP_HOST}:{broker.http_port}", flush=True)  # noqa: T201
+        lines.append(f"http on {_HTTP_HOST}:{broker.http_port}")
+    if broker.makes_certificates:
+        lines.append(f"ca in {broker.ca_file}")
+    print("\n".join(lines), flush=True)  # noqa: T201

@@ -11,17 +11,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pyproducer.broker.configs import check_broker_configs
+from pyproducer.broker.configs import check_broker_configs, listener_of
 from pyproducer.broker.errors import Refused
+from pyproducer.broker.security.listener import Listener
+from pyproducer.broker.security.listener_settings import PLACES, BadPlace, listeners_of, moved
 from pyproducer.broker.settings import BrokerOptions
 from pyproducer.errors import ConfigError
 from pyproducer.properties import Setting, read_settings
 
-__all__ = ["options_of_file"]
+__all__ = ["options_of_file", "with_place"]
 
-_LISTENER = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)://\[?(?P<host>[^\[\]/]*?)\]?:(?P<port>[0-9]+)")
 _VOTER = re.compile(r"(?P<id>[0-9]+)@.+")
-_DEFAULT_MAP = "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"
 #: What a file says about listeners and controllers; read together, not one by one.
 _PLACE = frozenset({
     "advertised.listeners",
@@ -33,6 +33,9 @@ _PLACE = frozenset({
     "listeners",
     "log.dir",
     "log.dirs",
+    "sasl.mechanism.controller.protocol",
+    "sasl.mechanism.inter.broker.protocol",
+    "security.inter.broker.protocol",
 })  # fmt: skip
 #: What older Kafkas had, and what says the same now.
 _OF_OLD = {
@@ -67,7 +70,14 @@ def options_of_file(path: str | Path) -> BrokerOptions:
     """
     settings = {one.name: one for one in read_settings(Path(path))}
     place = {name: one.value for name, one in settings.items() if name in _PLACE}
-    config = {name: one.value for name, one in settings.items() if name not in _PLACE}
+    controllers = _items(place.get("controller.listener.names", ""))
+    config = {
+        name: one.value
+        for name, one in settings.items()
+        if name not in _PLACE
+        # Nobody listens there.
+        and (listener_of(name) or "") not in {one.lower() for one in controllers}
+    }
     problems = [problem for name, value in config.items() if (problem := _problem(name, value))]
     options = BrokerOptions(config=config)
     node_id = config.get("node.id", config.get("broker.id", "1")).strip()
@@ -102,72 +112,47 @@ def _problem(name: str, value: str) -> _Problem | None:
     return None
 
 
+def with_place(found: BrokerOptions, options: BrokerOptions) -> BrokerOptions:
+    """What a file says, with options that are stronger; one place to listen at may be moved.
+
+    Raises:
+        ConfigError: The file has several listeners, and an option moves them.
+    """
+    options = BrokerOptions(**options)
+    config = {**(found.get("config") or {}), **(options.get("config") or {})}
+    listeners = found.get("listeners")
+    if listeners is not None and options.get("listeners") is None:
+        options["listeners"] = moved(
+            listeners,
+            host=options.pop("host", None),
+            port=options.pop("port", None),
+            advertised_host=options.pop("advertised_host", None),
+        )
+    return {**found, **options, "config": config}
+
+
 def _take_listeners(place: dict[str, str], options: BrokerOptions, _node_id: str) -> None:
     controllers = _items(place.get("controller.listener.names", ""))
-    found = [one for one in _addresses(place, "listeners") if one["name"] not in controllers]
-    told = [
-        one for one in _addresses(place, "advertised.listeners") if one["name"] not in controllers
-    ]
-    if len(found) > 1:
-        raise _Problem(
-            "listeners", "listeners: this broker listens at one address; leave the others out"
-        )
-    for one in found:
-        _check_plain(one["name"], place)
-        options["host"], options["port"] = one["host"], int(one["port"])
-    _check_inside(place, [one["name"] for one in found] or ["PLAINTEXT"])
-    if not told:
-        return
-    one = told[0]
-    if len(told) > 1 or one["name"] not in {other["name"] for other in found or told}:
-        raise _Problem(
-            "advertised.listeners",
-            "advertised.listeners: name the one listener of listeners, and its address",
-        )
-    if int(one["port"]) != options.get("port", int(one["port"])):
-        raise _Problem(
-            "advertised.listeners",
-            f"advertised.listeners: clients are told the port that is listened at, which "
-            f"listeners says is {options['port']}, not {one['port']}",
-        )
-    options["advertised_host"] = one["host"]
+    try:
+        found = listeners_of({name: place[name] for name in PLACES if name in place}, controllers)
+    except BadPlace as bad:
+        raise _Problem(bad.name, str(bad)) from None
+    _check_inside(place, found or [Listener(name="PLAINTEXT")])
+    if found:
+        options["listeners"] = found
 
 
-def _addresses(place: dict[str, str], name: str) -> list[dict[str, str]]:
-    found = []
-    for item in _items(place.get(name, "")):
-        match = _LISTENER.fullmatch(item)
-        if match is None:
-            raise _Problem(name, f"{name}: {item!r} is not NAME://HOST:PORT")
-        found.append(match.groupdict())
-    return found
-
-
-def _check_plain(listener: str, place: dict[str, str]) -> None:
-    told = place.get("listener.security.protocol.map")
-    pairs = (item.partition(":") for item in _items(told or _DEFAULT_MAP))
-    protocol = {name.strip(): kind.strip() for name, _, kind in pairs}.get(listener)
-    if protocol is None:
-        raise _Problem(
-            "listeners" if told is None else "listener.security.protocol.map",
-            f"listener.security.protocol.map: what {listener} speaks is not said; "
-            f"add {listener}:PLAINTEXT",
-        )
-    if protocol != "PLAINTEXT":
-        raise _Problem(
-            "listeners",
-            f"listeners: {listener} is {protocol}, and this broker has no security: "
-            "it speaks PLAINTEXT alone",
-        )
-
-
-def _check_inside(place: dict[str, str], listeners: list[str]) -> None:
-    inside = place.get("inter.broker.listener.name")
-    if inside is not None and inside.strip() not in listeners:
-        raise _Problem(
-            "inter.broker.listener.name",
-            f"inter.broker.listener.name: {inside} is no listener of this broker; leave it out",
-        )
+def _check_inside(place: dict[str, str], listeners: list[Listener]) -> None:
+    """What brokers speak among each other is of no matter to a lone one, if it may be true."""
+    for setting, possible in (
+        ("inter.broker.listener.name", {one.name for one in listeners}),
+        ("security.inter.broker.protocol", {one.protocol for one in listeners}),
+    ):
+        inside = place.get(setting)
+        if inside is not None and inside.strip() not in possible:
+            raise _Problem(
+                setting, f"{setting}: {inside} is no listener of this broker; leave it out"
+            )
 
 
 def _take_data_dir(place: dict[str, str], options: BrokerOptions, _node_id: str) -> None:

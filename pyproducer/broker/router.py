@@ -85,7 +85,7 @@ class Router:
             connection=connection,
             received_at=started,
         )
-        client_id, number = context.client_id, connection.number
+        client_id, who = context.client_id, connection.who
         node = self._node
         try:
             if node.quotas.on:
@@ -97,7 +97,7 @@ class Router:
                 response = await route.handle(node, request, context)
         except Exception as error:
             if self._note is not None:
-                facts = now(), started, key, version, correlation_id, client_id, number
+                facts = now(), started, key, version, correlation_id, client_id, who
                 self._note(facts, len(frame), None, request, None, str(error))
             raise
         answer = None
@@ -107,7 +107,7 @@ class Router:
         node.metrics.count_request(key, ended - started)
         if self._note is not None:
             version = context.api_version
-            facts = ended, started, key, version, correlation_id, client_id, number
+            facts = ended, started, key, version, correlation_id, client_id, who
             self._note(facts, len(frame), answer, request, response)
         node.pulse.beat()
         return answer

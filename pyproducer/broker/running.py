@@ -8,7 +8,9 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyproducer.broker.configs import BrokerConfig
 from pyproducer.broker.errors import Refused
@@ -19,14 +21,20 @@ from pyproducer.broker.handlers.table import ROUTES
 from pyproducer.broker.housekeeping import Housekeeping
 from pyproducer.broker.journal import Journal
 from pyproducer.broker.log.filesystem import RealFileSystem
-from pyproducer.broker.node import Node
+from pyproducer.broker.node import Endpoint, Node
 from pyproducer.broker.router import Router
+from pyproducer.broker.security.entrance import Entrance
+from pyproducer.broker.security.listener_settings import told_host
 from pyproducer.broker.server import Server
 from pyproducer.broker.settings import BrokerSettings
 from pyproducer.broker.state import BrokerState, state_of
 from pyproducer.broker.timers import Timers
 from pyproducer.broker.transactions.wiring import add_transaction_chores, open_transactions
 from pyproducer.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pyproducer.broker.security.authority import TemporaryAuthority
+    from pyproducer.broker.security.users import Users
 
 
 class RunningBroker:
@@ -58,15 +66,27 @@ class RunningBroker:
 
     @classmethod
     async def open(
-        cls, settings: BrokerSettings, faults: Faults, journal: Journal
+        cls,
+        settings: BrokerSettings,
+        faults: Faults,
+        journal: Journal,
+        users: Users,
+        authority: Callable[[], TemporaryAuthority],
     ) -> RunningBroker:
         """The data is loaded and connections are taken, under these faults.
+
+        Args:
+            settings: What it is started with.
+            faults: What tests have set.
+            journal: Where requests are noted.
+            users: Who may come in with a password.
+            authority: Makes certificates; asked only where there are none.
 
         Raises:
             OSError: The address cannot be used, or the disk failed.
             DataDirectoryError: Another broker uses the data directory.
-            ConfigError: The data directory cannot be used, or a topic to be made is not possible
-                beside those there are.
+            ConfigError: The data directory or a certificate cannot be used, or a topic to be made
+                is not possible beside those there are.
         """
         folder = None
         data_dir = settings.data_dir
@@ -91,7 +111,7 @@ class RunningBroker:
             faults,
         )
         try:
-            await running._start(settings)
+            await running._start(settings, users, authority)
         except BaseException:
             await running.close()
             raise
@@ -105,7 +125,12 @@ class RunningBroker:
         """Connections are closed, everything is on disk, a temporary folder is gone."""
         await self._exit.aclose()
 
-    async def _start(self, settings: BrokerSettings) -> None:
+    async def _start(
+        self,
+        settings: BrokerSettings,
+        users: Users,
+        authority: Callable[[], TemporaryAuthority],
+    ) -> None:
         node = self.node
         self._faults.prepare(self._disk)
         node.open()
@@ -118,20 +143,15 @@ class RunningBroker:
         open_transactions(node)
         _make_topics(node, settings)
         node.acls.add(settings.acls)
+        users.bind(node.users)
+        self._exit.callback(users.unbind)
+        entrances = [Entrance(node, one, authority) for one in settings.listeners]
+        node.config_checks += [one.check for one in entrances]
         server = self.server = Server(node, Router(node))
         self._exit.push_async_callback(server.close)
         self._faults.bind(node, server, self._disk)
         self._exit.callback(self._faults.unbind)
-        node.advertised_port = await server.start(settings.host, settings.port)
-        node.advertised_host = settings.advertised_host
-        node.config.facts |= {
-            "advertised.listeners": f"PLAINTEXT://{node.advertised_host}:{node.advertised_port}",
-            "broker.id": str(node.node_id),
-            "listeners": f"PLAINTEXT://{settings.host}:{node.advertised_port}",
-            "log.dirs": node.data_dir,
-            "node.id": str(node.node_id),
-            "process.roles": "broker,controller",
-        }
+        await self._listen(entrances)
         if settings.http_port is not None:
             from pyproducer.broker.admin_http import AdminHttp
 
@@ -160,6 +180,30 @@ class RunningBroker:
         self._exit.callback(node.stop_cleaning)
         chores = asyncio.create_task(housekeeping.run(), name="housekeeping")
         self._exit.push_async_callback(_end, chores)
+
+    async def _listen(self, entrances: Sequence[Entrance]) -> None:
+        node = self.node
+        bound: list[str] = []
+        for entrance in entrances:
+            port = await self.server.listen(entrance)
+            listener = entrance.listener
+            # 0 leaves to the system what is told, too.
+            told = Endpoint(told_host(listener), listener.advertised_port or port)
+            node.endpoints[entrance.name] = told
+            bound.append(f"{entrance.name}://{listener.host}:{port}")
+        node.config.facts |= {
+            "advertised.listeners": ",".join(
+                f"{name}://{host}:{port}" for name, (host, port) in node.endpoints.items()
+            ),
+            "broker.id": str(node.node_id),
+            "listener.security.protocol.map": ",".join(
+                f"{one.name}:{one.listener.protocol}" for one in entrances
+            ),
+            "listeners": ",".join(bound),
+            "log.dirs": node.data_dir,
+            "node.id": str(node.node_id),
+            "process.roles": "broker,controller",
+        }
 
 
 class _TemporaryFolder:

@@ -1,4 +1,4 @@
-"""The listener: sockets in, frames to the router, answers out.
+"""The listeners' sockets: frames in, to the router, answers out.
 
 Requests of one connection are worked on one at a time and answered in order, as Kafka does it.
 Reading stops while enough of a connection's requests are waiting, and the next request is not
@@ -21,6 +21,11 @@ from pyproducer.broker.context import CloseConnection, ConnectionInfo
 from pyproducer.broker.log.slices import LogSlice
 from pyproducer.broker.outlet import Outlet
 from pyproducer.broker.request_memory import RequestMemory
+from pyproducer.broker.security.handshake import (
+    known_by_certificate,
+    log_failed_handshake,
+    shake_hands,
+)
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
 from pyproducer.protocol.frame_pool import FramePool
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from pyproducer.broker.faults.fault import Fault
     from pyproducer.broker.node import Node
     from pyproducer.broker.router import Router
+    from pyproducer.broker.security.entrance import Entrance
+    from pyproducer.broker.security.tls import ListenerTls
     from pyproducer.broker.timers import AskedCall
     from pyproducer.model import Buffer
 
@@ -68,52 +75,58 @@ class Server:
         self._connections: set[Connection] = set()
         # Refused, and closed a little later.
         self._turned_away: set[Connection] = set()
-        self._listener: asyncio.Server | None = None
+        self._lingering: set[asyncio.Task[None]] = set()
+        self._listeners: list[asyncio.Server] = []
         self._numbers = 0
         self._admission = Admission(node)
         limit = node.config.int("queued.max.request.bytes")
         self.memory = RequestMemory(limit, node.timers) if limit > 0 else None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listens at the address; returns the port, which the system picks for port 0.
+    async def listen(self, entrance: Entrance) -> int:
+        """Takes connections there; returns the port, which the system picks for port 0.
 
         Raises:
             OSError: The address cannot be bound.
         """
         _keep_freed_memory()
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(
-            self._connect,
-            host,
-            port,
+        listener = await loop.create_server(
+            lambda: Connection(self, entrance),
+            entrance.listener.host,
+            entrance.listener.port,
             backlog=self.node.config.int("socket.listen.backlog.size"),
             reuse_address=True,
         )
-        return int(self._listener.sockets[0].getsockname()[1])
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
         """Every socket is closed and every handler has ended."""
-        if self._listener is not None:
-            await self._stop_listening(self._listener)
+        await self._stop_listening()
         connections = [*self._connections, *self._turned_away]
         for connection in connections:
             connection.abort()
         for connection in connections:
             await connection.closed()
-        if self._listener is not None:
-            await self._listener.wait_closed()
-            self._listener = None
+        for worker in list(self._lingering):
+            worker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await worker
+        for listener in self._listeners:
+            await listener.wait_closed()
+        self._listeners.clear()
 
-    @staticmethod
-    async def _stop_listening(listener: asyncio.Server) -> None:
+    async def _stop_listening(self) -> None:
         loop = asyncio.get_running_loop()
-        for sock in listener.sockets:
-            loop.remove_reader(sock.fileno())
+        for listener in self._listeners:
+            for sock in listener.sockets:
+                loop.remove_reader(sock.fileno())
         # A connection that was accepted in this very turn is made by a task of the loop's, in the
         # next ones; with its listener closed by then that fails, and leaves the socket open.
         for _ in range(_TURNS_TO_CONNECT):
             await asyncio.sleep(0)
-        listener.close()
+        for listener in self._listeners:
+            listener.close()
 
     def close_idle(self, now: float, limit: float) -> int:
         """Closes connections that were silent, or not read by their client, for `limit` seconds.
@@ -158,11 +171,8 @@ class Server:
             connection.abort()
         return len(self._connections)
 
-    def _connect(self) -> Connection:
-        return Connection(self)
-
     def admit(
-        self, connection: Connection, peer: tuple[str, int], descriptor: int
+        self, connection: Connection, peer: tuple[str, int], descriptor: int, listener: str
     ) -> tuple[ConnectionInfo | None, float]:
         """The new connection's particulars, and the seconds after which it is taken up.
 
@@ -180,10 +190,17 @@ class Server:
         self._numbers += 1
         metrics.connections_total += 1
         metrics.connections_open = len(self._connections)
-        return ConnectionInfo(self._numbers, *peer), delay
+        return ConnectionInfo(self._numbers, *peer, listener=listener), delay
+
+    def linger(self, worker: asyncio.Task[None]) -> None:
+        """A connection is gone, and what it was sent before that is still worked on."""
+        self._lingering.add(worker)
+        worker.add_done_callback(self._lingering.discard)
 
     def forget(self, connection: Connection) -> None:
-        """The connection is gone."""
+        """The connection is gone; says so a second time without effect."""
+        if connection not in self._connections and connection not in self._turned_away:
+            return
         if connection.info is not None:
             self._admission.leave(connection.info.peer_host)
         if self.memory is not None:
@@ -205,12 +222,16 @@ class Connection(asyncio.BufferedProtocol):
         held: Bytes of requests that it holds, where they are counted.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, entrance: Entrance) -> None:
         self._server = server
+        self._entrance = entrance
+        # Of its own where a client has to say who it is.
+        self._router = entrance.router(server.router, self._opened)
         # A client and its silence are outside: a tick passes for the broker alone.
         self._clock = server.node.clock.outside
         self._reader = FrameReader(
-            server.node.config.int("socket.request.max.bytes"), pool=server.pool
+            entrance.first_limit or server.node.config.int("socket.request.max.bytes"),
+            pool=server.pool,
         )
         self._frames: deque[memoryview] = deque()
         self._queued = 0
@@ -225,6 +246,7 @@ class Connection(asyncio.BufferedProtocol):
         # The worker waits for one of these at a time: a frame, or room to write.
         self._wake: asyncio.Future[None] | None = None
         self._writable = True
+        self._handshaking = False
         self._broken: ProtocolError | None = None
         self._ended = False
         self.busy = False
@@ -240,7 +262,7 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername") or ("unknown", 0)
         sock = transport.get_extra_info("socket")
         address = (str(peer[0]), int(peer[1]))
-        self.info, delay = self._server.admit(self, address, sock.fileno())
+        self.info, delay = self._server.admit(self, address, sock.fileno(), self._entrance.name)
         if delay:
             self._stop(_TOO_EARLY)
             timers = self._server.node.timers
@@ -249,9 +271,16 @@ class Connection(asyncio.BufferedProtocol):
             if not delay:
                 transport.abort()
             return
-        self._outlet = Outlet(transport, self._room)
         self._set_socket_buffers(sock)
-        self._worker = asyncio.get_running_loop().create_task(self._work(self.info))
+        if self._entrance.tls is None:
+            self._outlet = Outlet(transport, self._room)
+            work = self._work(self.info)
+        else:
+            # What comes from now on is the handshake's.
+            transport.pause_reading()
+            self._handshaking = True
+            work = self._work_behind_tls(self.info, transport, self._entrance.tls)
+        self._worker = asyncio.get_running_loop().create_task(work)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio: ends the request under way, if any."""
@@ -259,7 +288,15 @@ class Connection(asyncio.BufferedProtocol):
         self._reader.drop()
         if self._start is not None:
             self._start.cancel()
-        if self._worker is not None:
+        if self._worker is None:
+            return
+        if self._frames and exc is None and self._entrance.tls is not None:
+            # TLS has no half of a connection: it is closed, and its last requests are worked on.
+            self._server.linger(self._worker)
+            self._memory = None
+            self._ended = self._writable = True
+            self._notify()
+        else:
             self._worker.cancel()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -277,7 +314,7 @@ class Connection(asyncio.BufferedProtocol):
         complete = False
         for frame in self._reader.frames():
             complete = True
-            if self._at_rest and self._server.router.answers_at_once(frame):
+            if self._at_rest and self._router.answers_at_once(frame):
                 self._answer_at_once(frame)
                 continue
             self._frames.append(frame)
@@ -293,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
         """Called by asyncio: what the client sent before it stopped is still worked on."""
         # With acks=0 a client closes right behind its last records: they have arrived.
         self._ended = bool(self._frames)
-        return self._ended
+        return self._ended and self._entrance.tls is None
 
     def pause_writing(self) -> None:
         """Called by asyncio: the client does not read fast enough."""
@@ -334,7 +371,8 @@ class Connection(asyncio.BufferedProtocol):
             self._resume(_TOO_EARLY)
 
     def _stop(self, reason: int) -> None:
-        if not self._paused and self._transport is not None:
+        # A handshake is read whatever happens.
+        if not self._paused and self._transport is not None and not self._handshaking:
             self._transport.pause_reading()
         self._paused |= reason
 
@@ -342,13 +380,16 @@ class Connection(asyncio.BufferedProtocol):
         if not self._paused & reason:
             return
         self._paused &= ~reason
-        if not self._paused and self._transport is not None:
+        if self._handshaking:
+            self._notify()
+        elif not self._paused and self._transport is not None:
             # Silence does not count while nobody listens.
             self.last_active = self._clock.monotonic()
             self._transport.resume_reading()
 
     def abort(self) -> None:
-        """Closes the socket at once; what is not sent yet is dropped."""
+        """Closes the socket at once; what is not sent or not begun yet is dropped."""
+        self._frames.clear()
         if self._transport is not None:
             self._transport.abort()
 
@@ -375,7 +416,7 @@ class Connection(asyncio.BufferedProtocol):
         assert self._worker is not None
         assert self._transport is not None
         try:
-            answer = self._server.router.answer_at_once(frame, self.info)
+            answer = self._router.answer_at_once(frame, self.info)
         except Exception as error:
             self._fail(error, self.info, self._transport)
             self._worker.cancel()
@@ -390,6 +431,33 @@ class Connection(asyncio.BufferedProtocol):
         self._server.pool.give(frame)
         if self._memory is not None:
             self._memory.gave(self, size)
+
+    def _opened(self) -> None:
+        """The client has said who it is, and may send what others may."""
+        self._reader.max_size = self._server.node.config.int("socket.request.max.bytes")
+
+    async def _work_behind_tls(
+        self, info: ConnectionInfo, plain: asyncio.Transport, tls: ListenerTls
+    ) -> None:
+        """As `_work`, once both sides have agreed on keys."""
+        while self._paused & _TOO_EARLY:
+            await self._news()
+        try:
+            self._transport, certificate = await shake_hands(plain, self, tls)
+            if not self._entrance.listener.security.sasl:
+                known_by_certificate(info, tls, certificate)
+        except (OSError, ValueError) as error:
+            self._server.node.metrics.handshakes_failed += 1
+            log_failed_handshake(info, error)
+            plain.abort()
+            # asyncio tells nobody that a connection is lost which never was one to it.
+            self._server.forget(self)
+            return
+        self._outlet = Outlet(self._transport, self._room)
+        self._handshaking = False
+        if self._paused:
+            self._transport.pause_reading()
+        await self._work(info)
 
     async def _work(self, info: ConnectionInfo) -> None:
         transport = self._transport
@@ -413,7 +481,7 @@ class Connection(asyncio.BufferedProtocol):
             if self._paused and self._queued < QUEUE_LIMIT and self._broken is None:
                 self._resume(_QUEUED)
             try:
-                answer = await self._server.router.answer(frame, info)
+                answer = await self._router.answer(frame, info)
             except Exception as error:
                 self._fail(error, info, transport)
                 return
@@ -457,6 +525,8 @@ class Connection(asyncio.BufferedProtocol):
     def _fail(self, error: Exception, info: ConnectionInfo, transport: asyncio.Transport) -> None:
         """The connection is closed for what a request has led to."""
         if isinstance(error, CloseConnection | ProtocolError):
+            if isinstance(error, CloseConnection) and error.answer:
+                write_buffers(transport, error.answer)
             self._refuse(error)
             return
         log.error("request of %s:%d failed", info.peer_host, info.peer_port, exc_info=error)
@@ -476,7 +546,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _refuse(self, error: Exception) -> None:
         if self.info is not None:
-            log.warning(
+            # What is no stream of frames comes from somebody who speaks something else.
+            level = logging.INFO if error is self._broken else logging.WARNING
+            log.log(
+                error.level if isinstance(error, CloseConnection) else level,
                 "closing the connection of %s:%d: %s",
                 self.info.peer_host,
                 self.info.peer_port,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -12,6 +12,7 @@ from pyproducer.broker.configs import BrokerConfig, check_broker_configs
 from pyproducer.broker.durability import FLUSH_INTERVAL_MS, Durability, ExpiryClock, FlushMode
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.security.authorizer import STANDARD, parse_super_users
+from pyproducer.broker.security.listener_settings import check_security, prefixed
 from pyproducer.broker.security.principal import Principal
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec, check_name
 from pyproducer.errors import ConfigError
@@ -20,15 +21,17 @@ from pyproducer.protocol.acl import Acl
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock
     from pyproducer.broker.log.filesystem import FileSystem
+    from pyproducer.broker.security.listener import Listener
     from pyproducer.clock import Clock
 
 #: Where one broker in a test is better off with other values than Kafka's: a lone consumer gets
-#: its partitions at once, the first group or transaction does not make 50 logs, and a misspelt name
-#: does not make a topic.
+#: its partitions at once, the first group or transaction does not make 50 logs, a misspelt name
+#: does not make a topic, and there is no Kerberos.
 _DEFAULTS = {
     "auto.create.topics.enable": "false",
     "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "5",
+    "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
     "transaction.state.log.num.partitions": "5",
 }
 
@@ -44,6 +47,9 @@ class BrokerOptions(TypedDict, total=False):
     host: str
     port: int
     advertised_host: str | None
+    listeners: Iterable[Listener] | None
+    security: str | None
+    users: Mapping[str, str]
     config: Mapping[str, str] | None
     auto_create_topics: bool
     http_port: int | None
@@ -67,9 +73,7 @@ class BrokerSettings:
     topics: list[TopicSpec]
     config: dict[str, str]
     data_dir: Path | None
-    host: str
-    port: int
-    advertised_host: str
+    listeners: tuple[Listener, ...]
     http_host: str
     http_port: int | None
     transaction_version: int
@@ -78,11 +82,6 @@ class BrokerSettings:
     clock: BrokerClock
     fs: FileSystem | None
     slow_reader_timeout: float | None
-
-
-def reachable(host: str) -> str:
-    """The address to tell clients for one to listen at."""
-    return "localhost" if host in {"", "0.0.0.0", "::"} else host  # noqa: S104
 
 
 def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[TopicSpec]:
@@ -281,17 +280,23 @@ def checked_access(acls: Iterable[Acl] | None, super_users: Iterable[str]) -> di
 
 def checked_config(
     config: Mapping[str, object],
+    listeners: Sequence[Listener],
     *,
     auto_create_topics: bool,
     durability: Durability,
+    clock: Clock,
+    users: bool,
     access: Mapping[str, str],
 ) -> dict[str, str]:
-    """Kafka's broker configurations as texts.
+    """Kafka's broker configurations as texts, those of the listeners with their prefixes.
 
     Args:
-        config: As given.
-        auto_create_topics: Another way to give one of them.
+        config: What was given for the broker.
+        listeners: Its listeners.
+        auto_create_topics: As for `Broker`.
         durability: Likewise.
+        clock: Real time.
+        users: Whether there are users with passwords.
         access: What `checked_access` found.
 
     Raises:
@@ -302,10 +307,11 @@ def checked_config(
             f"config takes a mapping of Kafka's broker properties to values, not {config!r}",
             option="config",
         )
-    given: dict[str, str] = _DEFAULTS | {
+    set_ = {
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in config.items()
-    }
+    } | prefixed(listeners)
+    given: dict[str, str] = _DEFAULTS | set_
     if auto_create_topics:
         given["auto.create.topics.enable"] = "true"
     if durability.flush == "interval" and not given.keys() & _FLUSH_INTERVALS:
@@ -329,4 +335,5 @@ def checked_config(
         check_broker_configs(given)
     except Refused as refused:
         raise ConfigError(str(refused.message), option="config") from None
+    check_security(listeners, set_, given, clock, users=users)
     return given

@@ -194,12 +194,14 @@ class ConnectionState:
     Attributes:
         number: Counts connections from 1; the journal has it too.
         peer: The client's `host:port`.
+        listener: Name of the listener it came in at.
         principal: Who is authenticated.
         software: What the client called itself in ApiVersions, "" until it did.
     """
 
     number: int
     peer: str
+    listener: str
     principal: str
     software: str
 
@@ -295,6 +297,7 @@ def state_of(node: Node, connections: list[ConnectionInfo]) -> BrokerState:
             ConnectionState(
                 number=one.number,
                 peer=f"{one.peer_host}:{one.peer_port}",
+                listener=one.listener,
                 principal=str(one.principal),
                 software=f"{one.software_name} {one.software_version}".strip(),
             )

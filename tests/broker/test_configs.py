@@ -162,7 +162,7 @@ def test_secrets_are_not_repeated():
     The value of a password is not in the message that refuses it.
     """
     with pytest.raises(Refused) as caught:
-        check_broker_configs({"ssl.key.password": "hunter2"})
+        check_broker_configs({"ssl.keystore.password": "hunter2"})
 
     assert "hunter2" not in str(caught.value)
 

@@ -17,6 +17,7 @@ from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages import (
     alter_client_quotas,
     alter_configs,
+    alter_user_scram_credentials,
     create_partitions,
     create_topics,
     delete_groups,
@@ -93,6 +94,9 @@ def requests() -> dict[int, Message]:
         find_coordinator.FindCoordinatorRequest(coordinator_keys=["group"]),
         describe_groups.DescribeGroupsRequest(groups=["group"]),
         sasl_handshake.SaslHandshakeRequest(mechanism="PLAIN"),
+        alter_user_scram_credentials.AlterUserScramCredentialsRequest(
+            deletions=[alter_user_scram_credentials.ScramCredentialDeletion(name="a", mechanism=1)]
+        ),
         create_topics.CreateTopicsRequest(
             topics=[
                 create_topics.CreatableTopic(name="made", num_partitions=1, replication_factor=1)

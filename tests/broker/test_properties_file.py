@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pyproducer.broker import Broker
+from pyproducer.broker import Broker, Listener
 from pyproducer.broker.properties_file import options_of_file
 from pyproducer.broker.settings import BrokerOptions
 from pyproducer.errors import ConfigError
@@ -44,6 +45,8 @@ log.segment.bytes=1073741824
 log.retention.check.interval.ms=300000
 """
 
+PLAIN = partial(Listener, name="PLAINTEXT")
+SEVERAL = "listener.security.protocol.map=CTL:SSL,S:SASL_SSL,PLAINTEXT:PLAINTEXT"
 MAPPED = "listener.security.protocol.map=IN:PLAINTEXT"
 
 
@@ -101,21 +104,49 @@ def test_only_what_the_file_says(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("listeners=PLAINTEXT://10.0.0.1:5", {"host": "10.0.0.1", "port": 5}),
-        ("listeners=PLAINTEXT://[::1]:5", {"host": "::1", "port": 5}),
-        ("listeners = PLAINTEXT://:5", {"host": "", "port": 5}),
+        ("listeners=PLAINTEXT://10.0.0.1:5", [PLAIN(host="10.0.0.1", port=5)]),
+        ("listeners=PLAINTEXT://[::1]:5", [PLAIN(host="::1", port=5)]),
+        ("listeners = PLAINTEXT://:5", [PLAIN(host="", port=5)]),
         (
             "advertised.listeners=IN://broker:5\nlisteners=IN://0.0.0.0:5\n" + MAPPED,
-            {"host": "0.0.0.0", "port": 5, "advertised_host": "broker"},
+            [Listener(name="IN", host="0.0.0.0", port=5, advertised_host="broker")],
         ),
+        (
+            "listeners=PLAINTEXT://:1\nadvertised.listeners=PLAINTEXT://localhost:2",
+            [PLAIN(host="", port=1, advertised_host="localhost", advertised_port=2)],
+        ),
+        (
+            "advertised.listeners=PLAINTEXT://broker:5",
+            [PLAIN(port=5, advertised_host="broker")],
+        ),
+        (
+            "listeners=PLAINTEXT://a:1,S://b:2,CTL://c:3\ncontroller.listener.names=CTL\n"
+            + SEVERAL,
+            [
+                PLAIN(host="a", port=1),
+                Listener(name="S", protocol="SASL_SSL", host="b", port=2),
+            ],
+        ),
+    ],
+)
+def test_where_it_listens(tmp_path: Path, text: str, found: list[Listener]):
+    """
+    Addresses, what clients are told and what is spoken become the broker's listeners.
+    """
+    assert options_of_file(written(tmp_path, text)) == {"config": {}, "listeners": found}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
         ("log.dir=/a\nlog.dirs=/b", {"data_dir": "/b"}),
         ("log.dir=/a", {"data_dir": "/a"}),
         ("node.id=3\ncontroller.quorum.voters=3@localhost:9093", {"config": {"node.id": "3"}}),
     ],
 )
-def test_where_it_listens_and_keeps_its_data(tmp_path: Path, text: str, found: dict):
+def test_where_it_keeps_its_data(tmp_path: Path, text: str, found: dict):
     """
-    Listeners and directories become arguments of the broker.
+    Directories become an argument of the broker, and voters have to be itself.
     """
     assert options_of_file(written(tmp_path, text)) == {"config": {}} | found
 
@@ -131,10 +162,11 @@ def test_where_it_listens_and_keeps_its_data(tmp_path: Path, text: str, found: d
         ("retention.ms=5", "the broker configuration log.retention.ms"),
         ("zookeeper.connect=localhost:2181", "there is no ZooKeeper"),
         ("port=9092", "say it with listeners"),
-        ("listeners=PLAINTEXT://a:1,PLAINTEXT2://b:2", "listens at one address"),
         ("listeners=PLAINTEXT:1", "'PLAINTEXT:1' is not NAME://HOST:PORT"),
-        ("listeners=SSL://:1", "SSL is SSL, and this broker has no security"),
-        ("listeners=INSIDE://:1", "add INSIDE:PLAINTEXT"),
+        ("listener.security.protocol.map=A:TLS\nlisteners=A://:1", "A is TLS, which is none of"),
+        ("advertised.listeners=PLAINTEXT://b:2\nlisteners=SSL://a:1", "PLAINTEXT is no listener"),
+        ("security.inter.broker.protocol=SSL", "SSL is no listener of this broker"),
+        ("listeners=INSIDE://:1", "...,INSIDE:PLAINTEXT"),
         ("inter.broker.listener.name=INSIDE", "INSIDE is no listener of this broker"),
         ("advertised.listeners=A://a:1,B://b:1", "name the one listener"),
         ("log.dirs=/a,/b", "keeps everything in one directory, not in 2"),
@@ -153,16 +185,14 @@ def test_what_cannot_be_used_is_told_with_its_line(tmp_path: Path, line: str, wh
     assert why in told
 
 
-def test_port_that_is_told_and_not_listened_at(tmp_path: Path):
+def test_place_of_several_listeners_is_not_moved(tmp_path: Path):
     """
-    Clients are not sent to a port at which nobody listens.
+    A port for a file with several listeners is refused: it could be meant for any.
     """
-    told = refusal(
-        tmp_path, "listeners=PLAINTEXT://:1\nadvertised.listeners=PLAINTEXT://localhost:2"
-    )
+    path = written(tmp_path, "listeners=PLAINTEXT://:1,SASL_PLAINTEXT://:2")
 
-    assert "line 2: advertised.listeners" in told
-    assert "is 1, not 2" in told
+    with pytest.raises(ConfigError, match="the file has 2: say them with listeners"):
+        Broker.from_properties(path, port=0)
 
 
 def test_all_that_cannot_be_used_is_told_at_once(tmp_path: Path):

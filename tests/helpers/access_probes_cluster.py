@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from pyproducer.broker.handlers import access
+from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages import (
     add_offsets_to_txn,
     add_partitions_to_txn,
     alter_client_quotas,
     alter_configs,
+    alter_user_scram_credentials,
     create_acls,
     delete_acls,
     describe_acls,
@@ -19,6 +21,7 @@ from pyproducer.protocol.messages import (
     describe_configs,
     describe_log_dirs,
     describe_transactions,
+    describe_user_scram_credentials,
     end_txn,
     find_coordinator,
     incremental_alter_configs,
@@ -203,6 +206,25 @@ CLUSTER_PROBES: dict[str, Probe] = {
         0,
         allowed=1 << 8,
         sees=_cluster_operations,
+    ),
+    "describe users": Probe(
+        lambda _place: describe_user_scram_credentials.DescribeUserScramCredentialsRequest(
+            users=None
+        ),
+        0,
+        (access.DESCRIBE_CLUSTER,),
+        [CLUSTER],
+    ),
+    "alter users": Probe(
+        lambda _place: alter_user_scram_credentials.AlterUserScramCredentialsRequest(
+            deletions=[
+                alter_user_scram_credentials.ScramCredentialDeletion(name="nobody", mechanism=1)
+            ]
+        ),
+        0,
+        (access.ALTER_CLUSTER,),
+        [CLUSTER],
+        allowed=[ErrorCode.RESOURCE_NOT_FOUND],
     ),
     "describe transactions": Probe(
         lambda place: describe_transactions.DescribeTransactionsRequest(

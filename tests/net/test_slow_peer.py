@@ -24,7 +24,7 @@ async def test_request_that_cannot_be_written_has_the_time_of_any_request():
         Broker({"t": 1}) as broker,
         FaultProxy(broker.bootstrap_servers) as proxy,
     ):
-        broker._node().advertised_port = proxy.port
+        broker._node().advertise(proxy.port)
         async with AsyncProducer(proxy.address, **options) as producer:
             await producer.send("t", b"first")
             before = proxy.accepted

@@ -21,7 +21,7 @@ SMALL = {"batch_max_records": 2, "request_timeout_ms": 250}
 def proxy(broker: Broker) -> Iterator[FaultProxy]:
     """The only way to the broker."""
     with FaultProxy(broker.bootstrap_servers) as running:
-        broker._node().advertised_port = running.port
+        broker._node().advertise(running.port)
         yield running
 
 

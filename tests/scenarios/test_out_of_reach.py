@@ -24,7 +24,7 @@ SHORT = {"delivery_timeout_ms": 800, "request_timeout_ms": 250}
 def proxy(broker: Broker) -> Iterator[FaultProxy]:
     """The only way to the broker."""
     with FaultProxy(broker.bootstrap_servers) as running:
-        broker._node().advertised_port = running.port
+        broker._node().advertise(running.port)
         yield running
 
 
@@ -243,7 +243,7 @@ async def test_peer_that_accepts_and_is_silent(rig: Scenario):
     with FaultProxy(rig.broker.bootstrap_servers) as proxy, socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(100)
-        rig.broker._node().advertised_port = proxy.port
+        rig.broker._node().advertise(proxy.port)
         async with rig.producer(proxy.address, **SHORT) as producer:
             await rig.write(producer, 1)
             await producer.flush()

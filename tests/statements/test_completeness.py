@@ -12,7 +12,6 @@ STATEMENTS = {"c": 4, "p": 14, "z": 4, "i": 11, "e": 5, "g": 7, "m": 6, "n": 8}
 
 #: Those that are without a test, and why.
 WAITING = {
-    "c4": "the broker has no SASL",
     "p14": "takes several brokers: of one replica none is ever missing",
 }
 

@@ -503,6 +503,7 @@ PLACES: dict[int, Place] = {
     ApiKey.DESCRIBE_GROUPS: Whole(items={range(1 << 15): "groups"}, reads=True),
     ApiKey.LIST_GROUPS: Whole(reads=True),
     ApiKey.SASL_HANDSHAKE: Whole(reads=True),
+    ApiKey.SASL_AUTHENTICATE: Whole(reads=True),
     ApiKey.API_VERSIONS: Whole(reads=True),
     ApiKey.CREATE_TOPICS: Items(("topics",), "topics"),
     ApiKey.DELETE_TOPICS: Items(("topics", "topic_names"), "responses", copied=("topic_id",)),
@@ -528,6 +529,10 @@ PLACES: dict[int, Place] = {
     ApiKey.OFFSET_DELETE: Whole(),
     ApiKey.DESCRIBE_CLIENT_QUOTAS: Whole(reads=True, blank={"entries": None}),
     ApiKey.ALTER_CLIENT_QUOTAS: Entities(),
+    ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS: Whole(reads=True),
+    ApiKey.ALTER_USER_SCRAM_CREDENTIALS: Items(
+        ("deletions", "upsertions"), "results", name="user", by_topic=False
+    ),
     ApiKey.DESCRIBE_CLUSTER: Whole(reads=True),
     ApiKey.DESCRIBE_PRODUCERS: Partitions(
         asked=("topics", "name", "partition_indexes", ""), answered=_TOPICS, reads=True

@@ -33,14 +33,15 @@ async def handle(
             error_message="this listener is a broker's",
             endpoint_type=_BROKERS,
         )
+    host, port = node.endpoint(context.connection)
     response = DescribeClusterResponse(
         cluster_id=node.cluster_id,
         controller_id=node.node_id,
         brokers=[
             DescribeClusterBroker(
                 broker_id=node.node_id,
-                host=node.advertised_host,
-                port=node.advertised_port,
+                host=host,
+                port=port,
                 rack=node.rack,
             )
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.config_resources import ResourceType, broker_layer, find_topic
-from pyproducer.broker.configs import ConfigSource, Resolved, Synonym, broker_specs
+from pyproducer.broker.configs import ConfigSource, ConfigSpec, Resolved, Synonym, broker_spec
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.handlers import access
@@ -62,13 +62,19 @@ def _resolve(
     access.require(node, context, DESCRIBE_CLUSTER_CONFIGS)
     layer = broker_layer(node, resource.resource_type, resource.resource_name)
     if resource.resource_name:
-        return [node.config.resolve_broker(name) for name in broker_specs()]
+        return [node.config.resolve_broker(name) for name in node.config.names()]
     # The cluster-wide defaults are a resource of their own, which has only what was set.
     source = ConfigSource.ALL_BROKERS
     return [
-        Resolved(broker_specs()[name], value, source, (Synonym(name, value, source),))
+        Resolved(_spec(name), value, source, (Synonym(name, value, source),))
         for name, value in sorted(layer.items())
     ]
+
+
+def _spec(name: str) -> ConfigSpec:
+    found = broker_spec(name)
+    assert found is not None, name
+    return found
 
 
 def _row(

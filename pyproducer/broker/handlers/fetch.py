@@ -100,7 +100,7 @@ async def handle(node: Node, request: FetchRequest, context: RequestContext) -> 
         if size:
             node.metrics.topic(name).bytes_out += size
         if data.current_leader is not None:
-            response.node_endpoints = [_endpoint(node)]
+            response.node_endpoints = [_endpoint(node, context)]
     return response
 
 
@@ -304,10 +304,9 @@ def _refusal(node: Node, wanted: WantedPartition, code: int, version: int) -> Pa
     return data
 
 
-def _endpoint(node: Node) -> NodeEndpoint:
-    return NodeEndpoint(
-        node_id=node.node_id, host=node.advertised_host, port=node.advertised_port, rack=node.rack
-    )
+def _endpoint(node: Node, context: RequestContext) -> NodeEndpoint:
+    host, port = node.endpoint(context.connection)
+    return NodeEndpoint(node_id=node.node_id, host=host, port=port, rack=node.rack)
 
 
 def _replica_id(request: FetchRequest) -> int:

@@ -55,11 +55,12 @@ def _find(node: Node, context: RequestContext, key_type: int, key: str) -> Coord
             key=key, node_id=-1, port=-1, error_code=refused.code, error_message=refused.message
         )
     if need is not None:
+        host, port = node.endpoint(context.connection)
         return Coordinator(
             key=key,
             node_id=node.node_id,
-            host=node.advertised_host,
-            port=node.advertised_port,
+            host=host,
+            port=port,
             error_code=ErrorCode.NONE,
         )
     return Coordinator(

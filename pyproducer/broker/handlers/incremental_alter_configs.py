@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.config_resources import ResourceType, current_configs, replace_configs
-from pyproducer.broker.configs import ConfigSpec, ConfigType, broker_specs, parse, topic_specs
+from pyproducer.broker.configs import ConfigSpec, ConfigType, broker_spec, parse, topic_specs
 from pyproducer.broker.context import RequestContext
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.handlers import access
@@ -68,7 +68,7 @@ async def handle(
 def _altered(node: Node, resource: AlterConfigsResource) -> dict[str, str | None]:
     kind = resource.resource_type
     configs: dict[str, str | None] = dict(current_configs(node, kind, resource.resource_name))
-    specs = topic_specs() if kind == ResourceType.TOPIC else broker_specs()
+    find = topic_specs().get if kind == ResourceType.TOPIC else broker_spec
     named: set[str] = set()
     for change in resource.configs:
         if change.name in named:
@@ -79,14 +79,14 @@ def _altered(node: Node, resource: AlterConfigsResource) -> dict[str, str | None
         if change.config_operation == Operation.SET:
             configs[change.name] = change.value
         elif change.config_operation == Operation.DELETE:
-            spec = specs.get(change.name)
+            spec = find(change.name)
             if spec is not None and spec.read_only:
                 raise Refused(
                     ErrorCode.INVALID_REQUEST, f"{change.name} cannot change while the broker runs"
                 )
             configs.pop(change.name, None)
         elif change.config_operation in {Operation.APPEND, Operation.SUBTRACT}:
-            configs[change.name] = _edited_list(node, kind, change, specs.get(change.name), configs)
+            configs[change.name] = _edited_list(node, kind, change, find(change.name), configs)
         else:
             raise Refused(
                 ErrorCode.INVALID_REQUEST, f"there is no operation {change.config_operation}"

@@ -44,12 +44,13 @@ async def handle(node: Node, request: MetadataRequest, context: RequestContext) 
     both allow it; this answer then still says LEADER_NOT_AVAILABLE, the next one has it.
     """
     version = context.api_version
+    host, port = node.endpoint(context.connection)
     response = MetadataResponse(
         brokers=[
             MetadataResponseBroker(
                 node_id=node.node_id,
-                host=node.advertised_host,
-                port=node.advertised_port,
+                host=host,
+                port=port,
                 rack=node.rack,
             )
         ],

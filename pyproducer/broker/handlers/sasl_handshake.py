@@ -1,4 +1,7 @@
-"""SaslHandshake: this broker has no authentication, and says so to clients that want it."""
+"""SaslHandshake, versions 0 and 1, at a listener without SASL.
+
+One with SASL has a session for it (see `security.session`).
+"""
 
 from __future__ import annotations
 
@@ -17,5 +20,5 @@ NEEDS = ()
 async def handle(
     node: Node, request: SaslHandshakeRequest, context: RequestContext
 ) -> SaslHandshakeResponse:
-    """Refuses with ILLEGAL_SASL_STATE, as Kafka does on a listener without SASL."""
+    """Refuses with ILLEGAL_SASL_STATE, as Kafka does."""
     return SaslHandshakeResponse(error_code=ErrorCode.ILLEGAL_SASL_STATE)

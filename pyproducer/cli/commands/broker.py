@@ -53,6 +53,14 @@ def broker(
         list[str] | None,
         typer.Option(metavar="K=V", help="A broker configuration of Kafka's; may be repeated."),
     ] = None,
+    security: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROTOCOL",
+            help="What is spoken there: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.  "
+            "[default: PLAINTEXT]",
+        ),
+    ] = None,
     flush: Annotated[
         str,
         typer.Option(
@@ -70,8 +78,9 @@ def broker(
     pyproducer broker --data-dir ./data --http-port 8080
     pyproducer broker --properties server.properties --port 9192
 
-    It prints 'listening on HOST:PORT' when it takes connections, and with --http-port then
-    'http on HOST:PORT'. One node, for development,
+    It prints 'listening on HOST:PORT' when it takes connections, with several listeners
+    'NAME on HOST:PORT' for each of the others, with --http-port 'http on HOST:PORT', and where it
+    made its own certificate 'ca in FILE', which clients have to trust. One node, for development,
     tests and small services on one machine; its log on disk has Kafka's own format.
     """
     from pyproducer.broker.log.directory import DataDirectoryError
@@ -91,6 +100,7 @@ def broker(
             topics=topic or (),
             config=broker_config or (),
             flush=flush,
+            security=security,
         )
     except DataDirectoryError as error:
         raise CliError(str(error), Exit.FAILED) from error

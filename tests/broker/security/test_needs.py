@@ -21,7 +21,7 @@ from tests.helpers.acl_requests import CLOSED
 from tests.helpers.wire_client import WireClient
 
 #: What everybody may do, also who is not authenticated yet.
-FREE = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE}
+FREE = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
 
 PLACE = Place("here", UUID(int=1), "nowhere", "group", "transactional-id")
 

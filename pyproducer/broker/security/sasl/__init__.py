@@ -1,0 +1,1 @@
+"""SASL as a broker does it, one mechanism a file."""
