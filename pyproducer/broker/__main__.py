@@ -30,6 +30,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--advertised-host", help="address told to clients")
     parser.add_argument("--data-dir", type=Path, help="where data is kept; default: nowhere")
     parser.add_argument("--http-port", type=int, help="port of /health, /topics and /metrics")
+    parser.add_argument("--http-host", default="127.0.0.1", help="its address; default: 127.0.0.1")
+    parser.add_argument(
+        "--http-token-file",
+        type=Path,
+        metavar="FILE",
+        help="the token that its requests bring; default: PYPRODUCER_HTTP_TOKEN, if set",
+    )
+    parser.add_argument(
+        "--http-certificate", type=Path, metavar="FILE", help="for HTTPS: certificate chain in PEM"
+    )
+    parser.add_argument("--http-key", type=Path, metavar="FILE", help="its private key")
     parser.add_argument(
         "--topic", action="append", default=[], metavar="NAME:PARTITIONS", help="make this topic"
     )
@@ -55,6 +66,10 @@ def main(arguments: list[str] | None = None) -> int:
             advertised_host=options.advertised_host,
             data_dir=options.data_dir,
             http_port=options.http_port,
+            http_host=options.http_host,
+            http_token_file=options.http_token_file,
+            http_certificate=options.http_certificate,
+            http_key=options.http_key,
             topics=options.topic,
             config=options.config,
             flush=options.flush,

@@ -1,16 +1,18 @@
 """The broker's HTTP side: what it is and was asked, metrics for Prometheus, time, and faults.
 
-It has no authentication, and whoever reaches it can set faults: it listens on loopback unless told
-otherwise.
+Whoever reaches it sees everything and can set faults. So it listens on loopback unless told
+otherwise, and elsewhere with a token only; see `http_guard`. No file is ever named by a request.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.broker_clock import checked_span
 from pyproducer.broker.faults.http import FaultsHttp
+from pyproducer.broker.http_guard import BODY_SIZE, HEADER_SIZE, Guard, guarded
 from pyproducer.broker.journal_http import JournalHttp
 from pyproducer.broker.json_http import json_object
 from pyproducer.broker.metrics import LATENCY_BOUNDS
@@ -21,12 +23,17 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from pyproducer.broker.faults.faults import Faults
+    from pyproducer.broker.http_settings import HttpSettings
     from pyproducer.broker.node import Node
     from pyproducer.broker.state import BrokerState
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 #: Seconds that open HTTP requests get when the broker stops.
 _SHUTDOWN = 1.0
+#: Seconds for which a connection may wait for its next request.
+_KEEPALIVE = 60.0
+#: Seconds in which the rest of a body that is too large may come, so that the refusal is read.
+_LINGERING = 1.0
 
 
 class AdminHttp:
@@ -38,9 +45,14 @@ class AdminHttp:
         state: Tells what the broker is.
         pass_time: Does what so many more seconds bring.
 
+    Attributes:
+        guard: Its connections' limits; known after `start`.
+
     Raises:
         ConfigError: aiohttp is not installed.
     """
+
+    guard: Guard
 
     def __init__(
         self,
@@ -61,14 +73,18 @@ class AdminHttp:
         self._faults = FaultsHttp(faults)
         self._web = web
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int) -> int:
+    async def start(self, settings: HttpSettings) -> int:
         """Listens at the address; returns the port, which the system picks for port 0.
 
         Raises:
             OSError: The address cannot be bound.
         """
-        app = self._web.Application()
+        guard = self.guard = Guard(self._protocol)
+        app = self._web.Application(
+            middlewares=[guarded(settings.token, guard.arrived)], client_max_size=BODY_SIZE
+        )
         app.add_routes(
             [
                 self._web.get("/health", self._health),
@@ -80,13 +96,31 @@ class AdminHttp:
                 *self._faults.routes(),
             ]
         )
-        self._runner = self._web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+        self._runner = self._web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN,
+            keepalive_timeout=_KEEPALIVE,
+            lingering_time=_LINGERING,
+            max_line_size=HEADER_SIZE,
+            max_field_size=HEADER_SIZE,
+        )
         await self._runner.setup()
-        await self._web.TCPSite(self._runner, host, port).start()
-        return int(self._runner.addresses[0][1])
+        self._listener = await asyncio.get_running_loop().create_server(
+            guard, settings.host, settings.port, ssl=settings.tls, reuse_address=True
+        )
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    def _protocol(self) -> asyncio.Protocol:
+        assert self._runner is not None
+        assert self._runner.server is not None
+        protocol: asyncio.Protocol = self._runner.server()
+        return protocol
 
     async def close(self) -> None:
         """Nothing is listened at any more."""
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

@@ -15,6 +15,7 @@ from pyproducer.broker.broker_clock import BrokerClock
 from pyproducer.broker.durability import checked_durability
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.faults.faults import Faults
+from pyproducer.broker.http_settings import checked_http
 from pyproducer.broker.journal import Journal
 from pyproducer.broker.properties_file import options_of_file, with_place
 from pyproducer.broker.running import RunningBroker
@@ -89,7 +90,10 @@ class Broker(BrokerView):
             asks for it; the same as `auto.create.topics.enable`.
         http_port: Port of the HTTP side (`/health`, `/topics`, `/metrics`, `/faults`...); 0 lets
             the system pick one, None is no HTTP side. Needs the extra `cli`.
-        http_host: Address of the HTTP side.
+        http_host: Address of the HTTP side; one that other machines reach takes a token.
+        http_token: What requests to it bring as `Authorization: Bearer TOKEN`; None is none.
+        http_certificate: For HTTPS: path of a certificate chain, or the chain itself, in PEM.
+        http_key: The private key of its first certificate, likewise; None is in the same file.
         transaction_version: The finalized level of Kafka's feature `transaction.version`, told
             to clients: with 2 they use protocol 2 of transactions (KIP-890), with 0 or 1 the
             protocol before it.
@@ -133,6 +137,9 @@ class Broker(BrokerView):
         auto_create_topics: bool = False,
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
+        http_token: str | None = None,
+        http_certificate: str | Path | None = None,
+        http_key: str | Path | None = None,
         transaction_version: int = 2,
         flush: FlushMode = "os",
         producer_expiry_clock: ExpiryClock = "append",
@@ -179,8 +186,7 @@ class Broker(BrokerView):
             durability=durability,
             data_dir=checked_data_dir(data_dir),
             listeners=chosen,
-            http_host=checked_host("http_host", http_host),
-            http_port=None if http_port is None else checked_port("http_port", http_port),
+            http=checked_http(http_port, http_host, http_token, http_certificate, http_key),
             transaction_version=checked_transaction_version(transaction_version),
             clock=own_clock,
             fs=fs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = ["run_broker"]
 
 _PORT = 9092
 _HTTP_HOST = "127.0.0.1"
+_TOKEN_VARIABLE = "PYPRODUCER_HTTP_TOKEN"  # noqa: S105
 
 
 def run_broker(
@@ -31,6 +33,10 @@ def run_broker(
     advertised_host: str | None = None,
     data_dir: Path | None = None,
     http_port: int | None = None,
+    http_host: str = _HTTP_HOST,
+    http_token_file: Path | None = None,
+    http_certificate: Path | None = None,
+    http_key: Path | None = None,
     topics: Iterable[str] = (),
     config: Iterable[str] = (),
     flush: str = "os",
@@ -39,8 +45,8 @@ def run_broker(
     """Runs a broker until SIGTERM or SIGINT, and says ``listening on HOST:PORT`` once it does.
 
     More lines follow in the same write: ``NAME on HOST:PORT`` for each other listener, ``http on
-    HOST:PORT`` for the HTTP side if it has one, and ``ca in FILE``, which clients have to trust if
-    it made its own certificate.
+    HOST:PORT`` for the HTTP side if it has one (``https`` if that speaks TLS), and ``ca in FILE``,
+    which clients have to trust if it made its own certificate.
 
     Args:
         properties: File of Kafka's broker configurations; what else is given is stronger.
@@ -49,6 +55,11 @@ def run_broker(
         advertised_host: Address told to clients; None is the file's, else `host`.
         data_dir: Where data is kept; None is where the file says, else a temporary folder.
         http_port: Port of the HTTP side; None is no HTTP side.
+        http_host: Address of the HTTP side.
+        http_token_file: File of the token that its requests bring; None is the environment's
+            `PYPRODUCER_HTTP_TOKEN`, if it has one. It is no argument: those can be seen by all.
+        http_certificate: File of the certificate chain of HTTPS; None is HTTP.
+        http_key: File of its private key; None is the same file.
         topics: Topics to make, as `NAME` or `NAME:PARTITIONS`.
         config: Kafka's broker configurations, as `NAME=VALUE`.
         flush: When records are forced to disk: `always`, `interval` or `os`.
@@ -74,11 +85,35 @@ def run_broker(
         given["data_dir"] = data_dir
     if security is not None:
         given["security"] = security
-    given["http_port"], given["http_host"] = http_port, _HTTP_HOST
+    if http_port is not None:
+        given["http_port"], given["http_host"] = http_port, http_host
+        given["http_token"] = _token(http_token_file)
+        given["http_certificate"], given["http_key"] = http_certificate, http_key
+    elif http_token_file is not None or http_certificate is not None or http_key is not None:
+        raise ConfigError("there is no HTTP side: give --http-port", option="http_port")
     given["flush"] = cast("FlushMode", flush)
     options = with_place(options, given)
     broker = Broker(dict(map(_topic, topics)), **options)
-    asyncio.run(broker.serve(on_ready=_announce, stop_signals=(signal.SIGTERM, signal.SIGINT)))
+    scheme = "http" if http_certificate is None else "https"
+    place = f"[{http_host}]" if ":" in http_host else http_host
+    asyncio.run(
+        broker.serve(
+            on_ready=lambda running: _announce(running, f"{scheme} on {place}"),
+            stop_signals=(signal.SIGTERM, signal.SIGINT),
+        )
+    )
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(_TOKEN_VARIABLE) or None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(
+            f"the token cannot be read from {path}: {reason}", option="http_token"
+        ) from None
 
 
 def _topic(entry: str) -> tuple[str, int]:
@@ -95,11 +130,11 @@ def _setting(entry: str) -> tuple[str, str]:
     return name, value
 
 
-def _announce(broker: Broker) -> None:
+def _announce(broker: Broker, http: str) -> None:
     lines = [f"listening on {broker.bootstrap_servers}"]
     lines += [f"{name} on {broker.bootstrap_servers_of(name)}" for name in broker.listeners[1:]]
     if broker.http_port is not None:
-        lines.append(f"http on {_HTTP_HOST}:{broker.http_port}")
+        lines.append(f"{http}:{broker.http_port}")
     if broker.makes_certificates:
         lines.append(f"ca in {broker.ca_file}")
     print("\n".join(lines), flush=True)  # noqa: T201

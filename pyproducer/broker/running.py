@@ -19,6 +19,7 @@ from pyproducer.broker.faults.faults import Faults
 from pyproducer.broker.groups.wiring import add_group_chores, open_groups
 from pyproducer.broker.handlers.table import ROUTES
 from pyproducer.broker.housekeeping import Housekeeping
+from pyproducer.broker.http_guard import Guard
 from pyproducer.broker.journal import Journal
 from pyproducer.broker.log.filesystem import RealFileSystem
 from pyproducer.broker.node import Endpoint, Node
@@ -45,6 +46,7 @@ class RunningBroker:
         housekeeping: Its chores.
         server: Its connections.
         http_port: Port of the HTTP side, or None if there is none.
+        http_guard: The limits of its connections, likewise.
     """
 
     housekeeping: Housekeeping
@@ -57,6 +59,7 @@ class RunningBroker:
         self._disk = disk
         self._faults = faults
         self.http_port: int | None = None
+        self.http_guard: Guard | None = None
         # Unwound from the last entry to the first, also when opening fails half-way.
         self._exit = contextlib.AsyncExitStack()
         # Kept: the folder goes as soon as nobody holds it any more.
@@ -152,12 +155,13 @@ class RunningBroker:
         self._faults.bind(node, server, self._disk)
         self._exit.callback(self._faults.unbind)
         await self._listen(entrances)
-        if settings.http_port is not None:
+        if settings.http is not None:
             from pyproducer.broker.admin_http import AdminHttp
 
             http = AdminHttp(node, self._faults, self.state, self.housekeeping.pass_time)
             self._exit.push_async_callback(http.close)
-            self.http_port = await http.start(settings.http_host, settings.http_port)
+            self.http_port = await http.start(settings.http)
+            self.http_guard = http.guard
         housekeeping = self.housekeeping
         node.add_chores(housekeeping)
         add_group_chores(node.groups, housekeeping)

@@ -20,6 +20,7 @@ from pyproducer.protocol.acl import Acl
 
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock
+    from pyproducer.broker.http_settings import HttpSettings
     from pyproducer.broker.log.filesystem import FileSystem
     from pyproducer.broker.security.listener import Listener
     from pyproducer.clock import Clock
@@ -54,6 +55,9 @@ class BrokerOptions(TypedDict, total=False):
     auto_create_topics: bool
     http_port: int | None
     http_host: str
+    http_token: str | None
+    http_certificate: str | Path | None
+    http_key: str | Path | None
     transaction_version: int
     flush: FlushMode
     producer_expiry_clock: ExpiryClock
@@ -74,8 +78,7 @@ class BrokerSettings:
     config: dict[str, str]
     data_dir: Path | None
     listeners: tuple[Listener, ...]
-    http_host: str
-    http_port: int | None
+    http: HttpSettings | None
     transaction_version: int
     durability: Durability
     acls: tuple[Acl, ...]

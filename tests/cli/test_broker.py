@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import signal
+import urllib.error
 import urllib.request
 
 import pytest
@@ -91,6 +92,55 @@ def test_free_http_port_is_told():
             assert 200 == answer.status
         process.terminate()
         process.communicate(timeout=20)
+
+
+def status_of(place: str, token: str | None) -> int:
+    """What the HTTP side says to somebody with that token."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(f"http://{place}/health", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
+
+
+@pytest.mark.parametrize("where", ["file", "environment"])
+def test_token_of_the_http_side(tmp_path, monkeypatch, where):
+    """
+    The token comes from a file or the environment, so that no list of processes shows it.
+    """
+    token, options = "token-of-the-command-line", []
+    if where == "file":
+        (tmp_path / "token").write_text(f"{token}\n")
+        options = ["--http-token-file", tmp_path / "token"]
+    else:
+        monkeypatch.setenv("PYPRODUCER_HTTP_TOKEN", token)
+    with start_cli("broker", "--port", 0, "--http-port", 0, *options) as process:
+        process.stdout.readline()
+        place = process.stdout.readline().decode().removeprefix("http on ").strip()
+        assert [401, 200] == [status_of(place, None), status_of(place, token)]
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--http-port", 0, "--http-host", "0.0.0.0"], "can be reached from other machines"),
+        (["--http-port", 0, "--http-token-file", "/no/such"], "cannot be read from /no/such"),
+        (["--http-certificate", "some.pem"], "give --http-port"),
+    ],
+)
+def test_http_side_that_cannot_be(options, told):
+    """
+    What the HTTP side cannot be is wrong usage, told in a line.
+    """
+    done = run_cli("broker", "--port", 0, *options)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert told in one_line(done.stderr)
 
 
 def test_unusable_data_directory_is_named(tmp_path):

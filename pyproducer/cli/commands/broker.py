@@ -45,6 +45,22 @@ def broker(
         int | None,
         typer.Option(min=0, max=65535, help="Port of /health, /topics and /metrics; 0 picks one."),
     ] = None,
+    http_host: Annotated[
+        str, typer.Option(metavar="HOST", help="Its address; one that others reach takes a token.")
+    ] = "127.0.0.1",
+    http_token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The token that its requests bring.  [default: PYPRODUCER_HTTP_TOKEN, if set]",
+        ),
+    ] = None,
+    http_certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For HTTPS: a certificate chain in PEM.")
+    ] = None,
+    http_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its private key, if in another file.")
+    ] = None,
     topic: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME:PARTITIONS", help="Make this topic; may be repeated."),
@@ -97,6 +113,10 @@ def broker(
             advertised_host=advertised_host,
             data_dir=data_dir,
             http_port=http_port,
+            http_host=http_host,
+            http_token_file=http_token_file,
+            http_certificate=http_certificate,
+            http_key=http_key,
             topics=topic or (),
             config=broker_config or (),
             flush=flush,
