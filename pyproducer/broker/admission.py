@@ -55,44 +55,53 @@ class Admission:
         self._addresses: Counter[str] = Counter()
         self._total = 0
         self._window = quota_window(node.config)
+        self._listeners: Counter[str] = Counter()
+        # Of all connections, and of each listener's.
         self._rate = Rate(self._window)
-        # When those are taken up that wait for it, oldest first.
-        self._starts: deque[int] = deque()
+        self._rates: dict[str, Rate] = {}
+        # When those are taken up that wait for it, of each listener, oldest first.
+        self._starts: dict[str, deque[int]] = {}
         self._out_of_files = False
 
-    def enter(self, host: str, descriptor: int) -> Verdict:
+    def enter(self, listener: str, host: str, descriptor: int) -> Verdict:
         """One more connection, from that address: counted if it is taken.
 
         Args:
+            listener: Where it came in.
             host: Address of the client.
             descriptor: The number of its open file.
         """
         address = address_of(host)
-        limit = self._limit_met(address, descriptor)
+        limit = self._limit_met(listener, address, descriptor)
         quotas = self._node.quotas
         if limit is None and quotas.of_addresses and (wait := quotas.connected(address)):
             return Verdict("connection_creation_rate", wait / 1000)
         delay = 0.0
-        if limit is None and self._node.config.int("max.connection.creation.rate") < UNLIMITED:
-            limit, delay = self._later()
+        if limit is None and (rates := self._limited_rates(listener)):
+            limit, delay = self._later(listener, rates)
         if limit is not None:
             return Verdict(limit)
         self._total += 1
         self._addresses[address] += 1
+        self._listeners[listener] += 1
         return Verdict(None, delay)
 
-    def leave(self, host: str) -> None:
+    def leave(self, listener: str, host: str) -> None:
         """A connection that was taken is gone."""
         address = address_of(host)
         self._total -= 1
+        self._listeners[listener] -= 1
         self._addresses[address] -= 1
         if not self._addresses[address]:
             del self._addresses[address]
 
-    def _limit_met(self, address: str, descriptor: int) -> str | None:
+    def _limit_met(self, listener: str, address: str, descriptor: int) -> str | None:
         config = self._node.config
         if self._total >= config.int("max.connections"):
             return "max.connections"
+        own = self._own(listener, "max.connections")
+        if own is not None and self._listeners[listener] >= own:
+            return _name(listener, "max.connections")
         overrides = counts_by_address(config.get("max.connections.per.ip.overrides") or "")
         most = overrides.get(address)
         if most is None:
@@ -101,21 +110,40 @@ class Admission:
             return "max.connections.per.ip"
         return None if self._leaves_files(descriptor) else "open files"
 
-    def _later(self) -> Verdict:
+    def _own(self, listener: str, name: str) -> int | None:
+        """A limit of one listener, or None."""
+        value = self._node.config.get(_name(listener, name))
+        return None if value is None else int(value)
+
+    def _limited_rates(self, listener: str) -> list[tuple[Rate, int]]:
+        """The rates that connections there may not exceed, with what they may be."""
+        found = []
+        name = "max.connection.creation.rate"
+        most = self._node.config.int(name)
+        if most < UNLIMITED:
+            found.append((self._rate, most))
+        own = self._own(listener, name)
+        if own is not None and own < UNLIMITED:
+            found.append((self._rates.setdefault(listener, Rate(self._window)), own))
+        return found
+
+    def _later(self, listener: str, rates: list[tuple[Rate, int]]) -> Verdict:
         """When this connection may be taken up, behind those that wait already."""
-        config = self._node.config
         now_ms = int(self._node.clock.monotonic() * 1000)
-        while self._starts and self._starts[0] <= now_ms:
-            self._starts.popleft()
-        if len(self._starts) >= config.int("socket.listen.backlog.size"):
+        starts = self._starts.setdefault(listener, deque())
+        while starts and starts[0] <= now_ms:
+            starts.popleft()
+        if len(starts) >= self._node.config.int("socket.listen.backlog.size"):
             return Verdict("max.connection.creation.rate")
         # As in Kafka, where one that waits holds up those behind it, but for one sample at most.
-        at_ms = self._starts[-1] if self._starts else now_ms
-        self._rate.record(1, at_ms)
-        wait_ms = self._rate.throttle_ms(config.int("max.connection.creation.rate"), at_ms)
+        at_ms = starts[-1] if starts else now_ms
+        wait_ms = 0
+        for rate, most in rates:
+            rate.record(1, at_ms)
+            wait_ms = max(wait_ms, rate.throttle_ms(most, at_ms))
         at_ms += min(wait_ms, self._window.sample_ms)
         if at_ms > now_ms:
-            self._starts.append(at_ms)
+            starts.append(at_ms)
         return Verdict(None, (at_ms - now_ms) / 1000)
 
     def _leaves_files(self, descriptor: int) -> bool:
@@ -134,6 +162,10 @@ class Admission:
             )
         self._out_of_files = short
         return not short
+
+
+def _name(listener: str, name: str) -> str:
+    return f"listener.name.{listener.lower()}.{name}"
 
 
 def quota_window(config: BrokerConfig) -> Window:

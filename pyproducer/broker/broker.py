@@ -117,6 +117,8 @@ class Broker(BrokerView):
         journal: How many requests `broker.journal` remembers; 0 is none.
         slow_reader_timeout: Seconds after which a client that reads nothing of its answer is
             disconnected; None is after `connections.max.idle.ms`.
+        authentication_timeout: Seconds in which a client of a SASL listener has to prove who it
+            is; None is as long as it likes.
 
     Raises:
         ConfigError: An argument that is not possible.
@@ -150,6 +152,7 @@ class Broker(BrokerView):
         fs: FileSystem | None = None,
         journal: int = 1000,
         slow_reader_timeout: float | None = None,
+        authentication_timeout: float | None = 30.0,
     ) -> None:
         own_clock = BrokerClock(clock or SystemClock())
         rules = None if acls is None else checked_acls(acls)
@@ -191,6 +194,9 @@ class Broker(BrokerView):
             clock=own_clock,
             fs=fs,
             slow_reader_timeout=checked_seconds("slow_reader_timeout", slow_reader_timeout),
+            authentication_timeout=checked_seconds(
+                "authentication_timeout", authentication_timeout
+            ),
         )
         self._acls = BrokerAcls(self._call_with_node)
         self._faults = Faults()

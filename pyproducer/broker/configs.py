@@ -31,6 +31,8 @@ _MILLISECONDS = {"hours": 3_600_000, "minutes": 60_000}
 _LISTENER = "listener.name."
 #: What those are that may be one listener's, and one mechanism's of it.
 _OF_LISTENERS = ("ssl.", "sasl.", "connections.max.reauth.ms")
+#: And those that are one listener's under exactly these names.
+_LIMITS_OF_LISTENERS = frozenset({"max.connections", "max.connection.creation.rate"})
 _OF_MECHANISMS = ("sasl.", "connections.max.reauth.ms")
 _REPLICA = re.compile(r"[0-9]+:[0-9]+", re.ASCII)
 _COUNT = re.compile(r"(?P<address>.+):(?P<count>[0-9]{1,9})", re.ASCII)
@@ -308,6 +310,8 @@ def broker_spec(name: str) -> ConfigSpec | None:
     if name in specs or not name.startswith(_LISTENER):
         return specs.get(name)
     own = name.removeprefix(_LISTENER).partition(".")[2]
+    if own in _LIMITS_OF_LISTENERS:
+        return replace(specs[own], name=name)
     for rest, kinds in ((own, _OF_LISTENERS), (own.partition(".")[2], _OF_MECHANISMS)):
         spec = specs.get(rest)
         if spec is not None and spec.name.startswith(kinds):

@@ -16,9 +16,10 @@ from pyproducer.broker.log.slices import LogSlice
 from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
+    from pyproducer.broker.faults.fault import Fault
     from pyproducer.model import Buffer
 
-__all__ = ["Outlet"]
+__all__ = ["Outlet", "send_part"]
 
 #: Bytes of a slice that asyncio is given when the socket is full.
 PIECE: Final = 16 << 10
@@ -90,3 +91,16 @@ class Outlet:
             return part.send(self._socket, at, count)
         except (BlockingIOError, InterruptedError):
             return 0
+
+
+def send_part(
+    fault: Fault, transport: asyncio.Transport, answer: Sequence[Buffer | LogSlice]
+) -> None:
+    """Sends the answer as far as a test wants it, and closes the connection."""
+    whole = b"".join(one.read() if isinstance(one, LogSlice) else one for one in answer)
+    after = fault.settings["after_bytes"]
+    # Never all of it: an answer that arrives whole was not cut.
+    size = len(whole) // 2 if after is None else min(after, len(whole) - 1)
+    transport.write(whole[:size])
+    transport.close()
+    fault.strike()

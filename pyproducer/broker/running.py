@@ -180,6 +180,13 @@ class RunningBroker:
                 min(slow / 4, 60.0),
                 lambda: server.close_stalled(node.clock.outside.monotonic(), slow),
             )
+        unproven = settings.authentication_timeout
+        if unproven is not None:
+            housekeeping.add(
+                "closing connections of clients that do not authenticate",
+                min(unproven / 4, 60.0),
+                lambda: server.close_unproven(node.clock.outside.monotonic(), unproven),
+            )
         self._exit.push_async_callback(housekeeping.close)
         self._exit.callback(node.stop_cleaning)
         chores = asyncio.create_task(housekeeping.run(), name="housekeeping")

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pyproducer.broker.admission import Admission
 from pyproducer.broker.context import CloseConnection, ConnectionInfo
-from pyproducer.broker.log.slices import LogSlice
-from pyproducer.broker.outlet import Outlet
+from pyproducer.broker.outlet import Outlet, send_part
 from pyproducer.broker.request_memory import RequestMemory
 from pyproducer.broker.security.handshake import (
     known_by_certificate,
@@ -32,15 +31,13 @@ from pyproducer.protocol.frame_pool import FramePool
 from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from pyproducer.broker.faults.fault import Fault
     from pyproducer.broker.node import Node
     from pyproducer.broker.router import Router
     from pyproducer.broker.security.entrance import Entrance
     from pyproducer.broker.security.tls import ListenerTls
     from pyproducer.broker.timers import AskedCall
-    from pyproducer.model import Buffer
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +150,16 @@ class Server:
             (c for c in self._connections if c.full_since and now - c.full_since > limit),
         )
 
+    def close_unproven(self, now: float, limit: float) -> int:
+        """Closes connections whose clients had to say who they are within `limit` seconds.
+
+        Returns how many were closed.
+        """
+        return self._end(
+            "not authenticated",
+            (c for c in self._connections if c.unproven and now - c.since > limit),
+        )
+
     def _end(self, reason: str, connections: Iterable[Connection]) -> int:
         ended = list(connections)
         for connection in ended:
@@ -179,7 +186,7 @@ class Server:
         It has none if there are too many already.
         """
         metrics = self.node.metrics
-        limit, delay = self._admission.enter(peer[0], descriptor)
+        limit, delay = self._admission.enter(listener, peer[0], descriptor)
         if limit is not None:
             metrics.connections_rejected[limit] += 1
             self.node.pulse.beat()
@@ -202,7 +209,7 @@ class Server:
         if connection not in self._connections and connection not in self._turned_away:
             return
         if connection.info is not None:
-            self._admission.leave(connection.info.peer_host)
+            self._admission.leave(connection.info.listener, connection.info.peer_host)
         if self.memory is not None:
             self.memory.left(connection)
         self._connections.discard(connection)
@@ -218,6 +225,8 @@ class Connection(asyncio.BufferedProtocol):
         info: Its particulars, once it is admitted.
         busy: Whether a request is worked on.
         last_active: When the client was last heard of, by the outside clock.
+        since: When it was made, by that clock.
+        unproven: Whether the client has still to say who it is.
         full_since: Since when the client has read nothing of what waits for it; 0.0 if it has.
         held: Bytes of requests that it holds, where they are counted.
     """
@@ -250,7 +259,8 @@ class Connection(asyncio.BufferedProtocol):
         self._broken: ProtocolError | None = None
         self._ended = False
         self.busy = False
-        self.last_active = self._clock.monotonic()
+        self.since = self.last_active = self._clock.monotonic()
+        self.unproven = entrance.first_limit is not None
         self.full_since = 0.0
         self.held = 0
 
@@ -434,6 +444,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _opened(self) -> None:
         """The client has said who it is, and may send what others may."""
+        self.unproven = False
         self._reader.max_size = self._server.node.config.int("socket.request.max.bytes")
 
     async def _work_behind_tls(
@@ -490,7 +501,7 @@ class Connection(asyncio.BufferedProtocol):
                 await faults.gate()
             mishap, info.mishap = info.mishap, None
             if mishap is not None and mishap.cut is not None and answer is not None:
-                _cut(mishap.cut, transport, answer)
+                send_part(mishap.cut, transport, answer)
                 return
             if answer is not None:
                 try:
@@ -581,14 +592,3 @@ def _keep_freed_memory() -> None:
     twice as much. This one is never touched, and so takes no memory.
     """
     bytes(_KEPT_MEMORY)
-
-
-def _cut(fault: Fault, transport: asyncio.Transport, answer: Sequence[Buffer | LogSlice]) -> None:
-    """Sends the answer as far as a test wants it, and closes the connection."""
-    whole = b"".join(one.read() if isinstance(one, LogSlice) else one for one in answer)
-    after = fault.settings["after_bytes"]
-    # Never all of it: an answer that arrives whole was not cut.
-    size = len(whole) // 2 if after is None else min(after, len(whole) - 1)
-    transport.write(whole[:size])
-    transport.close()
-    fault.strike()

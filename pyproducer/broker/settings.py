@@ -68,6 +68,7 @@ class BrokerOptions(TypedDict, total=False):
     fs: FileSystem | None
     journal: int
     slow_reader_timeout: float | None
+    authentication_timeout: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class BrokerSettings:
     clock: BrokerClock
     fs: FileSystem | None
     slow_reader_timeout: float | None
+    authentication_timeout: float | None
 
 
 def checked_topics(topics: Mapping[str, int] | Iterable[TopicSpec]) -> list[TopicSpec]:

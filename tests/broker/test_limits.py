@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pyproducer.broker import Broker
+from pyproducer.broker import Broker, Listener
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.frame import encode_request
 from pyproducer.protocol.messages.api_versions import ApiVersionsRequest
@@ -268,3 +268,77 @@ def test_slow_reader_timeout_is_a_span(seconds: object):
     """
     with pytest.raises(ConfigError, match="slow_reader_timeout"):
         Broker(slow_reader_timeout=seconds)
+
+
+def test_listener_has_limits_of_its_own():
+    """
+    listener.name.NAME.max.connections: one more there is closed, and another listener is served.
+    """
+    listeners = [Listener(name="INSIDE"), Listener(name="OUTSIDE")]
+    config = {"listener.name.outside.max.connections": "1"}
+    with (
+        Broker(listeners=listeners, config=config) as broker,
+        WireClient(broker.bootstrap_servers_of("OUTSIDE")) as first,
+    ):
+        assert is_served(first)
+        with WireClient(broker.bootstrap_servers_of("OUTSIDE")) as second:
+            assert second.is_closed()
+        with (
+            WireClient(broker.bootstrap_servers_of("INSIDE")) as one,
+            WireClient(broker.bootstrap_servers_of("INSIDE")) as other,
+        ):
+            assert is_served(one)
+            assert is_served(other)
+        assert {"listener.name.outside.max.connections": 1} == broker.state().rejected_connections
+
+
+def test_listener_has_a_rate_of_its_own():
+    """
+    listener.name.NAME.max.connection.creation.rate: one too many waits there, and nowhere else.
+    """
+    listeners = [Listener(name="INSIDE"), Listener(name="OUTSIDE")]
+    config = {"listener.name.outside.max.connection.creation.rate": "1", "quota.window.num": "2"}
+    clock = VirtualTime()
+    with (
+        Broker(listeners=listeners, config=config, clock=clock) as broker,
+        WireClient(broker.bootstrap_servers_of("OUTSIDE")) as first,
+        WireClient(broker.bootstrap_servers_of("OUTSIDE")) as second,
+        WireClient(broker.bootstrap_servers_of("INSIDE")) as inside,
+        WireClient(broker.bootstrap_servers_of("INSIDE")) as other,
+    ):
+        assert is_served(first)
+        assert is_served(inside)
+        assert is_served(other)
+        second.send(ApiVersionsRequest(), 0)
+        second.socket.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            second.socket.recv(1, socket.MSG_PEEK)
+        second.socket.settimeout(10)
+        broker.tick(seconds=1)
+
+        assert second.receive().error_code == 0
+
+
+def test_client_that_does_not_say_who_it_is_is_cut_off():
+    """
+    authentication_timeout: on a SASL listener time runs from the connection on, whatever is said.
+    """
+    clock = VirtualTime()
+    with (
+        Broker(
+            security="SASL_PLAINTEXT",
+            users={"alice": "secret"},
+            clock=clock,
+            authentication_timeout=20,
+        ) as broker,
+        WireClient(broker.bootstrap_servers) as client,
+    ):
+        assert is_served(client)
+        clock.pass_time(15)
+        broker.tick(seconds=1)
+        assert {} == broker.state().closed_connections
+        clock.pass_time(10)
+        state = broker.wait_until(lambda state: state.closed_connections)
+
+        assert {"not authenticated": 1} == state.closed_connections
+        assert client.is_closed()
