@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pyproducer.config import COMPRESSION_TYPES
-from tests.helpers.command_line import call_cli, run_cli
+from tests.helpers.command_line import call_cli, one_line, run_cli
+from tests.helpers.statement_servers import eventually
 
 CLUSTERS = [
     pytest.param("apache_kafka", marks=pytest.mark.needs("kafka")),
@@ -70,3 +71,29 @@ def test_topics_on_apache_kafka(apache_kafka):
     assert {"topic": name, "partitions": 4} in json.loads(topics("list", "--json")[1])
     assert (0, f"deleted {name}\n", "") == topics("delete", name, "--yes")
     assert 1 == topics("describe", name)[0]
+
+
+@pytest.mark.needs("kafka")
+def test_quotas_on_apache_kafka(apache_kafka):
+    """
+    Quotas are set, listed and removed, and refusals are Kafka's own.
+    """
+
+    def quotas(*words: object) -> Any:
+        done = call_cli("quotas", *words, "--bootstrap-server", apache_kafka.bootstrap_servers)
+        return done.returncode, done.stdout, done.stderr
+
+    def listed() -> Any:
+        return json.loads(quotas("list", "--user", name, "--json")[1])
+
+    name = f"user-{secrets.token_hex(4)}"
+    whose = ("--user", name, "--client-id-default")
+    status, _, told = quotas("set", *whose, "producer_byte_rate=1e6", "request_percentage=12.5")
+    assert 0 == status, told
+    entity = {"user": name, "client-id": None}
+    values = {"producer_byte_rate": 1e6, "request_percentage": 12.5}
+    assert [{"entity": entity, "quotas": values}] == eventually(listed)
+    status, _, told = quotas("set", *whose, "producer_byte_rate=0")
+    assert (1, True) == (status, "INVALID_REQUEST" in one_line(told))
+    assert 0 == quotas("remove", *whose)[0]
+    eventually(lambda: not listed())
