@@ -103,18 +103,12 @@ def _libfuzzer(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _keep(name: str) -> None:
-    """The corpus beside the tests is the smallest inputs that cover what all inputs do."""
-    merged = _CACHE / "merged" / name
-    merged.mkdir(parents=True, exist_ok=True)
-    for old in merged.iterdir():
-        old.unlink()
-    sources = [_CACHE / "corpus" / name, _CACHE / "seeds" / name, CORPUS / name]
-    found = [str(one) for one in sources if one.is_dir()]
-    done = _libfuzzer(name, "-merge=1", f"-max_len={load(name).max_len}", str(merged), *found)
-    if done.returncode:
-        print(done.stderr[-2000:])
-        return
-    chosen = sorted(kept(merged.parent, name).items(), key=lambda one: (len(one[1]), one[0]))
+    """The corpus beside the tests is a part of what was found, each input as short as it got."""
+    # What reaches nothing new is not written, and what is shorter takes the place of the longer.
+    found = [*kept(_CACHE / "corpus", name).items(), *kept(CORPUS, name).items()]
+    chosen = sorted(
+        {data: file for file, data in found}.items(), key=lambda one: (len(one[0]), one[1])
+    )
     # From the small to the large in even steps: the large reach furthest.
     step = max(1, len(chosen) / _KEPT)
     chosen = [chosen[int(at * step)] for at in range(min(_KEPT, len(chosen)))]
@@ -122,9 +116,9 @@ def _keep(name: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for old in place.iterdir():
         old.unlink()
-    for file, data in chosen:
+    for data, file in chosen:
         (place / file[:12]).write_bytes(data)
-    print(f"{name:20} {len(chosen):3} inputs kept, {sum(len(data) for _, data in chosen):,} bytes")
+    print(f"{name:20} {len(chosen):3} inputs kept, {sum(len(data) for data, _ in chosen):,} bytes")
 
 
 def main() -> int:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from scramp import ScramClient, ScramException
 
 from pyproducer.errors import AuthenticationError, CredentialsRefused
 
 __all__ = ["Scram"]
+
+#: Times that a password is hashed at a server's word; a second or so. Kafka's tools ask for no more
+#: than 16,384, and a hostile server would ask for 2**31.
+_MOST_ITERATIONS: Final = 1_000_000
+_ITERATIONS: Final = re.compile(r"(?:^|,)i=([0-9]+)")
 
 
 class Scram:
@@ -43,6 +51,7 @@ class Scram:
         try:
             text = challenge.decode("utf-8")
             if self._steps == 1:
+                self._check_work(text)
                 client.set_server_first(text)
                 final: str = client.get_client_final()
                 return final.encode()
@@ -58,6 +67,15 @@ class Scram:
             raise self._broken(str(error)) from error
         self.done = True
         return None
+
+    def _check_work(self, text: str) -> None:
+        # All of them: which of two counts a reader takes is its own affair.
+        for count in _ITERATIONS.findall(text):
+            if len(count) > len(str(_MOST_ITERATIONS)) or int(count) > _MOST_ITERATIONS:
+                raise self._broken(
+                    f"it wants the password hashed {count[:20]} times, and {_MOST_ITERATIONS} are "
+                    "the most"
+                )
 
     def _broken(self, reason: str) -> AuthenticationError:
         return AuthenticationError(

@@ -33,6 +33,18 @@ def test_plain_is_rfc_4616s():
     assert plain.done
 
 
+@pytest.mark.parametrize("count", [b"1000001", b"2147483647", b"9" * 5000, b"4096,i=2147483647"])
+def test_scram_hashes_no_more_than_a_million_times(count):
+    """
+    A server that would keep the processor busy for minutes is refused before anything is hashed.
+    """
+    scram = Scram("SCRAM-SHA-256", "user", "pencil", nonce=NONCE)
+    scram.step(None)
+
+    with pytest.raises(AuthenticationError, match="and 1000000 are the most"):
+        scram.step(SERVER_FIRST.replace(b"4096", count))
+
+
 def test_scram_is_rfc_7677s():
     """
     The exchange of the standard's example comes out to the byte.
