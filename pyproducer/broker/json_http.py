@@ -22,7 +22,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
         raise _told(web.HTTPUnsupportedMediaType, "JSON, with Content-Type: application/json")
     try:
         body = await request.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _told(web.HTTPBadRequest, f"JSON, and this is none: {error}") from error
     if not isinstance(body, dict):
         raise _told(web.HTTPBadRequest, "a JSON object")

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import inspect
 import json
+import math
 import random
 import time
 import uuid
@@ -320,7 +321,7 @@ async def _read(response: aiohttp.ClientResponse) -> str:
 def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -340,9 +341,10 @@ def _claims(token: str) -> dict[str, Any]:
 def _seconds(value: object) -> float | None:
     # Some servers write the number as text.
     try:
-        return float(value) if isinstance(value, int | float | str) else None
-    except ValueError:
+        number = float(value) if isinstance(value, int | float | str) else math.nan
+    except (ValueError, OverflowError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _check_endpoint(url: str, allow_http: bool) -> None:

@@ -175,6 +175,16 @@ def test_what_cannot_be_understood(remote: Remote, body, status: int, message: s
     assert (200, []) == remote.ask("GET")
 
 
+def test_a_body_deeper_than_the_stack_is_no_json(remote: Remote):
+    """
+    Nesting without end is a mistake like any, and not the broker's.
+    """
+    status, answer = remote.ask("POST", body=b"[" * 100_000)
+
+    assert 400 == status
+    assert "this is none" in answer["error"]
+
+
 def test_web_pages_cannot_set_faults(remote: Remote):
     """
     What a browser sends for any page without asking first is refused.

@@ -174,6 +174,8 @@ async def test_lifetime_told_or_in_the_token(server: TokenServer) -> None:
     [
         ({"access_token": "opaque"}, "lifetime="),
         ({"access_token": "opaque", "expires_in": 0}, "lifetime="),
+        ({"access_token": "opaque", "expires_in": 10**400}, "lifetime="),
+        ({"access_token": "opaque", "expires_in": "inf"}, "lifetime="),
         ({"expires_in": 60}, "'access_token'"),
         ({"access_token": "", "expires_in": 60}, "'access_token'"),
         ({"access_token": "two words", "expires_in": 60}, "letters, digits"),
