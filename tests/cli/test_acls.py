@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import pty
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from pyproducer.broker import Acl, Broker
-from tests.helpers.command_line import call_cli, one_line, run_cli
+from tests.helpers.command_line import call_cli, command_line, one_line, run_cli
 
 ADMIN = [
     Acl.allow("User:ANONYMOUS", "alter", cluster=True),
@@ -158,6 +161,35 @@ def test_remove_asks(ruled: Broker):
     assert 2 == done.returncode
     assert "--yes" in one_line(done.stderr)
     assert kept
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_remove_shows_what_it_asks_about(ruled: Broker, answer: str):
+    """
+    On a terminal the rules are shown, and only a yes removes them.
+    """
+    acl = Acl.allow("User:alice", "read", topic="asked")
+    ruled.acls.add(acl)
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    done = subprocess.run(
+        command_line(
+            "acls", "remove", "--topic", "asked", "--bootstrap-server", ruled.bootstrap_servers
+        ),
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(ours)
+    os.close(theirs)
+    kept = acl in ruled.acls
+    ruled.acls.remove(acl)
+
+    assert str(acl) in done.stderr
+    assert "Remove this rule?" in done.stderr
+    assert (answer == "n", int(answer == "n")) == (kept, done.returncode)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from pyproducer.protocol.messages import (
 )
 from pyproducer.protocol.schema import Message
 from tests.helpers.access_probe import GROUP, TOPIC, Place, Probe
+from tests.helpers.acl_requests import codes
 
 
 def _offset_commit(place: Place) -> Message:
@@ -67,10 +68,26 @@ GROUPS_PROBES: dict[str, Probe] = {
         _offset_commit, 5, (access.READ_GROUP, access.READ_TOPIC), [TOPIC]
     ),
     "offset fetch": Probe(
-        _offset_fetch, 8, (access.DESCRIBE_TOPIC, access.DESCRIBE_GROUP), [GROUP]
+        _offset_fetch,
+        8,
+        (access.DESCRIBE_TOPIC, access.DESCRIBE_GROUP),
+        ([GROUP], []),
+        allowed=([], [True]),
+        sees=lambda answer, place: (
+            codes(answer),
+            [topic.name == place.topic for topic in answer.groups[0].topics],
+        ),
     ),
     "offset fetch of old": Probe(
-        _offset_fetch_of_old, 5, (access.DESCRIBE_TOPIC, access.DESCRIBE_GROUP), [GROUP]
+        _offset_fetch_of_old,
+        5,
+        (access.DESCRIBE_TOPIC, access.DESCRIBE_GROUP),
+        ([GROUP], []),
+        allowed=([], [True]),
+        sees=lambda answer, place: (
+            codes(answer),
+            [topic.name == place.topic for topic in answer.topics],
+        ),
     ),
     "offset fetch of oldest": Probe(
         _offset_fetch_of_old, 1, (access.DESCRIBE_TOPIC, access.DESCRIBE_GROUP), [GROUP]

@@ -38,6 +38,9 @@ class _Answer(NamedTuple):
     error: ErrorCode = ErrorCode.NONE
 
 
+#: First version that has a place for what is wrong with the whole group.
+_GROUP_ERROR_SINCE = 2
+
 # A partition that the group never committed: no error, but no offset either.
 _NOTHING = _Answer()
 _UNSTABLE = _Answer(error=ErrorCode.UNSTABLE_OFFSET_COMMIT)
@@ -65,12 +68,13 @@ async def handle(
         )
     committed = _Committed(node, context, request.group_id, stable=stable)
     wanted: _Wanted
-    if request.topics is None:
+    if committed.error and context.api_version >= _GROUP_ERROR_SINCE:
+        wanted = ()
+    elif request.topics is None:
         wanted = committed.every()
     else:
         wanted = [(topic.name, topic.partition_indexes) for topic in request.topics]
     return OffsetFetchResponse(
-        # Versions 0 and 1 have a place for it at each partition only.
         error_code=committed.error,
         topics=[
             OffsetFetchResponseTopic(
@@ -162,5 +166,6 @@ def _group(committed: _Committed, wanted: _Wanted | None) -> OffsetFetchResponse
                 ],
             )
             for name, indexes in (committed.every() if wanted is None else wanted)
+            if not committed.error
         ],
     )

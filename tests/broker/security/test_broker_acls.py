@@ -18,7 +18,9 @@ from confluent_kafka.admin import (
 
 from pyproducer.broker import Acl, Broker
 from pyproducer.errors import ConfigError, UsageError
+from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from tests.helpers.partition_logs import batch
+from tests.helpers.statement_servers import eventually
 from tests.helpers.wire_client import WireClient
 
 AUTHORIZER = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
@@ -74,6 +76,46 @@ def test_rules_are_changed_on_open_connections():
 
     assert 29 == refused.error_code
     assert "User:ANONYMOUS from 127.0.0.1 may not write topic 'orders'" == refused.error_message
+
+
+def test_a_fetch_that_waits_is_judged_anew():
+    """
+    What is forbidden while a Fetch waits for it is not read any more.
+    """
+    rules = [WRITE, Acl.allow("User:ANONYMOUS", "read", topic="orders")]
+    part = FetchPartition(partition=0, fetch_offset=0, partition_max_bytes=1 << 20)
+    waiting = FetchRequest(
+        max_wait_ms=60_000, min_bytes=1, topics=[FetchTopic(topic="orders", partitions=[part])]
+    )
+    with (
+        Broker({"orders": 1}, acls=rules) as broker,
+        WireClient(broker.bootstrap_servers) as reader,
+    ):
+        reader.send(waiting, 11)
+        partition = broker._node().partition("orders", 0)
+        assert partition is not None
+        eventually(lambda: partition.watches)
+        broker.acls.remove(rules[1])
+        assert 0 == code(broker)
+        [answer] = reader.receive().responses[0].partitions
+
+    assert (29, 0) == (answer.error_code, len(answer.records))
+
+
+def test_from_a_file_of_properties(tmp_path: Path):
+    """
+    Kafka's own words for a cluster with rules are taken from a server.properties.
+    """
+    path = tmp_path / "server.properties"
+    path.write_text(
+        f"authorizer.class.name={AUTHORIZER}\n"
+        "super.users=User:admin;User:CN=root,O=us\n"
+        "allow.everyone.if.no.acl.found=true\n"
+    )
+    with Broker.from_properties(path, {"orders": 1}) as broker:
+        assert 0 == code(broker)
+        broker.acls.add(Acl.allow("User:admin", "write", topic="orders"))
+        assert 29 == code(broker)
 
 
 def test_super_users():
