@@ -83,11 +83,14 @@ def tls_failure(error: BaseException, host: str, *, certificate: bool) -> TlsErr
     """The error of a TLS connection that failed; None where that had nothing to do with TLS.
 
     Args:
-        error: what was raised while the connection was made, or soon after.
+        error: what was raised while the connection was made, or later.
         host: the name that the certificate should have.
         certificate: whether we have one of our own to show.
     """
     made: TlsError
+    if isinstance(error, ssl.SSLError) and "EOF" in (error.reason or ""):
+        # A connection that ends without a word is one that ends.
+        return None
     if isinstance(error, ssl.SSLCertVerificationError):
         made = _unverified(error, host)
     elif isinstance(error, ssl.SSLError):
@@ -154,10 +157,6 @@ def _alerted(error: ssl.SSLError, *, certificate: bool) -> TlsError:
             f"what answers is no TLS ({_words(reason)}): this port is a plain listener, or no "
             "broker's; use another port, or a security_protocol without SSL"
         )
-    if "EOF" in reason:
-        found = silent_failure(error)
-        assert found is not None
-        return found
     if "ALERT" in reason and reason.endswith(_OF_CLIENT_CERTIFICATE):
         if certificate:
             return ClientCertificateRefused(

@@ -122,6 +122,9 @@ class Pool:
         """Close all connections; nothing is told any more."""
         for node in list(self._opening):
             self._settle(node)
+        for task in self._tasks:
+            # Whoever still waits for a password or a token; a thread goes on for itself.
+            task.cancel()
         if self._security is not None:
             self._tasks |= self._security.close()
         self._transports.clear()

@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from pyproducer import ProducerConfig
-from pyproducer.errors import InvalidToken, ProviderFailed
+from pyproducer import AsyncProducer, ProducerConfig
+from pyproducer.errors import InvalidToken, ProducerClosed, ProviderFailed
 from pyproducer.net.credentials import Credentials, TokenKeeper
 from pyproducer.security import Token
 
@@ -242,3 +242,30 @@ async def test_a_password_that_cannot_be_had(password, text):
     with pytest.raises(ProviderFailed, match=text) as caught:
         await Credentials(config(sasl_password=password), Time()).get()
     assert "nul" not in str(caught.value)
+
+
+async def test_closing_does_not_wait_for_a_password(port, front, authority):
+    """
+    A password that takes its time in a thread holds up neither the close nor the next start.
+    """
+    answer = threading.Event()
+
+    def password():
+        answer.wait(30)
+        return "late"
+
+    producer = AsyncProducer(
+        front.address,
+        security_protocol="SASL_SSL",
+        ssl_ca=authority.certificate,
+        sasl_mechanism="PLAIN",
+        sasl_username="alice",
+        sasl_password=password,
+    )
+    starting = asyncio.ensure_future(producer.start())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await producer.close()
+    with pytest.raises(ProducerClosed):
+        await starting
+    answer.set()
