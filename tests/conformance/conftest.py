@@ -20,6 +20,7 @@ from tests.helpers.mock_cluster import MockCluster
 from tests.helpers.peers import PEERS
 from tests.helpers.scoreboard import Scoreboard
 from tests.helpers.secure_kafka import SecureKafka
+from tests.helpers.secure_ours import SecureOurs
 from tests.helpers.secured import Certificates, Secured
 from tests.helpers.tansu import Tansu
 from tests.helpers.token_server import TokenServer
@@ -106,7 +107,16 @@ def secure_kafka(
         yield broker
 
 
-@pytest.fixture(scope="session", params=[pytest.param("kafka", marks=pytest.mark.needs("kafka"))])
+@pytest.fixture(scope="session")
+def secure_ours(certificates: Certificates, token_server: TokenServer) -> Iterator[SecureOurs]:
+    """Our broker with TLS, SASL and rules."""
+    with FaultProxy() as proxy, SecureOurs(certificates, token_server, proxy) as broker:
+        yield broker
+
+
+@pytest.fixture(
+    scope="session", params=[pytest.param("kafka", marks=pytest.mark.needs("kafka")), "ours"]
+)
 def secured(request: pytest.FixtureRequest) -> Secured:
     """Each of the two secured brokers in turn."""
     found: Secured = request.getfixturevalue(f"secure_{request.param}")

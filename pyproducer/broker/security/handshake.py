@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from pyproducer.broker.security.tls_alert import socket_of_handshake
+
 if TYPE_CHECKING:
     from pyproducer.broker.context import ConnectionInfo
     from pyproducer.broker.security.tls import ListenerTls
@@ -35,6 +37,7 @@ async def shake_hands(
     Raises:
         OSError: Both sides do not agree, the client has gone, or it takes too long.
     """
+    socket_of_handshake.set(plain)
     found = await asyncio.get_running_loop().start_tls(
         plain,
         protocol,

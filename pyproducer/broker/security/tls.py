@@ -19,6 +19,7 @@ from pyproducer.broker.security.distinguished_name import subject_of
 from pyproducer.broker.security.pem import pem_blocks, refuse_other_stores
 from pyproducer.broker.security.principal import USER, Principal
 from pyproducer.broker.security.principal_mapping import PrincipalMapping
+from pyproducer.broker.security.tls_alert import AlertingSSLObject
 from pyproducer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class ListenerTls:
 
     def _build(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.sslobject_class = AlertingSSLObject
         # A client that never reads, as with acks=0, would close on tickets that it has not read: a
         # reset, which takes with it what it sent last.
         context.num_tickets = 0
