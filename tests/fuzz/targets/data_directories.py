@@ -6,7 +6,6 @@ The input is changes to a directory that was sound.
 from __future__ import annotations
 
 import asyncio
-import logging
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -32,8 +31,6 @@ from tests.helpers.virtual_time import VirtualTime
 
 _FOLDER = Path(tempfile.gettempdir()) / "data"
 _LOOP = asyncio.new_event_loop()
-
-logging.getLogger("pyproducer").setLevel(logging.CRITICAL)
 
 
 def _node(disk: MemoryDisk) -> Node:

@@ -6,7 +6,6 @@ The input is how the last stop was, and changes to a folder that was sound.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -24,8 +23,6 @@ from tests.helpers.partition_logs import batch, open_log, put, release_logs
 
 _FOLDER = Path("/data/orders-0")
 _POINTS = (0, 3, 9, 1 << 40, -1)
-
-logging.getLogger("pyproducer").setLevel(logging.CRITICAL)
 
 
 @cache

@@ -5,7 +5,6 @@ The input is who reads the file, and the file.
 
 from __future__ import annotations
 
-import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,6 @@ from tests.fuzz.target import Target
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="pyproducer-fuzz-")
 _FILE = Path(_FOLDER.name) / "server.properties"
-
-logging.getLogger("pyproducer").setLevel(logging.CRITICAL)
 
 
 def run(data: bytes) -> None:

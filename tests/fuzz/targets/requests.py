@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import struct
 import tempfile
@@ -52,20 +51,18 @@ _LIFE = 300
 #: Turns of the loop after which a request that has no answer waits for something.
 _TURNS = 12
 
-logging.getLogger("pyproducer").setLevel(logging.CRITICAL)
 
-
-class _Broker:
+class BrokerInMemory:
     """A node on a disk in memory, whose time stands still, and what routes requests to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: dict[str, str] | None = None) -> None:
         numbers = iter(range(1, 1 << 30))
         self.loop = asyncio.new_event_loop()
         self.inputs = 0
         self.node = Node(
             # Nothing is written to it; but how full it is can be asked.
             Path(tempfile.gettempdir()),
-            config=BrokerConfig(dict(_CONFIG)),
+            config=BrokerConfig({**_CONFIG, **(config or {})}),
             clock=BrokerClock(VirtualTime()),
             fs=MemoryDisk(),
             routes=ROUTES,
@@ -113,7 +110,7 @@ class _Broker:
         self.loop.close()
 
 
-_broker: _Broker | None = None
+_broker: BrokerInMemory | None = None
 
 
 def run(data: bytes) -> None:
@@ -123,7 +120,7 @@ def run(data: bytes) -> None:
         _broker.close()
         _broker = None
     if _broker is None:
-        _broker = _Broker()
+        _broker = BrokerInMemory()
     broker = _broker
     broker.inputs += 1
     bites = Bites(data)

@@ -5,7 +5,6 @@ The input is records: flags, key, value, in a row.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 from pyproducer.broker.groups.model import CommittedOffset, GroupImage, MemberImage
@@ -17,8 +16,6 @@ from pyproducer.broker.transactions.transaction import Transaction
 from pyproducer.model import TopicPartition
 from tests.fuzz.bites import Bites
 from tests.fuzz.target import Target
-
-logging.getLogger("pyproducer").setLevel(logging.CRITICAL)
 
 
 def run(data: bytes) -> None:
