@@ -18,11 +18,14 @@ from pyproducer.protocol.messages import (
     alter_client_quotas,
     alter_configs,
     alter_user_scram_credentials,
+    create_acls,
     create_partitions,
     create_topics,
+    delete_acls,
     delete_groups,
     delete_records,
     delete_topics,
+    describe_acls,
     describe_configs,
     describe_groups,
     describe_producers,
@@ -48,6 +51,18 @@ from tests.helpers.transactional_client import TransactionalProducer
 from tests.helpers.wire_client import WireClient
 
 CODE = ErrorCode.REBALANCE_IN_PROGRESS  # none that any handler would give here by itself
+
+
+#: A filter that every rule passes.
+ANY_ACL: dict[str, Any] = {
+    "resource_type_filter": 1,
+    "resource_name_filter": None,
+    "pattern_type_filter": 1,
+    "principal_filter": None,
+    "host_filter": None,
+    "operation": 1,
+    "permission_type": 1,
+}
 
 
 def requests() -> dict[int, Message]:
@@ -161,6 +176,9 @@ def requests() -> dict[int, Message]:
             ]
         ),
         delete_groups.DeleteGroupsRequest(groups_names=["group"]),
+        create_acls.CreateAclsRequest(creations=[create_acls.AclCreation()]),
+        describe_acls.DescribeAclsRequest(**ANY_ACL),
+        delete_acls.DeleteAclsRequest(filters=[delete_acls.DeleteAclsFilter(**ANY_ACL)]),
         alter_client_quotas.AlterClientQuotasRequest(
             entries=[entry({"user": "alice"}, ("producer_byte_rate", 1000.0))]
         ),

@@ -18,11 +18,6 @@ from pyproducer.protocol.messages.add_partitions_to_txn import (
     AddPartitionsToTxnResponse,
     AddPartitionsToTxnTopicResult,
 )
-from pyproducer.protocol.messages.alter_client_quotas import (
-    AlterClientQuotasRequest,
-    AlterClientQuotasResponse,
-    ResponseEntryData,
-)
 from pyproducer.protocol.messages.fetch import FetchRequest
 from pyproducer.protocol.messages.write_txn_markers import (
     WritableTxnMarkerPartitionResult,
@@ -387,8 +382,19 @@ class Marked(Place):
         return {WHOLE} if meant else set()
 
 
-class Entities(Place):
-    """AlterClientQuotas: the same code for each entity."""
+@dataclass(frozen=True)
+class Each(Place):
+    """The same code for each item of the request, of which the answer has as many.
+
+    Attributes:
+        asked: The list of the request.
+        answered: The list of the response.
+        copied: Fields of the request's items that come back in the answer.
+    """
+
+    asked: str
+    answered: str
+    copied: tuple[str, ...] = ()
 
     def keys(self, request: Message, node: Node) -> list[Key]:
         return [WHOLE]
@@ -399,18 +405,17 @@ class Entities(Place):
     def add(
         self, response: Message, request: Message, codes: Codes, version: int, node: Node
     ) -> None:
-        answer = cast("AlterClientQuotasResponse", response)
-        answer.entries = [
-            ResponseEntryData(error_message=None, entity=entry.entity)
-            for entry in cast("AlterClientQuotasRequest", request).entries
-        ]
-        self.overlay(response, codes, version, node, always=True)
+        kind = _element(type(response), self.answered)
+        for item in getattr(request, self.asked):
+            made = kind(**{name: getattr(item, name) for name in self.copied})
+            _set(made, codes[WHOLE], version, {})
+            getattr(response, self.answered).append(made)
 
     def overlay(
         self, response: Message, codes: Codes, version: int, node: Node, *, always: bool
     ) -> set[Key]:
-        entries = cast("AlterClientQuotasResponse", response).entries
-        meant = [one for one in entries if always or not one.error_code]
+        items = getattr(response, self.answered)
+        meant = [one for one in items if always or not one.error_code]
         for one in meant:
             _set(one, codes[WHOLE], version, {})
         return {WHOLE} if meant else set()
@@ -528,7 +533,10 @@ PLACES: dict[int, Place] = {
     ApiKey.INCREMENTAL_ALTER_CONFIGS: _CONFIGS,
     ApiKey.OFFSET_DELETE: Whole(),
     ApiKey.DESCRIBE_CLIENT_QUOTAS: Whole(reads=True, blank={"entries": None}),
-    ApiKey.ALTER_CLIENT_QUOTAS: Entities(),
+    ApiKey.ALTER_CLIENT_QUOTAS: Each("entries", "entries", copied=("entity",)),
+    ApiKey.DESCRIBE_ACLS: Whole(reads=True),
+    ApiKey.CREATE_ACLS: Each("creations", "results"),
+    ApiKey.DELETE_ACLS: Each("filters", "filter_results"),
     ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS: Whole(reads=True),
     ApiKey.ALTER_USER_SCRAM_CREDENTIALS: Items(
         ("deletions", "upsertions"), "results", name="user", by_topic=False
