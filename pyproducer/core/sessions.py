@@ -23,6 +23,9 @@ _NEVER: Final = float("inf")
 _RENEWED_AT: Final = 0.85
 _JITTER: Final = 0.10
 
+#: Seconds that Kafka's brokers want between two authentications of a connection.
+_SOONEST: Final = 1.0
+
 #: Seconds between two attempts to prove who we are, the first pause and the longest.
 _PAUSES: Final = (1.0, 30.0)
 
@@ -48,7 +51,9 @@ class Sessions:
         node.renew_at = node.session_ends = _NEVER
         if lifetime > 0:
             node.session_ends = now + lifetime
-            node.renew_at = now + lifetime * (_RENEWED_AT + _JITTER * self._random())
+            after = lifetime * (_RENEWED_AT + _JITTER * self._random())
+            # Whoever comes back sooner is refused, as one who would keep the broker busy.
+            node.renew_at = now + (max(after, _SOONEST) if lifetime >= _SOONEST else after)
 
     def failed(self, node: Node, reason: str, now: float) -> None:
         """Nothing could be had to prove who we are; the session goes on as it is, while it does."""

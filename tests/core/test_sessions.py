@@ -49,6 +49,14 @@ def test_a_session_without_an_end():
     assert float("inf") == Rig(lifetime=0.0).node.renew_at
 
 
+@pytest.mark.parametrize(("lifetime", "at"), [(1.1, 1.0), (0.5, 0.425), (2.0, 1.7)])
+def test_short_sessions(lifetime, at):
+    """
+    Brokers refuse to be asked twice within a second, so that a session of one is used to its end.
+    """
+    assert pytest.approx(at) == Rig(0.0, lifetime).node.renew_at
+
+
 def test_the_next_session_begins_with_the_answer():
     """
     After the broker's yes the time runs anew.
