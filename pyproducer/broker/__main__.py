@@ -27,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PROTOCOL",
         help="what is spoken there: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     )
+    parser.add_argument(
+        "--users", type=Path, metavar="FILE", help="who may come in: NAME=PASSWORD lines"
+    )
     parser.add_argument("--advertised-host", help="address told to clients")
     parser.add_argument("--data-dir", type=Path, help="where data is kept; default: nowhere")
     parser.add_argument("--http-port", type=int, help="port of /health, /topics and /metrics")
@@ -74,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
             config=options.config,
             flush=options.flush,
             security=options.security,
+            users=options.users,
         )
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201

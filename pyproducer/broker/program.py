@@ -14,6 +14,7 @@ from pyproducer.broker.broker import Broker
 from pyproducer.broker.properties_file import options_of_file, with_place
 from pyproducer.broker.settings import BrokerOptions
 from pyproducer.errors import ConfigError
+from pyproducer.properties import read_properties
 
 if TYPE_CHECKING:
     from pyproducer.broker.durability import FlushMode
@@ -41,6 +42,7 @@ def run_broker(
     config: Iterable[str] = (),
     flush: str = "os",
     security: str | None = None,
+    users: Path | None = None,
 ) -> None:
     """Runs a broker until SIGTERM or SIGINT, and says ``listening on HOST:PORT`` once it does.
 
@@ -64,6 +66,7 @@ def run_broker(
         config: Kafka's broker configurations, as `NAME=VALUE`.
         flush: When records are forced to disk: `always`, `interval` or `os`.
         security: What is spoken there: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+        users: File of names with passwords, as `NAME=PASSWORD`.
 
     Raises:
         ConfigError: An argument is not possible, or the data directory cannot be used.
@@ -85,6 +88,8 @@ def run_broker(
         given["data_dir"] = data_dir
     if security is not None:
         given["security"] = security
+    if users is not None:
+        given["users"] = read_properties(users)
     if http_port is not None:
         given["http_port"], given["http_host"] = http_port, http_host
         given["http_token"] = _token(http_token_file)

@@ -20,7 +20,18 @@ from pyproducer.cli.shared import ENVIRONMENT, remember
 __all__ = ["make_app", "run"]
 
 #: Each has a module of its name in `pyproducer.cli.commands`.
-_COMMANDS = ("topics", "acls", "quotas", "broker", "produce", "tail", "log", "demo", "bench")
+_COMMANDS = (
+    "topics",
+    "users",
+    "acls",
+    "quotas",
+    "broker",
+    "produce",
+    "tail",
+    "log",
+    "demo",
+    "bench",
+)
 _EPILOG = f"""Exit status: 0 done, 1 something failed, 2 wrong usage, 3 no broker reached.
 The cluster is named by --bootstrap-server, by bootstrap.servers in --config, or by the
 environment variable {ENVIRONMENT[0]}."""

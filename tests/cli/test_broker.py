@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import re
 import signal
+import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from pyproducer import SyncProducer
 from pyproducer.broker import Broker
 from tests.helpers.command_line import one_line, run_cli, start_cli
 from tests.helpers.processes import free_ports
+from tests.helpers.secure_client import SecureClient
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
@@ -177,3 +180,27 @@ def test_bad_topic():
 
     assert (2, "") == (done.returncode, done.stdout)
     assert "a:many" in one_line(done.stderr)
+
+
+def test_secured_broker(tmp_path):
+    """
+    With users and TLS it says where its authority's certificate is, and lets in who is known.
+    """
+    users = tmp_path / "users.properties"
+    users.write_text("alice=secret\n")
+    words = ["broker", "--port", 0, "--security", "SASL_SSL", "--users", users]
+    process = start_cli(*words)
+    with process:
+        servers = process.stdout.readline().decode().split()[-1]
+        found = re.fullmatch(r"ca in (/.+)\n", process.stdout.readline().decode())
+        assert found
+        tls = ssl.create_default_context(cafile=found[1])
+        with SecureClient(servers, tls=tls) as client:
+            assert client.plain("alice", "secret").error_code == 0
+        with SecureClient(servers, tls=tls) as client:
+            assert client.scram("SCRAM-SHA-256", "alice", "wrong").error_code == 58
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=20)
+
+    assert (0, b"", b"") == (process.returncode, output, errors)
+    assert not Path(found[1]).exists()

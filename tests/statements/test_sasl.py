@@ -12,17 +12,16 @@ from pyproducer.protocol.messages.api_versions import ApiVersionsRequest
 from pyproducer.protocol.messages.metadata import MetadataRequest
 from pyproducer.protocol.messages.sasl_authenticate import SaslAuthenticateRequest
 from pyproducer.protocol.messages.sasl_handshake import SaslHandshakeRequest
-from tests.helpers.authority import Authority
-from tests.helpers.sasl_servers import SaslServer, kafka_sasl_server, our_sasl_server
+from tests.helpers.sasl_servers import SaslServer, sasl_server
 from tests.helpers.secure_client import plain
-from tests.helpers.secure_kafka import BRIEF_MS, MECHANISMS, OTHER, OTHER_PASSWORD, PASSWORD, USER
+from tests.helpers.secured import BRIEF_MS, MECHANISMS, OTHER, USER, USERS
 from tests.helpers.statement_servers import KAFKA, OURS
-from tests.helpers.token_server import TokenServer
 
 E = ErrorCode
 METADATA = MetadataRequest(topics=[])
 NAMED = ApiVersionsRequest(client_software_name="test", client_software_version="1")
 
+PASSWORD, OTHER_PASSWORD = USERS[USER], USERS[OTHER]
 SCRAM = [one for one in MECHANISMS if one.startswith("SCRAM")]
 
 
@@ -34,16 +33,8 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SaslServer]:
     """A broker with SASL, of the kind that the test's parameter names."""
-    folder = tmp_path_factory.mktemp("sasl")
-    authority = Authority(folder)
-    with TokenServer() as tokens:
-        opened = (
-            our_sasl_server(authority, tokens)
-            if request.param == OURS
-            else kafka_sasl_server(folder, authority, tokens)
-        )
-        with opened as running:
-            yield running
+    with sasl_server(request.param, tmp_path_factory.mktemp("sasl")) as running:
+        yield running
 
 
 def bearer(token: str) -> bytes:

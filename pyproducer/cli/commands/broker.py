@@ -77,6 +77,10 @@ def broker(
             "[default: PLAINTEXT]",
         ),
     ] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Who may come in by SASL: NAME=PASSWORD lines."),
+    ] = None,
     flush: Annotated[
         str,
         typer.Option(
@@ -93,6 +97,7 @@ def broker(
     pyproducer broker --port 0 --topic shop.orders:6 --topic shop.clicks
     pyproducer broker --data-dir ./data --http-port 8080
     pyproducer broker --properties server.properties --port 9192
+    pyproducer broker --security SASL_SSL --users users.properties
 
     It prints 'listening on HOST:PORT' when it takes connections, with several listeners
     'NAME on HOST:PORT' for each of the others, with --http-port 'http on HOST:PORT', and where it
@@ -121,6 +126,7 @@ def broker(
             config=broker_config or (),
             flush=flush,
             security=security,
+            users=users,
         )
     except DataDirectoryError as error:
         raise CliError(str(error), Exit.FAILED) from error

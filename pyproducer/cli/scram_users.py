@@ -1,0 +1,107 @@
+"""Users with passwords for SCRAM, on any cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Final, NamedTuple
+
+from pyproducer.cli.cluster import Cluster
+from pyproducer.cli.exits import CliError
+from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.protocol.messages.alter_user_scram_credentials import (
+    AlterUserScramCredentialsRequest,
+    AlterUserScramCredentialsResponse,
+    ScramCredentialDeletion,
+    ScramCredentialUpsertion,
+)
+from pyproducer.protocol.messages.describe_user_scram_credentials import (
+    DescribeUserScramCredentialsRequest,
+    DescribeUserScramCredentialsResponse,
+)
+
+__all__ = ["MECHANISMS", "Credential", "ScramUsers"]
+
+#: Kafka's numbers of the mechanisms, and the hash of each.
+MECHANISMS: Final = {"SCRAM-SHA-256": (1, "sha256"), "SCRAM-SHA-512": (2, "sha512")}
+_NAMES: Final = {number: name for name, (number, _) in MECHANISMS.items()}
+_SALT_BYTES: Final = 24
+
+
+class Credential(NamedTuple):
+    """That somebody has a password, and how much work each try of one is."""
+
+    user: str
+    mechanism: str
+    iterations: int
+
+
+class ScramUsers:
+    """The users of a cluster.
+
+    Args:
+        cluster: An open one.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def list(self) -> list[Credential]:
+        """Who has a password, by name and mechanism.
+
+        Raises:
+            CliError: The cluster refused to say.
+        """
+        response = await self._cluster.ask(
+            DescribeUserScramCredentialsRequest(users=None), DescribeUserScramCredentialsResponse
+        )
+        _check("users are not told", response.error_code, response.error_message)
+        return sorted(
+            Credential(one.user, _NAMES.get(info.mechanism, str(info.mechanism)), info.iterations)
+            for one in response.results
+            for info in one.credential_infos
+        )
+
+    async def set(self, user: str, mechanism: str, password: str, iterations: int) -> None:
+        """The user has this password for the mechanism; it is salted and hashed before it is sent.
+
+        Raises:
+            CliError: The cluster refused it.
+        """
+        number, digest = MECHANISMS[mechanism]
+        salt = secrets.token_bytes(_SALT_BYTES)
+        salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, iterations)
+        await self._alter(
+            user,
+            AlterUserScramCredentialsRequest(
+                upsertions=[
+                    ScramCredentialUpsertion(
+                        name=user,
+                        mechanism=number,
+                        iterations=iterations,
+                        salt=salt,
+                        salted_password=salted,
+                    )
+                ]
+            ),
+        )
+
+    async def delete(self, user: str, mechanism: str) -> None:
+        """The user has no password for the mechanism any more.
+
+        Raises:
+            CliError: The cluster refused it; it had none, for one.
+        """
+        number, _ = MECHANISMS[mechanism]
+        deletion = ScramCredentialDeletion(name=user, mechanism=number)
+        await self._alter(user, AlterUserScramCredentialsRequest(deletions=[deletion]))
+
+    async def _alter(self, user: str, request: AlterUserScramCredentialsRequest) -> None:
+        response = await self._cluster.ask(request, AlterUserScramCredentialsResponse)
+        [result] = response.results
+        _check(f"user {user!r} was not changed", result.error_code, result.error_message)
+
+
+def _check(what: str, code: int, message: str | None) -> None:
+    if code != ErrorCode.NONE:
+        raise CliError(f"{what}: {message or 'no reason given'} [{error_name(code)}]")
