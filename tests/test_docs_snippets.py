@@ -74,7 +74,7 @@ def test_command_exists(command):
     """
     words = command.replace("'", "").split()
     if words[0] == "pyproducer":
-        groups = {"acls", "log", "quotas", "topics"}
+        groups = {"acls", "log", "quotas", "topics", "users"}
         called = words[1:3] if words[1] in groups else words[1:2]
         done = subprocess.run(
             [sys.executable, "-m", "pyproducer.cli", *called, "--help"],
