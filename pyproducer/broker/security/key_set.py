@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -158,7 +157,10 @@ class KeySet:
 
 
 def _document(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:  # noqa: S310 - checked above
+    # Here: it brings an HTTP client with it, which few brokers need.
+    from urllib.request import urlopen
+
+    with urlopen(url, timeout=_PATIENCE) as answer:  # noqa: S310 - checked above
         data = answer.read(_LARGEST + 1)
     if len(data) > _LARGEST:
         raise ValueError(f"it has more than {_LARGEST} bytes")
