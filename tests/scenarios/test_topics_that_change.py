@@ -7,7 +7,13 @@ import random
 
 import pytest
 
-from pyproducer import BrokerRejected, DeliveryTimeout, RecordTooLarge, UnknownTopic
+from pyproducer import (
+    BrokerRejected,
+    DeliveryTimeout,
+    RecordTooLarge,
+    TopicAuthorizationFailed,
+    UnknownTopic,
+)
 from pyproducer.broker import Broker, TopicSpec
 from pyproducer.protocol.messages.create_partitions import (
     CreatePartitionsRequest,
@@ -330,7 +336,7 @@ async def test_throttled_for_longer_than_the_delivery_timeout(rig: Scenario):
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        ("TOPIC_AUTHORIZATION_FAILED", BrokerRejected),
+        ("TOPIC_AUTHORIZATION_FAILED", TopicAuthorizationFailed),
         ("INVALID_TOPIC_EXCEPTION", UnknownTopic),
     ],
 )
