@@ -108,6 +108,9 @@ class Transaction:
         try:
             await self.abort()
         except ProducerError as trouble:
+            if isinstance(error, TransactionError) and _is_worse(trouble, error):
+                # Of two answers that the producer is over the milder one came first.
+                raise trouble from error
             # The block's own exception is what the caller must see.
             logger.error("while aborting after %s: %s", type(error).__name__, trouble)
             return
@@ -141,6 +144,11 @@ class Transaction:
             reason = self._transactor.reason
             await self.abort()
             _raise_aborted(reason, trouble)
+
+
+def _is_worse(trouble: ProducerError, error: TransactionError) -> bool:
+    """Whether an abort has met the producer's end, which the error before it did not tell."""
+    return isinstance(trouble, TransactionError) and trouble.fatal and not error.fatal
 
 
 def _raise_aborted(reason: str, trouble: TransactionError) -> NoReturn:

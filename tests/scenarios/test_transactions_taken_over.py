@@ -25,6 +25,23 @@ def protocol(request: pytest.FixtureRequest) -> int:
     return request.param
 
 
+async def test_the_end_of_the_producer_is_told_whatever_came_first(rig: Scenario):
+    """
+    A record's refusal has the transaction aborted, and the abort finds that the producer was
+    fenced: that is what the block ends in, with the refusal as its cause.
+    """
+    first = Transacting(rig)
+    async with rig.producer(**OPTIONS) as producer:
+        await first.run(producer)
+        rig.faults.fail("Produce", "INVALID_RECORD", times=None)
+        rig.faults.fail("EndTxn", "PRODUCER_FENCED", times=None)
+        await first.run(producer, midway=producer.flush)
+
+    assert isinstance(first.errors[0], ProducerFenced)
+    assert isinstance(first.errors[0].__cause__, TransactionError)
+    rig.check()
+
+
 @pytest.mark.parametrize("moment", ["before the commit", "in the middle"])
 async def test_fenced_by_another_producer(rig: Scenario, moment: str):
     """
