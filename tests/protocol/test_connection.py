@@ -192,7 +192,7 @@ def test_random_bytes_never_raise(data, ready):
     if ready:
         connection.send(MetadataRequest(), tag=1)
     connection.receive_data(data)
-    assert connection.error is None or type(connection.error) is ProtocolError
+    assert connection.error is None or isinstance(connection.error, ProtocolError)
     assert [] == connection.answers() or connection.error is None
 
 
