@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pyproducer.cli.cluster import Cluster
-from pyproducer.cli.exits import CliError
+from pyproducer.cli.refusals import check
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.acl import Acl
 from pyproducer.protocol.acl_filter import AclFilter
 from pyproducer.protocol.acl_terms import AclOperation, AclPermission, PatternType, ResourceType
-from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.create_acls import (
     AclCreation,
     CreateAclsRequest,
@@ -163,10 +163,6 @@ def _order(acl: Acl) -> tuple[object, ...]:
 
 
 def _check(what: str, code: int, message: str | None) -> None:
-    if code == ErrorCode.NONE:
-        return
     if code == ErrorCode.SECURITY_DISABLED:
         message = "the cluster has no authorizer, so that everybody may do everything"
-    if not message:
-        message = ErrorCode(code).text if code in set(ErrorCode) else "no reason was told"
-    raise CliError(f"{what}: {message} [{error_name(code)}]")
+    check(what, code, message)

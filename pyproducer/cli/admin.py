@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from pyproducer.cli.cluster import CONTROLLER, Cluster
-from pyproducer.cli.exits import CliError
+from pyproducer.cli.refusals import check
 from pyproducer.errors import ConnectionFailed
-from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.create_partitions import (
     CreatePartitionsRequest,
     CreatePartitionsResponse,
@@ -242,10 +242,6 @@ class Admin:
 
 
 def _check(what: str, code: int, message: str | None) -> None:
-    if code == ErrorCode.NONE:
-        return
     if code == ErrorCode.NOT_CONTROLLER:
         raise _NotController
-    if not message:
-        message = ErrorCode(code).text if code in set(ErrorCode) else "no reason was told"
-    raise CliError(f"{what}: {message} [{error_name(code)}]")
+    check(what, code, message)

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from pyproducer.cli.cluster import Cluster
-from pyproducer.cli.exits import CliError
-from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.cli.refusals import check
 from pyproducer.protocol.messages.alter_client_quotas import (
     AlterClientQuotasRequest,
     AlterClientQuotasResponse,
@@ -56,7 +55,7 @@ class QuotaAdmin:
             ]
         )
         response = await self._cluster.ask(request, DescribeClientQuotasResponse)
-        _check("quotas cannot be listed", response.error_code, response.error_message)
+        check("quotas cannot be listed", response.error_code, response.error_message)
         found = [
             (
                 {part.entity_type: part.entity_name for part in entry.entity},
@@ -89,7 +88,7 @@ class QuotaAdmin:
         response = await self._cluster.ask(request, AlterClientQuotasResponse)
         for entry in response.entries:
             what = f"quotas of {shown(entity)} were not changed"
-            _check(what, entry.error_code, entry.error_message)
+            check(what, entry.error_code, entry.error_message)
 
 
 def shown(entity: Entity) -> str:
@@ -98,11 +97,3 @@ def shown(entity: Entity) -> str:
         f"{kind} {'(default)' if entity[kind] is None else entity[kind]}"
         for kind in sorted(entity, key=_ORDER.index)
     )
-
-
-def _check(what: str, code: int, message: str | None) -> None:
-    if code == ErrorCode.NONE:
-        return
-    if not message:
-        message = ErrorCode(code).text if code in set(ErrorCode) else "no reason was told"
-    raise CliError(f"{what}: {message} [{error_name(code)}]")

@@ -7,8 +7,7 @@ import secrets
 from typing import Final, NamedTuple
 
 from pyproducer.cli.cluster import Cluster
-from pyproducer.cli.exits import CliError
-from pyproducer.protocol.error_codes import ErrorCode, error_name
+from pyproducer.cli.refusals import check
 from pyproducer.protocol.messages.alter_user_scram_credentials import (
     AlterUserScramCredentialsRequest,
     AlterUserScramCredentialsResponse,
@@ -55,7 +54,7 @@ class ScramUsers:
         response = await self._cluster.ask(
             DescribeUserScramCredentialsRequest(users=None), DescribeUserScramCredentialsResponse
         )
-        _check("users are not told", response.error_code, response.error_message)
+        check("users are not told", response.error_code, response.error_message)
         return sorted(
             Credential(one.user, _NAMES.get(info.mechanism, str(info.mechanism)), info.iterations)
             for one in response.results
@@ -99,9 +98,4 @@ class ScramUsers:
     async def _alter(self, user: str, request: AlterUserScramCredentialsRequest) -> None:
         response = await self._cluster.ask(request, AlterUserScramCredentialsResponse)
         [result] = response.results
-        _check(f"user {user!r} was not changed", result.error_code, result.error_message)
-
-
-def _check(what: str, code: int, message: str | None) -> None:
-    if code != ErrorCode.NONE:
-        raise CliError(f"{what}: {message or 'no reason given'} [{error_name(code)}]")
+        check(f"user {user!r} was not changed", result.error_code, result.error_message)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from pyproducer.cli.acl_admin import AclAdmin
 from pyproducer.cli.acl_selection import Resources, Who, filters, operations, roles, rules
-from pyproducer.cli.commands.topics import open_cluster
+from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.exits import CliError, Exit
+from pyproducer.cli.opening import on_cluster
 from pyproducer.cli.output import note, print_json, print_table, table
 from pyproducer.cli.shared import Shared, command
 from pyproducer.protocol.acl import Acl
@@ -84,14 +84,6 @@ _DenyHost = Annotated[
 ]
 
 
-def _run(shared: Shared, work: Callable[[AclAdmin], Coroutine[Any, Any, None]]) -> None:
-    async def connected() -> None:
-        async with open_cluster(shared) as cluster:
-            await work(AclAdmin(cluster))
-
-    asyncio.run(connected())
-
-
 @command(app, "list")
 def list_(
     shared: Shared,
@@ -124,7 +116,8 @@ def list_(
     who = Who(allow_principal or (), deny_principal or ())
     meant = filters(resources, who, operations(operation), exact=False)
 
-    async def work(admin: AclAdmin) -> None:
+    async def work(cluster: Cluster) -> None:
+        admin = AclAdmin(cluster)
         found = await _find(admin, meant)
         if shared.json:
             print_json([_row(acl) for acl in found])
@@ -133,7 +126,7 @@ def list_(
         else:
             _show(found)
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "add")
@@ -170,7 +163,8 @@ def add(
     granted = roles(resources, producer=producer, consumer=consumer)
     acls = rules(resources, who, operations(operation), granted)
 
-    async def work(admin: AclAdmin) -> None:
+    async def work(cluster: Cluster) -> None:
+        admin = AclAdmin(cluster)
         await admin.add(acls)
         if shared.json:
             print_json({"added": [_row(acl) for acl in acls]})
@@ -178,7 +172,7 @@ def add(
             for acl in acls:
                 print(f"added: {acl}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "remove")
@@ -238,7 +232,8 @@ def remove(
             "removing asks first, and there is no terminal to ask; add --yes", Exit.USAGE
         )
 
-    async def work(admin: AclAdmin) -> None:
+    async def work(cluster: Cluster) -> None:
+        admin = AclAdmin(cluster)
         found = await _find(admin, meant)
         if not found:
             raise CliError("there are no such rules; 'pyproducer acls list' shows those there are")
@@ -254,7 +249,7 @@ def remove(
             for acl in removed:
                 print(f"removed: {acl}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 async def _find(admin: AclAdmin, meant: Sequence[AclFilter]) -> list[Acl]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from pyproducer.cli.cluster import Cluster
-from pyproducer.cli.commands.topics import open_cluster, pairs
+from pyproducer.cli.commands.topics import pairs
 from pyproducer.cli.exits import CliError, Exit
+from pyproducer.cli.opening import on_cluster
 from pyproducer.cli.output import note, print_json, print_table, table
 from pyproducer.cli.quota_admin import QuotaAdmin, shown
 from pyproducer.cli.shared import Shared, command
@@ -40,14 +39,6 @@ _ClientDefault = Annotated[
 ]
 _Ip = Annotated[str | None, typer.Option("--ip", metavar="ADDRESS", help="Of this address.")]
 _IpDefault = Annotated[bool, typer.Option("--ip-default", help="Of all addresses without one.")]
-
-
-def _run(shared: Shared, work: Callable[[Cluster], Coroutine[Any, Any, None]]) -> None:
-    async def connected() -> None:
-        async with open_cluster(shared) as cluster:
-            await work(cluster)
-
-    asyncio.run(connected())
 
 
 def _entity(**options: str | bool | None) -> dict[str, str | None]:
@@ -116,7 +107,7 @@ def list_(
                     made.add_row(shown(one), key, f"{value:.12g}")
             print_table(made)
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "set")
@@ -160,7 +151,7 @@ def set_(
         else:
             print(f"set quotas of {shown(entity)}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "remove")
@@ -204,7 +195,7 @@ def remove(
         else:
             print(f"removed {', '.join(wanted)} of {shown(entity)}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 def _number(key: str, text: str) -> float:

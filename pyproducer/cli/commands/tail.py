@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from pyproducer.cli.bytes_fields import bytes_field
-from pyproducer.cli.commands.topics import open_cluster
 from pyproducer.cli.exits import CliError, Exit
+from pyproducer.cli.opening import open_cluster
 from pyproducer.cli.output import note
 from pyproducer.cli.reader import TopicReader
 from pyproducer.cli.shared import Shared, command

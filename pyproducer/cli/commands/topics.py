@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
@@ -13,12 +12,11 @@ from pyproducer.cli.admin import Admin
 from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.exits import CliError, Exit
 from pyproducer.cli.naming import advice
+from pyproducer.cli.opening import on_cluster
 from pyproducer.cli.output import note, print_json, print_table, table
 from pyproducer.cli.planning import parse_rate, plan
 from pyproducer.cli.reader import TopicReader
 from pyproducer.cli.shared import Shared, command
-from pyproducer.clock import SystemClock
-from pyproducer.net.security import Security
 
 __all__ = ["register"]
 
@@ -39,25 +37,6 @@ _Config = Annotated[
     list[str] | None,
     typer.Option("--config", metavar="K=V", help="A configuration of the topic; may be repeated."),
 ]
-
-
-def open_cluster(shared: Shared) -> Cluster:
-    """The cluster that the shared options name."""
-    config = shared.producer_config()
-    return Cluster(
-        shared.required_servers(),
-        client_id=config.client_id,
-        request_timeout=config.request_timeout_ms / 1000,
-        security=Security.of(config, SystemClock()),
-    )
-
-
-def _run(shared: Shared, work: Callable[[Cluster], Coroutine[Any, Any, None]]) -> None:
-    async def connected() -> None:
-        async with open_cluster(shared) as cluster:
-            await work(cluster)
-
-    asyncio.run(connected())
 
 
 def pairs(option: str, entries: Iterable[str]) -> list[tuple[str, str]]:
@@ -110,7 +89,7 @@ def create(
         for line in advice(name):
             note(f"hint: {line}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "list")
@@ -137,7 +116,7 @@ def list_(
                 made.add_row(one.name, str(len(one.partitions)))
             print_table(made)
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "describe")
@@ -184,7 +163,7 @@ def describe(
         for key, value in values.items():
             print(f"{key}={'(not told)' if value is None else value}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "alter", topic_config=True)
@@ -226,7 +205,7 @@ def alter(
         else:
             print(f"altered {name}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "delete")
@@ -267,7 +246,7 @@ def delete(
         if refused:
             raise CliError("; ".join(refused.values()))
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "plan", cluster=False)

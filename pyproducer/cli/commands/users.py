@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
-from pyproducer.cli.commands.topics import open_cluster
+from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.exits import CliError, Exit
+from pyproducer.cli.opening import on_cluster
 from pyproducer.cli.output import note, print_json, print_table, table
 from pyproducer.cli.scram_users import MECHANISMS, ScramUsers
 from pyproducer.cli.shared import Shared, command
@@ -44,14 +43,6 @@ _Mechanism = Annotated[
         help="SCRAM-SHA-256 or SCRAM-SHA-512; may be repeated.  [default: both]",
     ),
 ]
-
-
-def _run(shared: Shared, work: Callable[[ScramUsers], Coroutine[Any, Any, None]]) -> None:
-    async def connected() -> None:
-        async with open_cluster(shared) as cluster:
-            await work(ScramUsers(cluster))
-
-    asyncio.run(connected())
 
 
 def _mechanisms(given: list[str] | None) -> list[str]:
@@ -88,7 +79,8 @@ def list_(shared: Shared) -> None:
     pyproducer users list --json | jq -r '.[].user'
     """
 
-    async def work(users: ScramUsers) -> None:
+    async def work(cluster: Cluster) -> None:
+        users = ScramUsers(cluster)
         found = await users.list()
         if shared.json:
             print_json([one._asdict() for one in found])
@@ -100,7 +92,7 @@ def list_(shared: Shared) -> None:
                 made.add_row(one.user, one.mechanism, str(one.iterations))
             print_table(made)
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "set")
@@ -123,7 +115,8 @@ def set_(
     """
     chosen, password = _mechanisms(mechanism), _password(name)
 
-    async def work(users: ScramUsers) -> None:
+    async def work(cluster: Cluster) -> None:
+        users = ScramUsers(cluster)
         # One at a time: a cluster refuses two changes of a user in one request.
         for one in chosen:
             await users.set(name, one, password, iterations)
@@ -132,7 +125,7 @@ def set_(
         else:
             print(f"set the password of {name} for {' and '.join(chosen)}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
 
 
 @command(app, "delete")
@@ -155,7 +148,8 @@ def delete(
             raise CliError(f"deleting {name} needs --yes where nobody can be asked", Exit.USAGE)
         typer.confirm(f"delete user {name}?", abort=True, err=True)
 
-    async def work(users: ScramUsers) -> None:
+    async def work(cluster: Cluster) -> None:
+        users = ScramUsers(cluster)
         have = [one.mechanism for one in await users.list() if one.user == name]
         gone = [one for one in wanted if one in have] if mechanism is None else wanted
         if not gone:
@@ -167,4 +161,4 @@ def delete(
         else:
             print(f"deleted {name} for {' and '.join(gone)}")
 
-    _run(shared, work)
+    on_cluster(shared, work)
