@@ -8,20 +8,20 @@ address may is kept waiting likewise, and then disconnected, so that it does not
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import resource
 from collections import Counter, deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pyproducer.broker.addresses import address_of
 from pyproducer.broker.quotas.meters import Rate, Window
 
 if TYPE_CHECKING:
     from pyproducer.broker.configs import BrokerConfig
     from pyproducer.broker.node import Node
 
-__all__ = ["Admission", "Verdict", "address_of", "quota_window"]
+__all__ = ["Admission", "Verdict", "counted", "quota_window"]
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Admission:
             host: Address of the client.
             descriptor: The number of its open file.
         """
-        address = address_of(host)
+        address = counted(host)
         limit = self._limit_met(listener, address, descriptor)
         quotas = self._node.quotas
         if limit is None and quotas.of_addresses and (wait := quotas.connected(address)):
@@ -88,7 +88,7 @@ class Admission:
 
     def leave(self, listener: str, host: str) -> None:
         """A connection that was taken is gone."""
-        address = address_of(host)
+        address = counted(host)
         self._total -= 1
         self._listeners[listener] -= 1
         self._addresses[address] -= 1
@@ -173,20 +173,13 @@ def quota_window(config: BrokerConfig) -> Window:
     return Window(config.int("quota.window.num"), config.int("quota.window.size.seconds") * 1000)
 
 
-@lru_cache(1024)
-def address_of(host: str) -> str:
-    """The address as it is counted: an IPv4 address is itself, however it is written."""
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(address)
+def counted(host: str) -> str:
+    """The address under which a client is counted, whatever network card it came in by."""
+    return address_of(host.partition("%")[0])
 
 
 @lru_cache(4)
 def counts_by_address(text: str) -> dict[str, int]:
     """The value of `max.connections.per.ip.overrides`, which was checked."""
     pairs = (item.strip().rpartition(":") for item in text.split(",") if item.strip())
-    return {address_of(host.strip().strip("[]")): int(count) for host, _, count in pairs}
+    return {counted(host.strip().strip("[]")): int(count) for host, _, count in pairs}

@@ -21,7 +21,7 @@ from pyproducer.broker.properties_file import options_of_file, with_place
 from pyproducer.broker.running import RunningBroker
 from pyproducer.broker.security.authority import ClientCertificate, TemporaryAuthority
 from pyproducer.broker.security.broker_acls import BrokerAcls
-from pyproducer.broker.security.listener_settings import chosen_listeners, told_host
+from pyproducer.broker.security.listener_settings import chosen_listeners
 from pyproducer.broker.security.users import Users
 from pyproducer.broker.settings import (
     BrokerOptions,
@@ -236,7 +236,7 @@ class Broker(BrokerView):
     @property
     def host(self) -> str:
         """The address told to clients of the first listener."""
-        return told_host(self._settings.listeners[0])
+        return self._settings.listeners[0].told_host
 
     @property
     def port(self) -> int:

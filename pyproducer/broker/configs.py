@@ -8,7 +8,6 @@ a setting that is accepted is a setting that works.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -16,6 +15,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pyproducer.broker.addresses import is_address
 from pyproducer.broker.errors import Refused
 from pyproducer.protocol.error_codes import ErrorCode
 
@@ -186,9 +186,9 @@ class ConfigSpec:
                 raise self._refused(value, "must be * or a list of partition:broker")
             return
         if kind == "counts":
-            for item in filter(None, (item.strip() for item in value.split(","))):
+            for item in listed(value):
                 match = _COUNT.fullmatch(item)
-                if match is None or not _is_address(match["address"].strip("[]")):
+                if match is None or not is_address(match["address"].strip("[]")):
                     raise self._refused(
                         value,
                         f"has {item!r}, which is no address:count; names are not looked up: give "
@@ -249,16 +249,13 @@ def parse(kind: ConfigType, value: str) -> bool | int | float | str | list[str]:
     if kind is ConfigType.DOUBLE:
         return float(text)
     if kind is ConfigType.LIST:
-        return [item.strip() for item in text.split(",") if item.strip()]
+        return listed(text)
     return text
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+def listed(text: str) -> list[str]:
+    """The items of a list, which are parted by commas."""
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _same(kind: ConfigType, value: str, parsed: object) -> bool:

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyproducer.broker.security.principal import ANONYMOUS, Principal
+from pyproducer.protocol.principal import ANONYMOUS, Principal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

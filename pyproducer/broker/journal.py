@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from pyproducer.broker.configs import is_sensitive
 from pyproducer.broker.log.slices import LogSlice
-from pyproducer.broker.security.principal import ANONYMOUS
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.api import API
 from pyproducer.protocol.error_codes import code_name
 from pyproducer.protocol.frame import decode_response_header
+from pyproducer.protocol.principal import ANONYMOUS
 from pyproducer.protocol.schema import Struct
 
 if TYPE_CHECKING:

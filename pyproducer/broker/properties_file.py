@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pyproducer.broker.configs import check_broker_configs, listener_of
+from pyproducer.broker.configs import check_broker_configs, listed, listener_of
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.security.listener import Listener
 from pyproducer.broker.security.listener_settings import PLACES, BadPlace, listeners_of, moved
@@ -70,7 +70,7 @@ def options_of_file(path: str | Path) -> BrokerOptions:
     """
     settings = {one.name: one for one in read_settings(Path(path))}
     place = {name: one.value for name, one in settings.items() if name in _PLACE}
-    controllers = _items(place.get("controller.listener.names", ""))
+    controllers = listed(place.get("controller.listener.names", ""))
     config = {
         name: one.value
         for name, one in settings.items()
@@ -132,7 +132,7 @@ def with_place(found: BrokerOptions, options: BrokerOptions) -> BrokerOptions:
 
 
 def _take_listeners(place: dict[str, str], options: BrokerOptions, _node_id: str) -> None:
-    controllers = _items(place.get("controller.listener.names", ""))
+    controllers = listed(place.get("controller.listener.names", ""))
     try:
         found = listeners_of({name: place[name] for name in PLACES if name in place}, controllers)
     except BadPlace as bad:
@@ -158,7 +158,7 @@ def _check_inside(place: dict[str, str], listeners: list[Listener]) -> None:
 def _take_data_dir(place: dict[str, str], options: BrokerOptions, _node_id: str) -> None:
     # In Kafka log.dirs, where given, hides log.dir.
     name = "log.dirs" if "log.dirs" in place else "log.dir"
-    folders = _items(place.get(name, ""))
+    folders = listed(place.get(name, ""))
     if len(folders) > 1:
         raise _Problem(
             name, f"{name}: this broker keeps everything in one directory, not in {len(folders)}"
@@ -168,7 +168,7 @@ def _take_data_dir(place: dict[str, str], options: BrokerOptions, _node_id: str)
 
 
 def _take_quorum(place: dict[str, str], _options: BrokerOptions, node_id: str) -> None:
-    voters = _items(place.get("controller.quorum.voters", ""))
+    voters = listed(place.get("controller.quorum.voters", ""))
     matches = [_VOTER.fullmatch(voter) for voter in voters]
     if voters and [match and match["id"] for match in matches] != [node_id]:
         raise _Problem(
@@ -176,13 +176,9 @@ def _take_quorum(place: dict[str, str], _options: BrokerOptions, node_id: str) -
             f"controller.quorum.voters: this broker, node {node_id}, is all of its cluster and "
             "joins no other; leave it out",
         )
-    if len(_items(place.get("controller.quorum.bootstrap.servers", ""))) > 1:
+    if len(listed(place.get("controller.quorum.bootstrap.servers", ""))) > 1:
         raise _Problem(
             "controller.quorum.bootstrap.servers",
             "controller.quorum.bootstrap.servers: this broker is its own and only controller; "
             "leave it out",
         )
-
-
-def _items(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyproducer.broker.context import CloseConnection, ConnectionInfo, RequestContext
 from pyproducer.broker.handlers.table import ROUTES
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pyproducer.broker.handlers.route import Route
     from pyproducer.broker.node import Node
     from pyproducer.model import Buffer
-    from pyproducer.protocol.schema import Message
 
 _HEAD = struct.Struct(">hhi")
 
@@ -88,13 +87,13 @@ class Router:
         client_id, who = context.client_id, connection.who
         node = self._node
         try:
-            if node.quotas.on:
-                handling = _handled(route, node, request, context)
-                response = await throttled(node.quotas, handling, context, len(header.body), now)
-            elif node.faults.requests:
-                response = await node.faults.handle(route, node, request, context)
+            if node.faults.requests:
+                handling = node.faults.handle(route, node, request, context)
             else:
-                response = await route.handle(node, request, context)
+                handling = route.handle(node, request, context)
+            if node.quotas.on:
+                handling = throttled(node.quotas, handling, context, len(header.body), now)
+            response = await handling
         except Exception as error:
             if self._note is not None:
                 facts = now(), started, key, version, correlation_id, client_id, who
@@ -119,9 +118,3 @@ class Router:
             error_code=ErrorCode.UNSUPPORTED_VERSION, api_keys=self._node.api_ranges()
         )
         return encode_response(response, 0, correlation_id)
-
-
-async def _handled(route: Route, node: Node, request: Message, context: RequestContext) -> Any:
-    if node.faults.requests:
-        return await node.faults.handle(route, node, request, context)
-    return await route.handle(node, request, context)

@@ -25,7 +25,6 @@ from pyproducer.broker.log.filesystem import RealFileSystem
 from pyproducer.broker.node import Endpoint, Node
 from pyproducer.broker.router import Router
 from pyproducer.broker.security.entrance import Entrance
-from pyproducer.broker.security.listener_settings import told_host
 from pyproducer.broker.server import Server
 from pyproducer.broker.settings import BrokerSettings
 from pyproducer.broker.state import BrokerState, state_of
@@ -199,7 +198,7 @@ class RunningBroker:
             port = await self.server.listen(entrance)
             listener = entrance.listener
             # 0 leaves to the system what is told, too.
-            told = Endpoint(told_host(listener), listener.advertised_port or port)
+            told = Endpoint(listener.told_host, listener.advertised_port or port)
             node.endpoints[entrance.name] = told
             bound.append(f"{entrance.name}://{listener.host}:{port}")
         node.config.facts |= {

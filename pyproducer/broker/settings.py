@@ -13,10 +13,10 @@ from pyproducer.broker.durability import FLUSH_INTERVAL_MS, Durability, ExpiryCl
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.security.authorizer import STANDARD, parse_super_users
 from pyproducer.broker.security.listener_settings import check_security, prefixed
-from pyproducer.broker.security.principal import Principal
 from pyproducer.broker.topics import INTERNAL_TOPICS, MAX_PARTITIONS, TopicSpec, check_name
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.acl import Acl
+from pyproducer.protocol.principal import Principal
 
 if TYPE_CHECKING:
     from pyproducer.broker.broker_clock import BrokerClock

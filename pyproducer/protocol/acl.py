@@ -13,6 +13,7 @@ from pyproducer.protocol.acl_terms import (
     PatternType,
     ResourceType,
 )
+from pyproducer.protocol.principal import Principal
 
 __all__ = ["EVERYBODY", "EVERYTHING", "Acl"]
 
@@ -74,9 +75,10 @@ class Acl:
             value = getattr(self, name)
             if not (isinstance(value, str) and value):
                 return f"{name} of an ACL is a text, not {value!r}"
-        kind, colon, who = self.principal.partition(":")
-        if not (kind and colon and who):
-            return f"{self.principal!r} is no principal: write it as kind and name, User:alice"
+        try:
+            Principal.parse(self.principal)
+        except ValueError as error:
+            return str(error)
         if self.resource_type is ResourceType.CLUSTER and self.resource_name != CLUSTER_NAME:
             return f"the cluster's only name is {CLUSTER_NAME}, not {self.resource_name!r}"
         return None

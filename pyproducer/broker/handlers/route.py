@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from pyproducer.broker.context import RequestContext
@@ -30,7 +30,7 @@ class Route(NamedTuple):
     api_key: int
     min_version: int
     max_version: int
-    handle: Callable[[Any, Any, RequestContext], Awaitable[Any]]
+    handle: Callable[[Any, Any, RequestContext], Coroutine[Any, Any, Any]]
     needs: tuple[Need, ...]
     advertised_min: int | None = None
     at_once: bool = False

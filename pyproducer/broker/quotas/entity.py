@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from pyproducer.broker.addresses import is_address
 from pyproducer.broker.errors import Refused
 from pyproducer.protocol.error_codes import ErrorCode
 
@@ -61,7 +61,7 @@ def checked_entity(parts: Iterable[tuple[str, str | None]]) -> Entity:
     if problem is None and IP in named:
         if len(named) > 1:
             problem = "an ip has its quotas alone, not together with a user or a client-id"
-        elif (address := named[IP]) is not None and not _is_address(address):
+        elif (address := named[IP]) is not None and not is_address(address):
             problem = f"{address!r} is no IP address; names of hosts are not looked up"
     if problem is not None:
         raise Refused(ErrorCode.INVALID_REQUEST, problem)
@@ -94,11 +94,3 @@ def shown(entity: Entity) -> str:
     return " and ".join(
         f"{kind} default" if name is None else f"{kind} {name!r}" for kind, name in entity
     )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pyproducer.broker.admission import UNLIMITED, address_of, quota_window
+from pyproducer.broker.admission import UNLIMITED, counted, quota_window
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.quotas.book import QuotaBook
 from pyproducer.broker.quotas.entity import CLIENT_ID, IP, USER, Entity
@@ -106,7 +106,7 @@ class Quotas:
         Returns:
             For how many milliseconds it waits until it is turned away; 0 if it is welcome.
         """
-        address = address_of(host)
+        address = counted(host)
         limits = self._limits.get(_CONNECTION, {})
         limit = limits.get((address, _ABSENT), limits.get((_DEFAULT, _ABSENT), UNLIMITED))
         if limit >= UNLIMITED:
@@ -201,7 +201,7 @@ class Quotas:
             parts = dict(entity)
             if IP in parts:
                 address = parts[IP]
-                level = (_DEFAULT if address is None else address_of(address), _ABSENT)
+                level = (_DEFAULT if address is None else counted(address), _ABSENT)
             else:
                 level = (_part(parts, USER), _part(parts, CLIENT_ID))
             for key, value in values.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from pyproducer.protocol.acl import EVERYTHING, Acl
 from pyproducer.protocol.acl_terms import PatternType, ResourceType
@@ -74,7 +75,7 @@ class AclBook:
     def _change(self, acls: Mapping[Acl, None]) -> None:
         if acls == self._acls:
             return
-        self._metadata.update(**{_SECTION: [_to_row(acl) for acl in acls]})
+        self._metadata.update(**{_SECTION: [asdict(acl) for acl in acls]})
         self._take(acls)
         for listener in self.on_change:
             listener()
@@ -120,15 +121,3 @@ def _order(acl: Acl) -> tuple[int | str, ...]:
         acl.permission.code,
         acl.operation.code,
     )
-
-
-def _to_row(acl: Acl) -> dict[str, Any]:
-    return {
-        "principal": acl.principal,
-        "operation": str(acl.operation),
-        "resource_type": str(acl.resource_type),
-        "resource_name": acl.resource_name,
-        "pattern_type": str(acl.pattern_type),
-        "host": acl.host,
-        "permission": str(acl.permission),
-    }

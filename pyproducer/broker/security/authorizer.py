@@ -8,14 +8,13 @@ about, `allow.everyone.if.no.acl.found` decides.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.security.principal import Principal
+from pyproducer.broker.addresses import address_of
 from pyproducer.protocol.acl import EVERYBODY, EVERYTHING
 from pyproducer.protocol.acl_terms import AclOperation, AclPermission, PatternType, ResourceType
+from pyproducer.protocol.principal import Principal
 
 if TYPE_CHECKING:
     from pyproducer.broker.configs import BrokerConfig
@@ -190,7 +189,7 @@ def bits(operations: Iterable[AclOperation]) -> int:
 def _is_about(acl: Acl, principal: Principal, host: str) -> bool:
     if acl.principal not in {EVERYBODY, str(principal)}:
         return False
-    return acl.host in {EVERYTHING, host} or _address(acl.host) == _address(host)
+    return acl.host in {EVERYTHING, host} or address_of(acl.host) == address_of(host)
 
 
 def _says(acl: Acl, operation: AclOperation) -> bool:
@@ -210,19 +209,6 @@ def _overruled(acl: Acl, denied: set[tuple[PatternType, str]]) -> bool:
     return any(
         (PatternType.PREFIXED, name[:length]) in denied for length in range(1, len(name) + 1)
     )
-
-
-@lru_cache(1024)
-def _address(host: str) -> object:
-    """The address that a text writes; what is none is itself.
-
-    An IPv6 address can be written in many ways, and one of IPv4 as one of IPv6.
-    """
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return getattr(found, "ipv4_mapped", None) or found
 
 
 def open_authorizer(config: BrokerConfig, book: AclBook) -> Authorizer | None:

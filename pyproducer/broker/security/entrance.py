@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pyproducer.broker.security.authority import TemporaryAuthority
 from pyproducer.broker.security.listener_config import ListenerConfig
-from pyproducer.broker.security.listener_settings import told_host
 from pyproducer.broker.security.mechanisms import mechanisms_of
 from pyproducer.broker.security.session import Session
 from pyproducer.broker.security.tls import ListenerTls
@@ -50,7 +49,7 @@ class Entrance:
         self._own = None
         if security.tls:
             if not any(config.given(name) for name in _OWN_CERTIFICATE):
-                self._own = authority().server([listener.host, told_host(listener)])
+                self._own = authority().server([listener.host, listener.told_host])
             self.tls = ListenerTls(config, self._own, sasl=security.sasl)
         self._mechanisms = (
             mechanisms_of(config, node.users, node.clock.outside) if security.sasl else None

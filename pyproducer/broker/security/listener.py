@@ -10,7 +10,7 @@ from typing import Final
 
 from pyproducer.errors import ConfigError
 
-__all__ = ["Listener", "SecurityProtocol", "checked_listeners", "reachable"]
+__all__ = ["Listener", "SecurityProtocol", "checked_listeners"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _MAX_PORT: Final = 65535
@@ -61,14 +61,16 @@ class Listener:
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
+    def told_host(self) -> str:
+        """The address that its clients are told."""
+        # Nobody connects to every address.
+        every = self.host in {"", "0.0.0.0", "::"}  # noqa: S104
+        return self.advertised_host or ("localhost" if every else self.host)
+
+    @property
     def security(self) -> SecurityProtocol:
         """The protocol, which was checked."""
         return SecurityProtocol(self.protocol)
-
-
-def reachable(host: str) -> str:
-    """The address to tell clients for one to listen at."""
-    return "localhost" if host in {"", "0.0.0.0", "::"} else host  # noqa: S104
 
 
 def checked_listeners(listeners: Iterable[Listener]) -> tuple[Listener, ...]:

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer.broker.configs import BrokerConfig, listener_of
+from pyproducer.broker.configs import BrokerConfig, listed, listener_of
 from pyproducer.broker.security.listener import (
     Listener,
     SecurityProtocol,
     checked_listeners,
-    reachable,
 )
 from pyproducer.broker.security.listener_config import ListenerConfig
 from pyproducer.broker.security.mechanisms import check_mechanisms
@@ -137,7 +136,7 @@ def _listener(address: Mapping[str, str], places: Mapping[str, str]) -> Listener
     if told is None:
         protocols = {one.value: one.value for one in SecurityProtocol}
     else:
-        pairs = (item.partition(":") for item in _items(told))
+        pairs = (item.partition(":") for item in listed(told))
         protocols = {one.strip(): kind.strip() for one, _, kind in pairs}
     protocol = protocols.get(name)
     if protocol is None:
@@ -154,16 +153,12 @@ def _listener(address: Mapping[str, str], places: Mapping[str, str]) -> Listener
 
 def _addresses(places: Mapping[str, str], name: str) -> list[dict[str, str]]:
     found = []
-    for item in _items(places.get(name, "")):
+    for item in listed(places.get(name, "")):
         match = _ADDRESS.fullmatch(item)
         if match is None:
             raise BadPlace(name, f"{item!r} is not NAME://HOST:PORT")
         found.append(match.groupdict())
     return found
-
-
-def _items(text: str) -> list[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def moved(
@@ -266,8 +261,3 @@ def check_security(
             except ValueError as error:
                 where = own_config.where("ssl.principal.mapping.rules")
                 raise ConfigError(f"{where}: {error}", option="config") from None
-
-
-def told_host(listener: Listener) -> str:
-    """The address that clients of the listener are told."""
-    return listener.advertised_host or reachable(listener.host)

@@ -27,7 +27,6 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final
 
 from pyproducer.broker.context import CloseConnection, ConnectionInfo
-from pyproducer.broker.security.principal import USER, Principal
 from pyproducer.broker.security.sasl.exchange import AuthenticationFailed
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.api import API, ApiKey
@@ -38,6 +37,7 @@ from pyproducer.protocol.messages.sasl_authenticate import (
     SaslAuthenticateResponse,
 )
 from pyproducer.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
+from pyproducer.protocol.principal import USER, Principal
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node

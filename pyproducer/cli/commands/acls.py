@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -120,7 +121,7 @@ def list_(
         admin = AclAdmin(cluster)
         found = await _find(admin, meant)
         if shared.json:
-            print_json([_row(acl) for acl in found])
+            print_json([asdict(acl) for acl in found])
         elif not found:
             note("there are no such rules" if resources.named else "there are no rules")
         else:
@@ -167,7 +168,7 @@ def add(
         admin = AclAdmin(cluster)
         await admin.add(acls)
         if shared.json:
-            print_json({"added": [_row(acl) for acl in acls]})
+            print_json({"added": [asdict(acl) for acl in acls]})
         else:
             for acl in acls:
                 print(f"added: {acl}")
@@ -244,7 +245,7 @@ def remove(
                 raise CliError("nothing was removed")
         removed = await admin.remove(found)
         if shared.json:
-            print_json({"removed": [_row(acl) for acl in removed]})
+            print_json({"removed": [asdict(acl) for acl in removed]})
         else:
             for acl in removed:
                 print(f"removed: {acl}")
@@ -262,18 +263,6 @@ async def _find(admin: AclAdmin, meant: Sequence[AclFilter]) -> list[Acl]:
 
 def _count(acls: Sequence[Acl]) -> str:
     return "this rule" if len(acls) == 1 else f"these {len(acls)} rules"
-
-
-def _row(acl: Acl) -> dict[str, str]:
-    return {
-        "permission": acl.permission.value,
-        "principal": acl.principal,
-        "host": acl.host,
-        "operation": acl.operation.value,
-        "resource_type": acl.resource_type.value,
-        "resource_name": acl.resource_name,
-        "pattern_type": acl.pattern_type.value,
-    }
 
 
 def _show(acls: Sequence[Acl]) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pyproducer.broker.metadata_file import MetadataFile
 from pyproducer.broker.security.acl_book import AclBook
 from pyproducer.broker.security.authorizer import Authorizer, parse_super_users
-from pyproducer.broker.security.principal import Principal
 from pyproducer.protocol.acl import Acl
 from pyproducer.protocol.acl_terms import AclOperation, AclPermission, PatternType, ResourceType
+from pyproducer.protocol.principal import Principal
 from tests.helpers.memory_disk import MemoryDisk
 
 ALICE, BOB, ROOT = (Principal("User", name) for name in ("alice", "bob", "root"))

@@ -11,10 +11,10 @@ from pyproducer.broker import Broker, TopicSpec
 from pyproducer.broker.handlers.access import Need
 from pyproducer.broker.handlers.table import ROUTES
 from pyproducer.broker.security.authorizer import Authorizer
-from pyproducer.broker.security.principal import Principal
 from pyproducer.protocol.acl_terms import AclOperation, ResourceType
 from pyproducer.protocol.api import ApiKey
 from pyproducer.protocol.messages.add_partitions_to_txn import AddPartitionsToTxnRequest
+from pyproducer.protocol.principal import Principal
 from tests.helpers.access_probe import Place, Probe
 from tests.helpers.access_probes import PROBES
 from tests.helpers.acl_requests import CLOSED
