@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.refusals import check
@@ -18,13 +17,9 @@ from pyproducer.protocol.messages.describe_user_scram_credentials import (
     DescribeUserScramCredentialsRequest,
     DescribeUserScramCredentialsResponse,
 )
+from pyproducer.protocol.sasl.scram_terms import NAMES, NUMBERS, SALT_BYTES, salted
 
-__all__ = ["MECHANISMS", "Credential", "ScramUsers"]
-
-#: Kafka's numbers of the mechanisms, and the hash of each.
-MECHANISMS: Final = {"SCRAM-SHA-256": (1, "sha256"), "SCRAM-SHA-512": (2, "sha512")}
-_NAMES: Final = {number: name for name, (number, _) in MECHANISMS.items()}
-_SALT_BYTES: Final = 24
+__all__ = ["Credential", "ScramUsers"]
 
 
 class Credential(NamedTuple):
@@ -56,7 +51,7 @@ class ScramUsers:
         )
         check("users are not told", response.error_code, response.error_message)
         return sorted(
-            Credential(one.user, _NAMES.get(info.mechanism, str(info.mechanism)), info.iterations)
+            Credential(one.user, NAMES.get(info.mechanism, str(info.mechanism)), info.iterations)
             for one in response.results
             for info in one.credential_infos
         )
@@ -67,19 +62,17 @@ class ScramUsers:
         Raises:
             CliError: The cluster refused it.
         """
-        number, digest = MECHANISMS[mechanism]
-        salt = secrets.token_bytes(_SALT_BYTES)
-        salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, iterations)
+        salt = secrets.token_bytes(SALT_BYTES)
         await self._alter(
             user,
             AlterUserScramCredentialsRequest(
                 upsertions=[
                     ScramCredentialUpsertion(
                         name=user,
-                        mechanism=number,
+                        mechanism=NUMBERS[mechanism],
                         iterations=iterations,
                         salt=salt,
-                        salted_password=salted,
+                        salted_password=salted(mechanism, password, salt, iterations),
                     )
                 ]
             ),
@@ -91,8 +84,7 @@ class ScramUsers:
         Raises:
             CliError: The cluster refused it; it had none, for one.
         """
-        number, _ = MECHANISMS[mechanism]
-        deletion = ScramCredentialDeletion(name=user, mechanism=number)
+        deletion = ScramCredentialDeletion(name=user, mechanism=NUMBERS[mechanism])
         await self._alter(user, AlterUserScramCredentialsRequest(deletions=[deletion]))
 
     async def _alter(self, user: str, request: AlterUserScramCredentialsRequest) -> None:

@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.handlers import access
 from pyproducer.broker.handlers.access import ALTER_CLUSTER
-from pyproducer.broker.security.scram_credential import (
-    HASHES,
-    MECHANISM_NUMBERS,
-    MIN_ITERATIONS,
-    ScramCredential,
-)
+from pyproducer.broker.security.scram_credential import ScramCredential
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.alter_user_scram_credentials import (
     AlterUserScramCredentialsRequest,
@@ -25,6 +20,12 @@ from pyproducer.protocol.messages.alter_user_scram_credentials import (
     AlterUserScramCredentialsResult,
     ScramCredentialDeletion,
     ScramCredentialUpsertion,
+)
+from pyproducer.protocol.sasl.scram_terms import (
+    HASHES,
+    MAX_ITERATIONS,
+    MIN_ITERATIONS,
+    NAMES,
 )
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ NEEDS = (ALTER_CLUSTER,)
 
 _Change: TypeAlias = ScramCredentialDeletion | ScramCredentialUpsertion
 
-#: More than this would let one who logs in make a client hash for seconds; Kafka's limit.
-_MAX_ITERATIONS: Final = 16384
 #: Fewest bytes of a salt that the SCRAM library here takes; Kafka's clients make 16 and more.
 _MIN_SALT: Final = 12
 
@@ -76,7 +75,7 @@ async def handle(
 def _checked(node: Node, change: _Change) -> tuple[str, ScramCredential | None]:
     if not change.name:
         raise Refused(ErrorCode.UNACCEPTABLE_CREDENTIAL, "a user needs a name")
-    mechanism = MECHANISM_NUMBERS.get(change.mechanism)
+    mechanism = NAMES.get(change.mechanism)
     if mechanism is None:
         raise Refused(
             ErrorCode.UNSUPPORTED_SASL_MECHANISM, f"there is no SCRAM mechanism {change.mechanism}"
@@ -88,11 +87,11 @@ def _checked(node: Node, change: _Change) -> tuple[str, ScramCredential | None]:
                 f"user {change.name!r} has no credential for {mechanism}",
             )
         return mechanism, None
-    if not MIN_ITERATIONS <= change.iterations <= _MAX_ITERATIONS:
+    if not MIN_ITERATIONS <= change.iterations <= MAX_ITERATIONS:
         raise Refused(
             ErrorCode.UNACCEPTABLE_CREDENTIAL,
             f"{change.iterations} iterations are too {_amount(change.iterations)}: give "
-            f"{MIN_ITERATIONS} to {_MAX_ITERATIONS}",
+            f"{MIN_ITERATIONS} to {MAX_ITERATIONS}",
         )
     if len(change.salt) < _MIN_SALT:
         raise Refused(

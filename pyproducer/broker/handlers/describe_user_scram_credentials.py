@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.handlers import access
 from pyproducer.broker.handlers.access import DESCRIBE_CLUSTER
-from pyproducer.broker.security.scram_credential import MECHANISM_NUMBERS
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.describe_user_scram_credentials import (
     CredentialInfo,
@@ -16,6 +15,7 @@ from pyproducer.protocol.messages.describe_user_scram_credentials import (
     DescribeUserScramCredentialsResponse,
     DescribeUserScramCredentialsResult,
 )
+from pyproducer.protocol.sasl.scram_terms import NAMES
 
 if TYPE_CHECKING:
     from pyproducer.broker.context import RequestContext
@@ -45,7 +45,7 @@ async def handle(
             CredentialInfo(
                 mechanism=number, iterations=node.users.scram[mechanism][name].iterations
             )
-            for number, mechanism in MECHANISM_NUMBERS.items()
+            for number, mechanism in NAMES.items()
             if name in node.users.scram[mechanism]
         ]
         if times[name] > 1:

@@ -10,11 +10,12 @@ from pyproducer.broker.security.jaas import LoginModule, parse_jaas
 from pyproducer.broker.security.key_set import KeySet
 from pyproducer.broker.security.sasl.oauthbearer import OAuthBearerExchange
 from pyproducer.broker.security.sasl.plain import PlainExchange
-from pyproducer.broker.security.scram_credential import HASHES, ScramCredential
+from pyproducer.broker.security.scram_credential import ScramCredential
 from pyproducer.broker.security.session import Mechanism
 from pyproducer.broker.security.tokens import Claims, SignedTokens, Tokens, UnsecuredTokens
 from pyproducer.broker.security.users import PLAIN_KEPT_AS, UserStore
 from pyproducer.errors import ConfigError
+from pyproducer.protocol.sasl.scram_terms import HASHES
 
 if TYPE_CHECKING:
     from pyproducer.broker.security.listener_config import ListenerConfig

@@ -7,17 +7,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["HASHES", "MECHANISM_NUMBERS", "MIN_ITERATIONS", "ScramCredential"]
+from pyproducer.protocol.sasl.scram_terms import HASHES, MIN_ITERATIONS, SALT_BYTES, salted
 
-#: Of each SCRAM mechanism the hash that it is named after.
-HASHES: Final = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
-#: Kafka's numbers for them.
-MECHANISM_NUMBERS: Final = {1: "SCRAM-SHA-256", 2: "SCRAM-SHA-512"}
-#: Fewest rounds of hashing that Kafka and RFC 7677 allow.
-MIN_ITERATIONS: Final = 4096
-_SALT_BYTES: Final = 24
+__all__ = ["ScramCredential"]
 
 
 class ScramCredential(NamedTuple):
@@ -44,9 +38,9 @@ class ScramCredential(NamedTuple):
         cls, mechanism: str, password: str, *, iterations: int = MIN_ITERATIONS
     ) -> ScramCredential:
         """The credential of a password, with a new salt."""
-        salt = secrets.token_bytes(_SALT_BYTES)
-        salted = hashlib.pbkdf2_hmac(HASHES[mechanism], password.encode(), salt, iterations)
-        return cls.of_salted(mechanism, salted, salt, iterations)
+        salt = secrets.token_bytes(SALT_BYTES)
+        hashed = salted(mechanism, password, salt, iterations)
+        return cls.of_salted(mechanism, hashed, salt, iterations)
 
     @classmethod
     def of_salted(
@@ -73,13 +67,12 @@ class ScramCredential(NamedTuple):
         """
         seed = hmac.digest(secret, f"{mechanism}:{name}".encode(), "sha512")
         size = hashlib.new(HASHES[mechanism]).digest_size
-        return cls(seed[:_SALT_BYTES], secrets.token_bytes(size), seed[-size:], MIN_ITERATIONS)
+        return cls(seed[:SALT_BYTES], secrets.token_bytes(size), seed[-size:], MIN_ITERATIONS)
 
     def matches(self, mechanism: str, password: str) -> bool:
         """Whether it is this password; takes as long if not."""
-        name = HASHES[mechanism]
-        salted = hashlib.pbkdf2_hmac(name, password.encode(), self.salt, self.iterations)
-        found = self.of_salted(mechanism, salted, self.salt, self.iterations)
+        hashed = salted(mechanism, password, self.salt, self.iterations)
+        found = self.of_salted(mechanism, hashed, self.salt, self.iterations)
         return hmac.compare_digest(found.stored_key, self.stored_key)
 
     def as_json(self) -> dict[str, Any]:

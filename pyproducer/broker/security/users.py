@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from pyproducer.broker.security.scram_credential import HASHES, ScramCredential
+from pyproducer.broker.security.scram_credential import ScramCredential
 from pyproducer.errors import ConfigError
+from pyproducer.protocol.sasl.scram_terms import HASHES
 
 if TYPE_CHECKING:
     from pyproducer.broker.metadata_file import MetadataFile

@@ -13,8 +13,9 @@ from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.exits import CliError, Exit
 from pyproducer.cli.opening import on_cluster
 from pyproducer.cli.output import note, print_json, print_table, table
-from pyproducer.cli.scram_users import MECHANISMS, ScramUsers
+from pyproducer.cli.scram_users import ScramUsers
 from pyproducer.cli.shared import Shared, command
+from pyproducer.protocol.sasl.scram_terms import MAX_ITERATIONS, MIN_ITERATIONS, NUMBERS
 
 __all__ = ["register"]
 
@@ -26,7 +27,6 @@ app = typer.Typer(
 
 #: Where a new password comes from if neither stdin nor a person is asked.
 ENVIRONMENT: Final = "PYPRODUCER_USER_PASSWORD"
-_ITERATIONS: Final = 4096
 
 
 def register(to: typer.Typer) -> None:
@@ -46,10 +46,10 @@ _Mechanism = Annotated[
 
 
 def _mechanisms(given: list[str] | None) -> list[str]:
-    found = list(dict.fromkeys(name.upper() for name in given or MECHANISMS))
-    unknown = [name for name in found if name not in MECHANISMS]
+    found = list(dict.fromkeys(name.upper() for name in given or NUMBERS))
+    unknown = [name for name in found if name not in NUMBERS]
     if unknown:
-        raise CliError(f"--mechanism takes {' or '.join(MECHANISMS)}, not {unknown[0]}", Exit.USAGE)
+        raise CliError(f"--mechanism takes {' or '.join(NUMBERS)}, not {unknown[0]}", Exit.USAGE)
     return found
 
 
@@ -101,8 +101,8 @@ def set_(
     name: _Name,
     mechanism: _Mechanism = None,
     iterations: Annotated[
-        int, typer.Option(min=4096, max=16384, help="Rounds of hashing.")
-    ] = _ITERATIONS,
+        int, typer.Option(min=MIN_ITERATIONS, max=MAX_ITERATIONS, help="Rounds of hashing.")
+    ] = MIN_ITERATIONS,
 ) -> None:
     """Give a user a password, or another one; a user who is not there is made.
 
