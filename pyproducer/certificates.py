@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from pyproducer.errors import ConfigError
+from pyproducer.pem_files import FileStamp, as_file, stamp
 
 if TYPE_CHECKING:
     import ssl
@@ -20,8 +21,8 @@ _BEGIN: Final = "-----BEGIN"
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE"
 _KEY: Final = "PRIVATE KEY-----"
 
-#: What tells whether a file is still the same: of each, its time of change, inode and size.
-FileStamps: TypeAlias = tuple[tuple[int, int, int] | None, ...]
+#: Of each file what tells whether it is still the same.
+FileStamps: TypeAlias = tuple[FileStamp, ...]
 
 
 def is_pem(value: object) -> bool:
@@ -63,7 +64,7 @@ class Certificates:
     def stamps(self) -> FileStamps:
         """What the files are now; another value after one of them has changed."""
         return tuple(
-            _stamp(value)
+            stamp(os.fsdecode(value))
             for value in (self.ca, self.certificate, self.key)
             if value is not None and not is_pem(value)
         )
@@ -127,14 +128,9 @@ class Certificates:
             asked = True
             return b"" if self.password is None else self.password
 
-        import tempfile
-
-        # Only files will do. Both go into one: what was read a moment ago is what is used, even
-        # if somebody is writing the files anew.
-        with tempfile.TemporaryDirectory(prefix="pyproducer-") as folder:
-            path = Path(folder, "identity.pem")
-            path.touch(mode=0o600)
-            path.write_text(f"{key}\n{chain}", encoding="utf-8")
+        # Both go into one: what was read a moment ago is what is used, even if somebody is writing
+        # the files anew.
+        with as_file(f"{key}\n{chain}") as path:
             try:
                 context.load_cert_chain(path, password=password)
             except (OSError, ValueError) as error:
@@ -184,11 +180,3 @@ def _why(error: Exception) -> str:
     # OpenSSL's own words, without the file and line of its sources.
     reason = getattr(error, "reason", None)
     return reason.lower().replace("_", " ") if isinstance(reason, str) else str(error)
-
-
-def _stamp(path: PemOption) -> tuple[int, int, int] | None:
-    try:
-        found = Path(os.fsdecode(path)).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

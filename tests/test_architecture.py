@@ -15,7 +15,17 @@ from tests.helpers.source_tree import ROOT, all_imports, files, imports, is_with
 # Imports go from a later row to an earlier one, or stay in their row.
 LAYERS = [
     {"_pure", "_sources"},
-    {"errors", "model", "clock", "loop_thread", "generics", "writing", "_metadata", "_version"},
+    {
+        "errors",
+        "model",
+        "clock",
+        "loop_thread",
+        "generics",
+        "pem_files",
+        "writing",
+        "_metadata",
+        "_version",
+    },
     {"properties", "option", "security"},
     {
         "protocol",
@@ -57,6 +67,7 @@ BROKER_MAY_USE = {
     "model",
     "clock",
     "loop_thread",
+    "pem_files",
     "writing",
     "properties",
     "protocol",

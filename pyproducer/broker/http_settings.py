@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import ssl
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from pyproducer.errors import ConfigError
+from pyproducer.pem_files import as_file
 
 __all__ = ["HttpSettings", "checked_http", "is_loopback"]
 
@@ -112,10 +113,9 @@ def _context(certificate: str | Path | None, key: str | Path | None) -> ssl.SSLC
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python reads certificates from files alone; these are gone when they are read.
-    with tempfile.TemporaryDirectory(prefix="pyproducer-http-") as folder:
-        chain = _file("http_certificate", certificate, Path(folder))
-        private = None if key is None else _file("http_key", key, Path(folder))
+    with contextlib.ExitStack() as files:
+        chain = _file("http_certificate", certificate, files)
+        private = None if key is None else _file("http_key", key, files)
         try:
             context.load_cert_chain(chain, private, password=_no_password)
         except (ssl.SSLError, OSError, _Locked) as error:
@@ -135,12 +135,9 @@ def _no_password() -> str:
     raise _Locked("the private key has a password: give one without")
 
 
-def _file(option: str, value: str | Path, folder: Path) -> Path:
+def _file(option: str, value: str | Path, files: contextlib.ExitStack) -> Path:
     if isinstance(value, str) and value.lstrip().startswith(_PEM):
-        path = folder / option
-        path.touch(mode=0o600)
-        path.write_text(value)
-        return path
+        return Path(files.enter_context(as_file(value)))
     if not isinstance(value, str | Path):
         raise ConfigError(f"{option} takes a path, or a text in PEM", option=option)
     path = Path(value)

@@ -7,24 +7,20 @@ cannot be used is told in the log, and the one before it stays.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import ssl
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyproducer.broker.security.distinguished_name import subject_of
 from pyproducer.broker.security.pem import pem_blocks, refuse_other_stores
-from pyproducer.broker.security.principal import USER, Principal
 from pyproducer.broker.security.principal_mapping import PrincipalMapping
 from pyproducer.broker.security.tls_alert import AlertingSSLObject
 from pyproducer.errors import ConfigError
+from pyproducer.pem_files import as_file, stamp
+from pyproducer.protocol.principal import USER, Principal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyproducer.broker.security.listener_config import ListenerConfig
 
 __all__ = ["ListenerTls", "OwnCertificate"]
@@ -121,8 +117,10 @@ class ListenerTls:
         return (
             *(config.get(name) for name in _SETTINGS),
             config.own("ssl.client.auth"),
-            _stamp(config.get("ssl.keystore.location")),
-            _stamp(config.get("ssl.truststore.location")),
+            *(
+                stamp(location) if (location := config.get(name)) else None
+                for name in ("ssl.keystore.location", "ssl.truststore.location")
+            ),
         )
 
     def _build(self) -> ssl.SSLContext:
@@ -167,7 +165,7 @@ class ListenerTls:
                 raise self._refused(name, f"there are no {what} in it: both belong there")
         password = config.get("ssl.key.password")
         try:
-            with _as_file(blocks["key"] + blocks["certificates"]) as path:
+            with as_file(blocks["key"] + blocks["certificates"]) as path:
                 # Without a password OpenSSL would ask for one at the terminal.
                 context.load_cert_chain(path, password=password or "")
         except (ssl.SSLError, ValueError) as error:
@@ -222,26 +220,3 @@ class ListenerTls:
         hidden = name in {"ssl.keystore.key", "ssl.truststore.certificates"}
         shown = where if hidden else f"{where}={self._config.get(name)}"
         return ConfigError(f"{shown}: {why}", option="config")
-
-
-def _stamp(location: str | None) -> tuple[int, int, int] | None:
-    """What changes when a file is replaced or written to."""
-    if not location:
-        return None
-    try:
-        found = Path(location).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-@contextlib.contextmanager
-def _as_file(text: str) -> Iterator[str]:
-    """A file with this text that nobody else reads, since OpenSSL takes keys from files alone."""
-    descriptor, path = tempfile.mkstemp(prefix="pyproducer-")
-    try:
-        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - of a descriptor
-            file.write(text)
-        yield path
-    finally:
-        os.unlink(path)  # noqa: PTH108
