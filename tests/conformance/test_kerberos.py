@@ -13,6 +13,7 @@ import pytest
 
 from pyproducer import AsyncProducer, ProviderFailed, SyncProducer
 from tests.helpers import kdc
+from tests.helpers.complaints import complaints
 from tests.helpers.kdc import Kdc
 from tests.helpers.kerberos_kafka import KerberosKafka
 from tests.helpers.peers import peer
@@ -29,15 +30,6 @@ pytestmark = [
     pytest.mark.needs("kafka"),
     pytest.mark.skipif(bool(_MISSING), reason=_MISSING or "nothing is missing"),
 ]
-
-
-def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What our code has warned of; asyncio's own are about the machine."""
-    return [
-        one.getMessage()
-        for one in caplog.records
-        if one.levelno >= logging.WARNING and one.name.startswith("pyproducer")
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -77,26 +69,12 @@ def test_writes_are_read_back(
     async def write() -> None:
         async with AsyncProducer(way.address, **way.ours()) as producer:
             for one in records:
-                await producer.send(
-                    topic,
-                    one.value,
-                    key=one.key,
-                    headers=one.headers,
-                    partition=one.partition,
-                    timestamp_ms=one.timestamp_ms,
-                )
+                await producer.send(topic, **one._asdict())
 
     if blocking:
         with SyncProducer(way.address, **way.ours()) as producer:
             for one in records:
-                producer.send(
-                    topic,
-                    one.value,
-                    key=one.key,
-                    headers=one.headers,
-                    partition=one.partition,
-                    timestamp_ms=one.timestamp_ms,
-                )
+                producer.send(topic, **one._asdict())
     else:
         asyncio.run(write())
 

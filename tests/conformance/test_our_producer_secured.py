@@ -12,6 +12,7 @@ import pytest
 from pyproducer import AsyncProducer, OffsetAndMetadata, SyncProducer
 from pyproducer.tokens import ClientCredentials
 from tests.helpers.access import Access
+from tests.helpers.complaints import complaints
 from tests.helpers.peers import peer
 from tests.helpers.sample_records import SampleRecord, difference, sample_records
 from tests.helpers.scoreboard import Row, Scoreboard
@@ -25,28 +26,9 @@ EACH_WAY = pytest.mark.parametrize(
 )
 
 
-def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What our code has warned of; asyncio's own are about the machine."""
-    return [
-        one.getMessage()
-        for one in caplog.records
-        if one.levelno >= logging.WARNING and one.name.startswith("pyproducer")
-    ]
-
-
 async def write(producer: AsyncProducer, topic: str, records: Sequence[SampleRecord]) -> None:
     """Queue everything; each outcome is looked at."""
-    deliveries = [
-        await producer.enqueue(
-            topic,
-            one.value,
-            key=one.key,
-            headers=one.headers,
-            partition=one.partition,
-            timestamp_ms=one.timestamp_ms,
-        )
-        for one in records
-    ]
+    deliveries = [await producer.enqueue(topic, **one._asdict()) for one in records]
     for delivery in deliveries:
         await delivery
 
@@ -99,17 +81,7 @@ def test_blocking_producer(
     secured.create_topics({topic: PARTITIONS})
 
     with SyncProducer(way.address, **way.ours()) as producer:
-        deliveries = [
-            producer.enqueue(
-                topic,
-                one.value,
-                key=one.key,
-                headers=one.headers,
-                partition=one.partition,
-                timestamp_ms=one.timestamp_ms,
-            )
-            for one in records
-        ]
+        deliveries = [producer.enqueue(topic, **one._asdict()) for one in records]
         assert {delivery.result(20).topic for delivery in deliveries} == {topic}
 
     check(secured, scoreboard, "SyncProducer", way, topic, records)
@@ -164,14 +136,7 @@ async def test_tokens_of_an_authorization_server(
     def write_blocking() -> None:
         with SyncProducer(way.address, **options) as producer:
             for one in records:
-                producer.send(
-                    topic,
-                    one.value,
-                    key=one.key,
-                    headers=one.headers,
-                    partition=one.partition,
-                    timestamp_ms=one.timestamp_ms,
-                )
+                producer.send(topic, **one._asdict())
 
     if blocking:
         await asyncio.to_thread(write_blocking)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from tests.helpers.access import Access
+from tests.helpers.guarded_kafka import GuardedKafka
 from tests.helpers.kafka_node import JVM, KafkaNode
 from tests.helpers.kdc import REALM, Kdc
 from tests.helpers.processes import free_ports
-from tests.helpers.topics import cluster_answers, create_topics, gives_producer_ids
 
 #: What the broker calls itself; ``localhost`` is where clients think that they connect to.
 SERVICE: Final = "kafka/localhost"
 
 
-class KerberosKafka:
+class KerberosKafka(GuardedKafka):
     """One Kafka node for the ``with`` block.
 
     Attributes:
-        bootstrap_servers: a listener for everybody.
         access: the listener with Kerberos; as whom, the client's environment says.
     """
 
@@ -60,31 +57,3 @@ class KerberosKafka:
         }
         jvm = [*JVM, f"-Djava.security.krb5.conf={kdc.config}"]
         self._node = KafkaNode(folder, properties, jvm=jvm)
-
-    def create_topics(self, topics: Mapping[str, int]) -> None:
-        """Create topics with their numbers of partitions, ready to be written when this returns."""
-        create_topics(self.bootstrap_servers, topics)
-
-    def __enter__(self) -> Self:
-        try:
-            self._node.format()
-            self._node.start()
-            self._node.process.wait_until(
-                lambda: (
-                    cluster_answers(self.bootstrap_servers)
-                    and gives_producer_ids(self.bootstrap_servers)
-                ),
-                timeout=90,
-            )
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._node.kill()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Final
 
 from tests.helpers.authority import Identity
 from tests.helpers.cluster_admin import allow, create_scram_user, set_broker_config
 from tests.helpers.fault_proxy import FaultProxy
+from tests.helpers.guarded_kafka import GuardedKafka
 from tests.helpers.kafka_node import JVM, KafkaNode
 from tests.helpers.processes import free_ports
 from tests.helpers.secured import (
@@ -23,7 +22,6 @@ from tests.helpers.secured import (
     principals,
 )
 from tests.helpers.token_server import AUDIENCE, TokenServer
-from tests.helpers.topics import cluster_answers, create_topics, gives_producer_ids
 
 # Kafka fetches keys from nowhere that its operator did not name.
 _OAUTH_ALLOWED: Final = "org.apache.kafka.sasl.oauthbearer.allowed.urls"
@@ -38,7 +36,7 @@ _MODULES: Final = {
 }
 
 
-class SecureKafka:
+class SecureKafka(GuardedKafka):
     """One Kafka node with all of `LISTENERS`, for the ``with`` block."""
 
     name: ClassVar[str] = "kafka"
@@ -60,37 +58,11 @@ class SecureKafka:
         """``host:port`` of a listener."""
         return self.proxy.address if LISTENERS[listener].behind_proxy else self._place(listener)
 
-    def __enter__(self) -> Self:
-        try:
-            self._node.format()
-            self._node.start()
-            self._node.process.wait_until(
-                lambda: (
-                    cluster_answers(self.bootstrap_servers)
-                    and gives_producer_ids(self.bootstrap_servers)
-                ),
-                timeout=90,
-            )
-            for name, password in USERS.items():
-                self.set_password(name, password)
-            for principal in (*principals(USER), *principals(CHANGING)):
-                allow(self.bootstrap_servers, principal, EVERYTHING)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._node.kill()
-
-    def create_topics(self, topics: Mapping[str, int]) -> None:
-        """Create topics with their numbers of partitions, ready to be written when this returns."""
-        create_topics(self.bootstrap_servers, topics)
+    def _prepare(self) -> None:
+        for name, password in USERS.items():
+            self.set_password(name, password)
+        for principal in (*principals(USER), *principals(CHANGING)):
+            allow(self.bootstrap_servers, principal, EVERYTHING)
 
     def set_password(self, user: str, password: str) -> None:
         """The user has this password for SCRAM from now on; those for PLAIN stay."""
