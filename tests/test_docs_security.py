@@ -11,7 +11,7 @@ import pytest
 import pyproducer
 from pyproducer import errors
 from pyproducer.config import config_table
-from pyproducer.config_security import SASL_MECHANISMS
+from pyproducer.config.security_config import SASL_MECHANISMS
 from tests.helpers.authority import Authority
 from tests.helpers.recipes import PAGE, RECIPES, furnish, line_id, made
 from tests.helpers.secured import Certificates

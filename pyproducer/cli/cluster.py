@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self, TypeVar, cast
 
-from pyproducer.bootstrap import parse_bootstrap
 from pyproducer.cli.connection import BrokerConnection
+from pyproducer.config.bootstrap import parse_bootstrap
 from pyproducer.errors import ConnectionFailed, TlsError, UnknownTopic
 from pyproducer.net.security import Security
 from pyproducer.protocol.error_codes import ErrorCode, error_name

@@ -22,11 +22,11 @@ from typing import Annotated, Any
 
 import typer
 
-from pyproducer.bootstrap import parse_bootstrap
 from pyproducer.cli.exits import CliError, Exit, OutputClosed
 from pyproducer.cli.secrets_of_user import PASSWORD_VARIABLE, find_password
 from pyproducer.config import ProducerConfig
-from pyproducer.dialects import translate
+from pyproducer.config.bootstrap import parse_bootstrap
+from pyproducer.config.dialects import translate
 from pyproducer.properties import read_properties
 
 __all__ = ["ENVIRONMENT", "Shared", "command", "remember"]

@@ -16,7 +16,7 @@ from pyproducer.security import Token
 
 if TYPE_CHECKING:
     from pyproducer.clock import Clock
-    from pyproducer.config_security import SecurityConfig
+    from pyproducer.config.security_config import SecurityConfig
     from pyproducer.protocol.sasl.mechanism import Mechanism
     from pyproducer.security import TokenProvider
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyproducer.certificates import Certificates
+from pyproducer.config.certificates import Certificates
 from pyproducer.net.credentials import Credentials, MakeMechanism
 from pyproducer.net.tls import TlsContexts
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ssl
 
     from pyproducer.clock import Clock
-    from pyproducer.config_security import SecurityConfig
+    from pyproducer.config.security_config import SecurityConfig
 
 __all__ = ["Security"]
 

@@ -11,7 +11,7 @@ from pyproducer.net.threads import in_thread
 if TYPE_CHECKING:
     import ssl
 
-    from pyproducer.certificates import Certificates, FileStamps
+    from pyproducer.config.certificates import Certificates, FileStamps
 
 __all__ = ["TlsContexts"]
 

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote_plus, urlsplit
 
-from pyproducer.certificates import Certificates
+from pyproducer.config.certificates import Certificates
 from pyproducer.errors import ConfigError
 from pyproducer.security import Token
 from pyproducer.tokens.request_failed import TokenRequestFailed
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from pyproducer.config_security import PemOption
+    from pyproducer.config.security_config import PemOption
     from pyproducer.security import Password
 
 __all__ = ["ClientCredentials"]

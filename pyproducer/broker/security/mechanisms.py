@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pyproducer.broker.security.jaas import LoginModule, parse_jaas
 from pyproducer.broker.security.key_set import KeySet
 from pyproducer.broker.security.sasl.oauthbearer import OAuthBearerExchange
 from pyproducer.broker.security.sasl.plain import PlainExchange
@@ -15,6 +14,7 @@ from pyproducer.broker.security.session import Mechanism
 from pyproducer.broker.security.tokens import Claims, SignedTokens, Tokens, UnsecuredTokens
 from pyproducer.broker.security.users import PLAIN_KEPT_AS, UserStore
 from pyproducer.errors import ConfigError
+from pyproducer.jaas import LoginModule, parse_jaas
 from pyproducer.protocol.sasl.scram_terms import HASHES
 
 if TYPE_CHECKING:

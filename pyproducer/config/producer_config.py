@@ -16,31 +16,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeAlias
 
-from pyproducer import config_rules
-from pyproducer.bootstrap import parse_bootstrap
-from pyproducer.certificates import is_pem
-from pyproducer.config_rules import COMPRESSION_TYPES, PARTITIONER_NAMES
-from pyproducer.config_security import SecurityConfig, SecurityOptions
+from pyproducer.config import rules
+from pyproducer.config.certificates import is_pem
+from pyproducer.config.option import INT32_MAX, OptionRow, about, nearest, range_text
+from pyproducer.config.rules import COMPRESSION_TYPES, PARTITIONER_NAMES
+from pyproducer.config.security_config import SecurityConfig, SecurityOptions
+from pyproducer.config.security_rules import check_security
 from pyproducer.errors import ConfigError
-from pyproducer.option import OptionRow, about, nearest, range_text
-from pyproducer.security_rules import check_security
 
 __all__ = [
-    "ACKS_ALL",
-    "COMPRESSION_TYPES",
-    "PARTITIONER_NAMES",
     "Acks",
     "CompressionType",
     "Dialect",
-    "OptionRow",
     "PartitionerOption",
     "ProducerConfig",
     "ProducerOptions",
-    "SecurityConfig",
-    "SecurityOptions",
     "config_table",
-    "nearest",
-    "parse_bootstrap",
 ]
 
 Acks: TypeAlias = Literal["all", -1, 0, 1, "-1", "0", "1"]
@@ -50,7 +41,6 @@ PartitionerName: TypeAlias = Literal["murmur2", "crc32", "round_robin"]
 PartitionerOption: TypeAlias = PartitionerName | Callable[[bytes | None, int], int]
 
 ACKS_ALL = -1
-INT32_MAX = 2**31 - 1
 
 
 class ProducerOptions(SecurityOptions, total=False):
@@ -431,8 +421,8 @@ class ProducerConfig(SecurityConfig):
         return object.__new__(cls)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "acks", config_rules.plain_acks(self.acks))
-        config_rules.check(self)
+        object.__setattr__(self, "acks", rules.plain_acks(self.acks))
+        rules.check(self)
         check_security(self)
 
     def __repr__(self) -> str:
@@ -452,7 +442,7 @@ class ProducerConfig(SecurityConfig):
     def effective_idempotence(self) -> bool:
         """Whether batches carry a producer id and sequence numbers."""
         if self.enable_idempotence is None:
-            return not config_rules.idempotence_obstacles(self)
+            return not rules.idempotence_obstacles(self)
         return self.enable_idempotence
 
     @property
@@ -489,7 +479,7 @@ class ProducerConfig(SecurityConfig):
                 configuration itself.
         """
         # Late, because the tables there name the options that are defined here.
-        from pyproducer.dialects import translate
+        from pyproducer.config.dialects import translate
 
         return cls(**translate(mapping, dialect))
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pyproducer.config import ProducerConfig, SecurityConfig, config_table
-from pyproducer.dialects_security import NAMES
+from pyproducer.config.security_dialects import NAMES
 from pyproducer.errors import ConfigError
 from pyproducer.tokens import ClientCredentials
 from tests.helpers.authority import Authority
@@ -61,11 +61,11 @@ def test_jaas_has_name_and_password(mechanism, jaas, username, password):
 @pytest.mark.parametrize(
     ("jaas", "text"),
     [
-        (f'{PLAIN_MODULE} required username="a" password="hidden"', "semicolon at its end"),
+        (f'{PLAIN_MODULE} required username="a" password="hidden"', "one semicolon at the end"),
         (f'{PLAIN_MODULE} required username="a";', 'has no password="..."'),
         (f'{SCRAM_MODULE} required username="a" password="hidden";', "but sasl.mechanism is PLAIN"),
         ('com.example.Login required password="hidden";', "no counterpart"),
-        (f'{PLAIN_MODULE} required password="hidden"; other required;', "must be one entry"),
+        (f'{PLAIN_MODULE} required password="hidden"; other required;', "one semicolon at the end"),
     ],
 )
 def test_jaas_that_cannot_be_read(jaas, text):

@@ -6,11 +6,11 @@ are never repeated in an error.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pyproducer.errors import ConfigError
+from pyproducer.jaas import parse_jaas
 from pyproducer.security import Token, TokenProvider
 
 __all__ = ["NAMES", "read_security"]
@@ -96,12 +96,6 @@ _MODULES: Final = {
     "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule": ("OAUTHBEARER",),
     "com.sun.security.auth.module.Krb5LoginModule": ("GSSAPI",),
 }
-_ENTRY: Final = re.compile(
-    r"""\s*(?P<module>[\w.$]+)\s+(?P<flag>required|requisite|sufficient|optional)
-        (?P<options>(?:\s+[\w.\-]+\s*=\s*(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s;"']+))*)\s*;""",
-    re.VERBOSE | re.IGNORECASE,
-)
-_OPTION: Final = re.compile(r"""([\w.\-]+)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s;"']+)""")
 
 
 def read_security(
@@ -264,20 +258,21 @@ def _read_jaas(value: object, mechanism: object, mapping: Mapping[str, object]) 
         # Never the text itself, which has the password.
         return ConfigError(f"sasl.jaas.config {text}.", option="sasl.jaas.config")
 
-    entry = _ENTRY.fullmatch(value.strip()) if isinstance(value, str) else None
-    if entry is None:
-        raise refuse(
-            'must be one entry: MODULE required name="value" ...; with the semicolon at its end'
-        )
-    if entry["module"] not in _MODULES:
-        raise refuse(f"names the module {entry['module']}, which has no counterpart here")
-    fitting = _MODULES[entry["module"]]
+    if not isinstance(value, str):
+        raise refuse("must be text")
+    try:
+        entry = parse_jaas(value)
+    except ValueError as error:
+        raise refuse(f"cannot be read: {error}") from None
+    if entry.java_class not in _MODULES:
+        raise refuse(f"names the module {entry.java_class}, which has no counterpart here")
+    fitting = _MODULES[entry.java_class]
     # Java's own default.
     if (mechanism or "GSSAPI") not in fitting:
         raise refuse(
             f"is for {' or '.join(fitting)}, but sasl.mechanism is {mechanism or 'GSSAPI'}"
         )
-    said = {name: _unquote(text) for name, text in _OPTION.findall(entry["options"])}
+    said = entry.options
     if fitting == ("GSSAPI",):
         service = said.get("serviceName")
         return {"sasl_mechanism": "GSSAPI"} | (
@@ -306,12 +301,6 @@ def _read_jaas(value: object, mechanism: object, mapping: Mapping[str, object]) 
     if missing:
         raise refuse(f'has no {missing[0]}="..."')
     return {"sasl_username": said["username"], "sasl_password": said["password"]}
-
-
-def _unquote(text: str) -> str:
-    if text[0] in "\"'":
-        return re.sub(r"\\(.)", r"\1", text[1:-1])
-    return text
 
 
 def _librdkafka_provider(callback: Callable[[str], Any], config: str) -> TokenProvider:

@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from pyproducer import config as _config
-from pyproducer.dialects_security import NAMES, read_security
+from pyproducer.config.option import INT32_MAX, nearest
+from pyproducer.config.producer_config import ProducerConfig
+from pyproducer.config.security_dialects import NAMES, read_security
 from pyproducer.errors import ConfigError
-from pyproducer.option import nearest
 
 __all__ = ["translate"]
 
@@ -67,13 +67,13 @@ def _kibibytes(name: str, value: object) -> Any:
 def _retries(name: str, value: object) -> Any:
     # Both clients' default is the largest int32, which they document as "no limit".
     number = _integer(name, value)
-    return None if number == _config.INT32_MAX else number
+    return None if number == INT32_MAX else number
 
 
 def _unbounded(name: str, value: object) -> Any:
     # librdkafka's message timeout of 0 means "never".
     number = _integer(name, value)
-    return _config.INT32_MAX if type(number) is int and number == 0 else number
+    return INT32_MAX if type(number) is int and number == 0 else number
 
 
 def _idle(name: str, value: object) -> Any:
@@ -310,7 +310,7 @@ def _let_defaults_give_way(options: dict[str, Any]) -> None:
     A mapping that is valid for its own client must not fail on a default of ours that its
     author never saw.
     """
-    defaults = _config.ProducerConfig()
+    defaults = ProducerConfig()
     given = {name: value for name, value in options.items() if type(value) is int}
     for chain in _ASCENDING:
         for at, name in enumerate(chain):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyproducer.bootstrap import parse_bootstrap
+from pyproducer.config.bootstrap import parse_bootstrap
 from pyproducer.errors import ConfigError
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pyproducer.config import ProducerConfig, SecurityConfig, config_table
-from pyproducer.dialects import _NAMES
+from pyproducer.config.dialects import _NAMES
 from pyproducer.errors import ConfigError
 
 from_kafka = ProducerConfig.from_kafka

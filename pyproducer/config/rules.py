@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyproducer.bootstrap import parse_bootstrap
+from pyproducer.config.bootstrap import parse_bootstrap
 from pyproducer.errors import ConfigError
 from pyproducer.records.codec import CODEC_NAMES, CODECS_BY_NAME, Codec, level_range
 

@@ -13,7 +13,7 @@ from pyproducer.pem_files import FileStamp, as_file, stamp
 if TYPE_CHECKING:
     import ssl
 
-    from pyproducer.config_security import PemOption, SecurityConfig
+    from pyproducer.config.security_config import PemOption, SecurityConfig
 
 __all__ = ["Certificates", "FileStamps", "is_pem"]
 

@@ -9,12 +9,12 @@ import os
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Final
 
-from pyproducer.certificates import Certificates, is_pem
-from pyproducer.config_security import SASL_MECHANISMS, SECURITY_PROTOCOLS
+from pyproducer.config.certificates import Certificates, is_pem
+from pyproducer.config.security_config import SASL_MECHANISMS, SECURITY_PROTOCOLS
 from pyproducer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pyproducer.config_security import SecurityConfig
+    from pyproducer.config.security_config import SecurityConfig
 
 __all__ = ["check_security"]
 

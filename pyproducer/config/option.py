@@ -7,7 +7,10 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["OptionRow", "about", "nearest", "range_text"]
+__all__ = ["INT32_MAX", "OptionRow", "about", "nearest", "range_text"]
+
+#: The largest number of Kafka's own options; "without end" where they have no other word.
+INT32_MAX = 2**31 - 1
 
 
 class OptionRow(NamedTuple):

@@ -1,7 +1,7 @@
 """The options that say how a connection is secured and who we are.
 
 They are the base of :class:`~pyproducer.ProducerConfig`, which checks them by
-:mod:`pyproducer.security_rules`.
+:mod:`pyproducer.config.security_rules`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import Literal, TypeAlias, TypedDict
 
-from pyproducer.option import about
+from pyproducer.config.option import about
 from pyproducer.security import Password, TokenProvider
 
 __all__ = [
