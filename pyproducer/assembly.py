@@ -28,25 +28,23 @@ from pyproducer.core.delivery import Ledger
 from pyproducer.core.engine import Engine, EngineOptions
 from pyproducer.errors import ConfigError, NotStarted, ProducerError
 from pyproducer.formats import Formats, SerializerContext, arity
-from pyproducer.interceptors import (
-    InterceptedAppender,
-    Interceptor,
-    check_interceptors,
-    refused,
-)
 from pyproducer.model import DeliveryFailure
 from pyproducer.net.runner import Runner, forked
 from pyproducer.partitioner import resolve
 from pyproducer.records.codec import CODECS_BY_NAME
+from pyproducer.records.compression import load_codec
 from pyproducer.transactor import Transactor
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from pyproducer.interceptors import InterceptedAppender, Interceptor
     from pyproducer.net.security import Security
 
-__all__ = ["Assembly", "Entry", "forked"]
+    #: What a topic handle calls for every record.
+    Entry: TypeAlias = TopicAppender | InterceptedAppender
 
-#: What a topic handle calls for every record.
-Entry = TopicAppender | InterceptedAppender
+__all__ = ["Assembly", "forked"]
 
 _assemblies: weakref.WeakSet[Assembly] = weakref.WeakSet()
 
@@ -89,7 +87,11 @@ class Assembly:
             )
         if on_delivery_failure is not None:
             _check_callback("on_delivery_failure", on_delivery_failure)
-        check_interceptors(interceptors)
+        if interceptors:
+            # Late, as everything that few producers have.
+            from pyproducer.interceptors import check_interceptors
+
+            check_interceptors(interceptors)
         self.config = config
         self.bootstrap = parse_bootstrap(servers)
         self.started = False
@@ -102,6 +104,8 @@ class Assembly:
         self._interceptors = tuple(interceptors)
         self._entries: dict[str, InterceptedAppender] = {}
         self._shared = lock is not None
+        # Before the first record: what loads it then would have the event loop wait.
+        load_codec(CODECS_BY_NAME[config.compression_type])
         clock = SystemClock() if clock is None else clock
         chance = random.Random()  # noqa: S311 - spreads load and retries, guards nothing
         self.runner = Runner(
@@ -157,8 +161,7 @@ class Assembly:
             return self.appender.entry(topic)
         entry = self._entries.get(topic)
         if entry is None:
-            entry = InterceptedAppender(self.appender.entry(topic), self._interceptors)
-            self._entries[topic] = entry
+            entry = self._entries[topic] = self._intercepted(self.appender.entry(topic))
         return entry
 
     def topic_entry(
@@ -192,7 +195,7 @@ class Assembly:
             self._set_codec(state, compression_type)
         if allow_formats:
             self.formats.allow(state.name, allow_formats)
-        return InterceptedAppender(inner, self._interceptors) if self._interceptors else inner
+        return self._intercepted(inner) if self._interceptors else inner
 
     async def room(self, made: Prepared) -> Delivery:
         """Wait for room for a record, and then it is queued.
@@ -203,8 +206,15 @@ class Assembly:
         try:
             return await self.runner.wait_for_room(made, self.config.max_block_ms / 1000)
         except BaseException as error:
-            refused(made, error)
+            self.refused(made, error)
             raise
+
+    def refused(self, made: Prepared, error: BaseException) -> None:
+        """A record that was prepared is not taken after all; its interceptors hear of it."""
+        if self._interceptors:
+            from pyproducer.interceptors import refused
+
+            refused(made, error)
 
     @property
     def direct(self) -> bool:
@@ -227,6 +237,11 @@ class Assembly:
         if self.started or self.runner.running:
             self.runner.forget()
             self.refuse(forked)
+
+    def _intercepted(self, inner: TopicAppender) -> InterceptedAppender:
+        from pyproducer.interceptors import InterceptedAppender
+
+        return InterceptedAppender(inner, self._interceptors)
 
     def _make_default(self, state: TopicState) -> TopicAppender:
         return self._make(state, self._key_serializer, self._value_serializer)
@@ -261,6 +276,7 @@ class Assembly:
                 "its batches cannot be compressed in two ways",
                 option="compression_type",
             )
+        load_codec(codec)
         state.codec = codec
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Sized
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
-from pyproducer.assembly import Entry
 from pyproducer.core.appender import Delivery, Handles, Prepared, TopicAppender
 from pyproducer.errors import BulkError, ProducerError, UsageError
 from pyproducer.model import Headers, RecordMetadata
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from pyproducer.assembly import Entry
 
 __all__ = ["Columns", "DeliveryGroup", "columns", "fill"]
 

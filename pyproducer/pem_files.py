@@ -1,16 +1,25 @@
-"""Files of certificates and keys: whether one is still the same, and one for a text."""
+"""Certificates and keys in PEM: text or file, whether a file is still the same, one for a text."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-__all__ = ["FileStamp", "as_file", "stamp"]
+__all__ = ["FileStamp", "as_file", "is_pem", "stamp"]
+
+_BEGIN: Final = "-----BEGIN"
 
 #: What tells whether a file is the same: its time of change, inode and size; None without a file.
 FileStamp: TypeAlias = tuple[int, int, int] | None
+
+
+def is_pem(value: object) -> bool:
+    """True for the text of a PEM file, False for its path."""
+    if isinstance(value, bytes):
+        return _BEGIN.encode() in value
+    return isinstance(value, str) and _BEGIN in value
 
 
 def stamp(path: str | os.PathLike[str]) -> FileStamp:

@@ -10,14 +10,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
 from pyproducer.assembly import Assembly
-from pyproducer.bulk import DeliveryGroup
 from pyproducer.closing import fail_remaining
 from pyproducer.core.appender import Delivery, Prepared, coroutine_method
 from pyproducer.errors import ProducerError, UnknownTopic
 from pyproducer.generics import TK, TV, K, Serializer, V
-from pyproducer.interceptors import Interceptor, refused
 from pyproducer.lifecycle import Lifecycle
-from pyproducer.metrics import ProducerMetrics, snapshot
 from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetadata
 from pyproducer.topic import Topic
 from pyproducer.transaction import Transactional
@@ -25,8 +22,11 @@ from pyproducer.transaction import Transactional
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from pyproducer.bulk import DeliveryGroup
     from pyproducer.clock import Clock
     from pyproducer.config import CompressionType, ProducerConfig, ProducerOptions
+    from pyproducer.interceptors import Interceptor
+    from pyproducer.metrics import ProducerMetrics
 
 __all__ = ["AsyncProducer"]
 
@@ -503,6 +503,8 @@ class AsyncProducer(Transactional, Generic[K, V]):
 
     def metrics(self) -> ProducerMetrics:
         """The producer's numbers at this moment."""
+        from pyproducer.metrics import snapshot
+
         return snapshot(self._engine, self._appender)
 
     # Shared with topic handles.
@@ -521,7 +523,7 @@ class AsyncProducer(Transactional, Generic[K, V]):
     def _full(self, made: Prepared) -> BaseException:
         """The error for a record that finds no room and does not wait."""
         error: BaseException = self._appender.full(made)
-        refused(made, error)
+        self._parts.refused(made, error)
         return error
 
     def _reject(self, topic: str, error: ProducerError) -> Delivery:

@@ -9,14 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, overload
 
-from pyproducer.assembly import Assembly, Entry
+from pyproducer.assembly import Assembly
 from pyproducer.background import Background
-from pyproducer.bulk import DeliveryGroup
 from pyproducer.core.appender import Delivery, Prepared
 from pyproducer.errors import ProducerError
 from pyproducer.generics import TK, TV, K, Serializer, V
-from pyproducer.interceptors import Interceptor
-from pyproducer.metrics import ProducerMetrics
 from pyproducer.model import DeliveryFailure, FlushReport, Headers, RecordMetadata
 from pyproducer.producer import AsyncProducer
 from pyproducer.sync_topic import SyncTopic
@@ -25,8 +22,12 @@ from pyproducer.sync_transaction import SyncTransactional
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from pyproducer.assembly import Entry
+    from pyproducer.bulk import DeliveryGroup
     from pyproducer.clock import Clock
     from pyproducer.config import CompressionType, ProducerConfig, ProducerOptions
+    from pyproducer.interceptors import Interceptor
+    from pyproducer.metrics import ProducerMetrics
 
 __all__ = ["SyncProducer"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
-from pyproducer.assembly import Entry
-from pyproducer.bulk import DeliveryGroup, columns, fill
 from pyproducer.core.appender import Delivery, TopicAppender
 from pyproducer.errors import ProducerError
 from pyproducer.generics import K, V
 from pyproducer.model import Headers, RecordMetadata
 
 if TYPE_CHECKING:
+    from pyproducer.assembly import Entry
+    from pyproducer.bulk import DeliveryGroup
     from pyproducer.sync import SyncProducer
 
 __all__ = ["SyncTopic"]
@@ -122,6 +122,9 @@ class SyncTopic(Generic[K, V]):
         headers: Headers | None = None,
     ) -> DeliveryGroup:
         """Queue many records in one call; see :meth:`SyncProducer.enqueue_many`."""
+        # Late: few programs have records in columns.
+        from pyproducer.bulk import columns, fill
+
         rows = columns(values, keys, partitions, timestamps_ms, headers_each, headers)
         producer, entry = self._producer, self._taker()
         appender = producer._appender

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic
 
-from pyproducer.assembly import Entry
-from pyproducer.bulk import DeliveryGroup, columns, fill
 from pyproducer.core.appender import Delivery, TopicAppender, coroutine_method
 from pyproducer.generics import K, V
 from pyproducer.model import Headers, RecordMetadata
 
 if TYPE_CHECKING:
+    from pyproducer.assembly import Entry
+    from pyproducer.bulk import DeliveryGroup
     from pyproducer.producer import AsyncProducer
 
 __all__ = ["Topic"]
@@ -125,6 +125,9 @@ class Topic(Generic[K, V]):
         headers: Headers | None = None,
     ) -> DeliveryGroup:
         """Queue many records in one call; see :meth:`AsyncProducer.enqueue_many`."""
+        # Late: few programs have records in columns.
+        from pyproducer.bulk import columns, fill
+
         rows = columns(values, keys, partitions, timestamps_ms, headers_each, headers)
         producer, entry = self._producer, self._entry
         appender = producer._appender

@@ -8,18 +8,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from pyproducer.core.transaction import State
-from pyproducer.core.transaction_requests import Outcome
 from pyproducer.errors import (
     AuthorizationError,
     ProducerError,
     TransactionAborted,
     TransactionError,
 )
-from pyproducer.offsets import Group, Offsets, Place
 from pyproducer.transactor import Transactor
 
 if TYPE_CHECKING:
     from pyproducer.assembly import Assembly
+    from pyproducer.offsets import Group, Offsets, Place
 
 __all__ = ["Transaction", "Transactional"]
 
@@ -38,6 +37,9 @@ class Transaction:
     """
 
     def __init__(self, transactor: Transactor) -> None:
+        # Late: most producers have no transactions.
+        from pyproducer.core.transaction_requests import Outcome
+
         self._transactor = transactor
         self._over = True
         self._fate = Outcome()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from pyproducer.closing import checked_timeout, closed_error
 from pyproducer.core.transaction import State
-from pyproducer.core.transaction_requests import OffsetCommit, Outcome
 from pyproducer.errors import ProducerError, TransactionAborted, TransactionError, UsageError
-from pyproducer.offsets import Group, Offsets, Place, group_of, offsets_of
 
 if TYPE_CHECKING:
     from pyproducer.assembly import Assembly
+    from pyproducer.core.transaction_requests import Outcome
     from pyproducer.core.transactions import Transactions
+    from pyproducer.offsets import Group, Offsets, Place
 
 __all__ = ["Transactor"]
 
@@ -103,6 +103,10 @@ class Transactor:
         """Have offsets committed with the transaction; see :meth:`Transaction.send_offsets`."""
         transactions = self._transactions()
         seconds = self._seconds(timeout)
+        # Late: most producers have no transactions.
+        from pyproducer.core.transaction_requests import OffsetCommit
+        from pyproducer.offsets import group_of, offsets_of
+
         commit = OffsetCommit(offsets_of(offsets), group_of(group))
         if not commit.offsets:
             return
@@ -172,6 +176,8 @@ class Transactor:
         hint: str,
         closed: Callable[[], bool] = lambda: False,
     ) -> None:
+        from pyproducer.core.transaction_requests import OffsetCommit
+
         runner, transactions = self._parts.runner, self._parts.engine.transactions
         assert transactions is not None
         try:

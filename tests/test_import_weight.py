@@ -12,9 +12,11 @@ import pytest
 from pyproducer._pure import PURE
 
 ROOT = Path(__file__).parents[1]
-CODECS_AND_CRC = {"cramjam", "google_crc32c", "lz4", "zstandard"}
+CRC = {"google_crc32c"}
 PRODUCERS = "from pyproducer import AsyncProducer, SyncProducer"
 BROKER = "from pyproducer.broker import Broker"
+#: Makes a producer with options of its own.
+MADE = "from pyproducer import AsyncProducer; AsyncProducer('broker', {})"
 
 
 def loaded(statement: str) -> list[str]:
@@ -49,8 +51,8 @@ def foreign(modules: list[str]) -> set[str]:
     ("statement", "libraries"),
     [
         ("import pyproducer", set()),
-        (PRODUCERS, CODECS_AND_CRC),
-        (BROKER, CODECS_AND_CRC),
+        (PRODUCERS, CRC),
+        (BROKER, CRC),
         ("import serializers", set()),
         ("from serializers import JsonSerializer; JsonSerializer()", {"orjson"}),
         ("from serializers import MsgpackSerializer; MsgpackSerializer()", {"msgpack"}),
@@ -75,25 +77,98 @@ def test_the_packages_alone_load_nothing():
     assert set() == ours(loaded("import serializers"), "serializers")
 
 
-def test_producers_load_the_messages_of_producing():
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        ("", set()),
+        (
+            "transactional_id='x'",
+            {
+                "add_offsets_to_txn",
+                "add_partitions_to_txn",
+                "end_txn",
+                "find_coordinator",
+                "txn_offset_commit",
+            },
+        ),
+    ],
+)
+def test_producers_load_the_messages_of_producing(options, messages):
     """
-    A producer's import reads in the messages that a producer exchanges, and compiles none.
+    A producer reads in the messages that it exchanges, and compiles none.
     """
-    found = ours(loaded(PRODUCERS), "pyproducer")
+    found = ours(loaded(MADE.format(options)), "pyproducer")
 
-    assert {
-        "add_offsets_to_txn",
-        "add_partitions_to_txn",
-        "api_versions",
-        "end_txn",
-        "find_coordinator",
-        "index",
-        "init_producer_id",
-        "metadata",
-        "produce",
-        "txn_offset_commit",
-    } == {m.rpartition(".")[2] for m in found if m.startswith("protocol.messages.")}
+    assert {"api_versions", "index", "init_producer_id", "metadata", "produce", *messages} == {
+        m.rpartition(".")[2] for m in found if m.startswith("protocol.messages.")
+    }
     assert set() == found & {"protocol.compiler", "protocol.encoder", "protocol.decoder"}
+
+
+@pytest.mark.parametrize(
+    ("codec", "libraries"),
+    [
+        ("none", set()),
+        ("gzip", set()),
+        ("snappy", {"cramjam"}),
+        ("lz4", {"lz4"}),
+        ("zstd", {"zstandard"}),
+    ],
+)
+def test_a_producer_loads_the_codec_that_it_is_for(codec, libraries):
+    """
+    The library that compresses is loaded when the producer is made, and no other one at all.
+    """
+    modules = loaded(MADE.format(f"compression_type={codec!r}"))
+
+    assert CRC | libraries == foreign(modules)
+    assert {"records.zstd_frames", "records.lz4_frames", "records.snappy_blocks"} & ours(
+        modules, "pyproducer"
+    ) == {f"records.{codec}_{'blocks' if codec == 'snappy' else 'frames'}" for _ in libraries}
+
+
+def test_a_topic_loads_its_own_codec():
+    """
+    So is that of a topic, with the topic's handle.
+    """
+    made = (
+        MADE.format("")
+        .replace("AsyncProducer(", "SyncProducer(")
+        .replace("import AsyncProducer", "import SyncProducer")
+    )
+
+    assert CRC | {"lz4"} == foreign(loaded(f"{made}.topic('t', compression_type='lz4')"))
+
+
+def test_a_plain_producer_is_made_without_what_few_need():
+    """
+    No security, transactions, interceptors, columns or numbers: and of the standard library
+    nothing that they alone would want.
+    """
+    modules = loaded(MADE.format(""))
+
+    assert set() == ours(modules, "pyproducer") & {
+        "bulk",
+        "config.certificates",
+        "config.dialects",
+        "config.security_dialects",
+        "config.security_rules",
+        "core.coordination",
+        "core.transaction_requests",
+        "core.transactions",
+        "interceptors",
+        "metrics",
+        "net.credentials",
+        "net.security",
+        "net.tls",
+        "offsets",
+    }
+    # What shows the sources to a pure interpreter looks for them with pathlib and its like.
+    paths = set() if PURE else {"ipaddress", "pathlib", "tempfile", "urllib.parse"}
+    assert set() == set(modules) & {"difflib", *paths}
+    assert set() == {
+        m for m in ours(modules, "pyproducer") if m.startswith(("tokens", "protocol.sasl"))
+    }
 
 
 @pytest.mark.parametrize("statement", [PRODUCERS, BROKER])
@@ -106,7 +181,7 @@ def test_what_few_programs_need_waits(statement):
     parts = {m.partition(".")[0] for m in ours(modules, "pyproducer")}
     other = {"core", "net", "producer", "sync"} if statement == BROKER else {"broker"}
 
-    assert set() == parts & {"cli", "dialects", "pytest_plugin", *other}
+    assert set() == parts & {"cli", "pytest_plugin", *other}
     assert set() == set(modules) & {"http.client", "email", "multiprocessing", "unittest", "xml"}
 
 

@@ -8,28 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
 
 from pyproducer.errors import ConfigError
-from pyproducer.pem_files import FileStamp, as_file, stamp
+from pyproducer.pem_files import FileStamp, as_file, is_pem, stamp
 
 if TYPE_CHECKING:
     import ssl
 
     from pyproducer.config.security_config import PemOption, SecurityConfig
 
-__all__ = ["Certificates", "FileStamps", "is_pem"]
+__all__ = ["Certificates", "FileStamps"]
 
-_BEGIN: Final = "-----BEGIN"
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE"
 _KEY: Final = "PRIVATE KEY-----"
 
 #: Of each file what tells whether it is still the same.
 FileStamps: TypeAlias = tuple[FileStamp, ...]
-
-
-def is_pem(value: object) -> bool:
-    """True for the text of a PEM file, False for its path."""
-    if isinstance(value, bytes):
-        return _BEGIN.encode() in value
-    return isinstance(value, str) and _BEGIN in value
 
 
 @dataclass(frozen=True, slots=True, repr=False)

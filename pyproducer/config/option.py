@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -57,6 +56,9 @@ def nearest(name: str, candidates: Mapping[str, str]) -> str | None:
         name: what was written.
         candidates: known spellings in snake case, each with the name to suggest for it.
     """
+    # Late: a name that is wrong is rare.
+    import difflib
+
     spelt = name.lower().replace(".", "_").replace("-", "_")
     close = difflib.get_close_matches(spelt, candidates, n=1, cutoff=0.6)
     return candidates[close[0]] if close else None

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeAlias
 
 from pyproducer.config import rules
-from pyproducer.config.certificates import is_pem
 from pyproducer.config.option import INT32_MAX, OptionRow, about, nearest, range_text
 from pyproducer.config.rules import COMPRESSION_TYPES, PARTITIONER_NAMES
 from pyproducer.config.security_config import SecurityConfig, SecurityOptions
-from pyproducer.config.security_rules import check_security
 from pyproducer.errors import ConfigError
+from pyproducer.pem_files import is_pem
 
 __all__ = [
     "Acks",
@@ -423,7 +422,13 @@ class ProducerConfig(SecurityConfig):
     def __post_init__(self) -> None:
         object.__setattr__(self, "acks", rules.plain_acks(self.acks))
         rules.check(self)
-        check_security(self)
+        if any(
+            getattr(self, one.name) is not one.default for one in dataclasses.fields(SecurityConfig)
+        ):
+            # Late: most programs are written, and many run, without security.
+            from pyproducer.config.security_rules import check_security
+
+            check_security(self)
 
     def __repr__(self) -> str:
         shown = []

@@ -9,9 +9,10 @@ import os
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Final
 
-from pyproducer.config.certificates import Certificates, is_pem
+from pyproducer.config.certificates import Certificates
 from pyproducer.config.security_config import SASL_MECHANISMS, SECURITY_PROTOCOLS
 from pyproducer.errors import ConfigError
+from pyproducer.pem_files import is_pem
 
 if TYPE_CHECKING:
     from pyproducer.config.security_config import SecurityConfig

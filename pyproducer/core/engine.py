@@ -20,7 +20,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pyproducer.core.accumulator import NO_LEADER, Node, PartitionQueue
 from pyproducer.core.appender import CLOSED, Appender
@@ -41,7 +41,6 @@ from pyproducer.core.sessions import Sessions
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.topics import Topics
-from pyproducer.core.transactions import Transactions
 from pyproducer.errors import BrokerRejected, ProducerError, ProducerFenced, TransactionError
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.init_producer_id import (
@@ -52,6 +51,9 @@ from pyproducer.protocol.messages.metadata import MetadataResponse
 from pyproducer.protocol.messages.produce import ProduceResponse
 from pyproducer.protocol.schema import Message
 from pyproducer.records.codec import Codec
+
+if TYPE_CHECKING:
+    from pyproducer.core.transactions import Transactions
 
 __all__ = ["Engine", "EngineOptions"]
 
@@ -163,10 +165,12 @@ class Engine:
         )
         # What a failed record means there, the end of its transaction tells.
         ledger.quiet = options.transactional_id is not None
-        self.transactions = (
-            None
-            if options.transactional_id is None
-            else Transactions(
+        self.transactions: Transactions | None = None
+        if options.transactional_id is not None:
+            # Late: most producers have none, and are imported faster without.
+            from pyproducer.core.transactions import Transactions
+
+            self.transactions = Transactions(
                 options.transactional_id,
                 options.transaction_timeout_ms,
                 identity=self._identity,
@@ -176,7 +180,6 @@ class Engine:
                 backoff=retry,
                 host=self,
             )
-        )
         self._sender = Sender(
             acks=options.acks,
             idempotent=options.idempotent,

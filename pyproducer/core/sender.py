@@ -8,7 +8,7 @@ stands in ``verdict.py``; what a partition may send next stands in ``accumulator
 from __future__ import annotations
 
 import logging
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pyproducer.core.accumulator import MAX_UNRESOLVED, NO_LEADER, Node, PartitionQueue
 from pyproducer.core.appender import ACKED, CLOSED, Appender
@@ -18,7 +18,6 @@ from pyproducer.core.endings import advice, rejected
 from pyproducer.core.identity import Identity
 from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
-from pyproducer.core.transactions import Transactions
 from pyproducer.core.verdict import TABLE, Action, Verdict, in_words, judge, may_pass
 from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
 from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name
@@ -32,6 +31,9 @@ from pyproducer.protocol.messages.produce import (
 from pyproducer.protocol.produce_shortcut import request_of_one
 from pyproducer.records.batch import HEADER_SIZE
 from pyproducer.records.compression import decompress
+
+if TYPE_CHECKING:
+    from pyproducer.core.transactions import Transactions
 
 __all__ = ["MOST_BATCHES", "Sender", "SenderHost"]
 

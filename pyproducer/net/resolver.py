@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import socket
 import sys
 import threading
@@ -118,11 +117,14 @@ class Resolver:
 
 def _numeric(host: str) -> _Found | None:
     """What a host that is an address stands for; None for a name."""
+    six = ":" in host
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
+        # Knows nothing of scopes (fe80::1%eth0), as what asks nobody below does.
+        socket.inet_pton(
+            socket.AF_INET6 if six else socket.AF_INET, host.partition("%")[0] if six else host
+        )
+    except (OSError, ValueError):
         return None
-    # Asks nobody, but knows about scopes: fe80::1%eth0.
     return _get(host, socket.AI_NUMERICHOST)
 
 
