@@ -7,6 +7,7 @@ import pytest
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.api_versions import ApiVersionsRequest
 from pyproducer.protocol.messages.create_topics import CreatableTopic, CreateTopicsRequest
+from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from pyproducer.protocol.messages.produce import (
     PartitionProduceData,
     ProduceRequest,
@@ -287,6 +288,45 @@ def test_q3_changes_of_topics(server: Server, admin: WireClient):
     made = make(1, 5)
     assert 0 == made.topics[0].error_code
     assert made.throttle_time_ms > refused.throttle_time_ms
+
+
+def test_q3_topics_that_metadata_makes(servers: Servers):
+    """
+    Q3: a topic that Metadata makes counts as one that CreateTopics makes; beyond
+    controller_mutation_rate it is not made, and its client hears no more of that than that there
+    is no such topic (3).
+    """
+    server = servers.shared({"auto.create.topics.enable": "true", "num.partitions": "3"})
+    spent, fresh, other = new_name(), new_name(), new_name()
+
+    def create(name: str) -> int:
+        topic = CreatableTopic(name=new_name(), num_partitions=1, replication_factor=1)
+        with server.connect(name) as client:
+            answer = client.ask(CreateTopicsRequest(topics=[topic], timeout_ms=20_000), 6)
+        return int(answer.topics[0].error_code)
+
+    def look(name: str, topic: str, *, make: bool = True) -> tuple[int, int]:
+        wanted = [MetadataRequestTopic(name=topic)]
+        request = MetadataRequest(topics=wanted, allow_auto_topic_creation=make)
+        with server.connect(name) as client:
+            answer = client.ask(request, 9)
+        return answer.topics[0].error_code, answer.throttle_time_ms
+
+    with server.connect() as admin:
+        for name in (fresh, spent):
+            set_quotas(admin, {"client-id": name}, controller_mutation_rate=0.01)
+        # What is set first is in force first.
+        eventually(lambda: create(spent) == E.THROTTLING_QUOTA_EXCEEDED)
+        refused, made, later = new_name(), new_name(), new_name()
+        assert (E.UNKNOWN_TOPIC_OR_PARTITION, 0) == look(spent, refused)
+        look(fresh, made)
+        assert eventually(lambda: look(other, made, make=False)[0] == 0)
+        assert E.THROTTLING_QUOTA_EXCEEDED == create(fresh)
+        # Whoever makes them does so in the order in which they were asked for.
+        look(other, later)
+        assert eventually(lambda: look(other, later, make=False)[0] == 0)
+        assert (E.UNKNOWN_TOPIC_OR_PARTITION, 0) == look(other, refused, make=False)
+        clear_quotas(admin)
 
 
 def test_q4_connections_of_an_address(servers: Servers):

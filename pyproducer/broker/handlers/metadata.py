@@ -108,14 +108,29 @@ def _named(
             if not access.allowed(node, context, CREATE_CLUSTER):
                 access.require(node, context, CREATE_TOPIC, wanted.name)
             node.topics.check_new(wanted.name)
-            node.create_topics([TopicSpec(wanted.name, node.config.int("num.partitions"))])
-            code = ErrorCode.LEADER_NOT_AVAILABLE
+            partitions = node.config.int("num.partitions")
+            if _may_make(node, context, partitions):
+                node.create_topics([TopicSpec(wanted.name, partitions)])
+                code = ErrorCode.LEADER_NOT_AVAILABLE
     except Refused as refused:
         code = ErrorCode(refused.code)
     except OSError:
         log.exception("cannot create topic %s", wanted.name)
         code = ErrorCode.KAFKA_STORAGE_ERROR
     return MetadataResponseTopic(error_code=code, name=wanted.name)
+
+
+def _may_make(node: Node, context: RequestContext, partitions: int) -> bool:
+    """Whether the client's quota leaves it so many partitions, which it has used then."""
+    quota = node.quotas.mutations(context, told=False) if node.quotas.on else None
+    if quota is None:
+        return True
+    try:
+        quota.take(partitions)
+    except Refused:
+        # Kafka's controller refuses that, and tells nobody but the broker.
+        return False
+    return True
 
 
 def _describe(node: Node, topic: Topic) -> MetadataResponseTopic:

@@ -119,12 +119,16 @@ class Quotas:
             rate.record(-1, now_ms)
         return min(wait, self._window.sample_ms)
 
-    def mutations(self, context: RequestContext, strict_since: int) -> Mutations | None:
+    def mutations(
+        self, context: RequestContext, strict_since: int = 0, *, told: bool = True
+    ) -> Mutations | None:
         """What a client may change of topics now; None without a quota for it.
 
         Args:
             context: Its request.
             strict_since: First version of the request in which a change may be refused.
+            told: Whether the client is made to wait for a change that is refused, which it is not
+                where it did not ask for one in so many words.
         """
         found = self._limit(_MUTATION, context)
         if found is None:
@@ -136,9 +140,8 @@ class Quotas:
             bucket = TokenBucket(self._mutation_window)
             self._tidy()
         self._buckets[place] = (bucket, limit)
-        return Mutations(
-            bucket, limit, self._now_ms(), context, strict=context.api_version >= strict_since
-        )
+        strict = context.api_version >= strict_since
+        return Mutations(bucket, limit, self._now_ms(), context, strict=strict, told=told)
 
     def _charge(self, key: str, context: RequestContext, amount: float) -> int:
         found = self._rate(key, context)
@@ -225,12 +228,14 @@ class Mutations:
         context: RequestContext,
         *,
         strict: bool,
+        told: bool,
     ) -> None:
         self._bucket = bucket
         self._rate = rate
         self._now_ms = now_ms
         self._context = context
         self._strict = strict
+        self._told = told
 
     def take(self, count: int) -> None:
         """So many partitions are made or deleted.
@@ -241,7 +246,8 @@ class Mutations:
         if self._strict:
             wait = self._bucket.throttle_ms(self._rate, self._now_ms)
             if wait:
-                self._context.throttle_ms = max(self._context.throttle_ms, wait)
+                if self._told:
+                    self._context.throttle_ms = max(self._context.throttle_ms, wait)
                 raise Refused(
                     ErrorCode.THROTTLING_QUOTA_EXCEEDED,
                     f"{_MUTATION}={self._rate:g} is used up; again in {wait} ms",
