@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from pyproducer.broker.configs import broker_spec, check_broker_configs, listener_of
+from pyproducer.broker.configs import (
+    broker_spec,
+    check_broker_configs,
+    is_sensitive,
+    listener_of,
+)
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.topics import Topic, check_name
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.error_codes import ErrorCode
 
 if TYPE_CHECKING:
+    from pyproducer.broker.context import RequestContext
     from pyproducer.broker.node import Node
 
 
@@ -65,9 +71,23 @@ def current_configs(node: Node, kind: int, name: str) -> Mapping[str, str]:
 
 
 def replace_configs(
-    node: Node, kind: int, name: str, configs: Mapping[str, str | None], *, validate_only: bool
+    node: Node,
+    context: RequestContext,
+    kind: int,
+    name: str,
+    configs: Mapping[str, str | None],
+    *,
+    validate_only: bool,
 ) -> None:
     """The resource's own configurations are these and no others, at once and over restarts.
+
+    Args:
+        node: The broker.
+        context: The request that wants it.
+        kind: The kind of resource.
+        name: Its name.
+        configs: The configurations.
+        validate_only: Whether nothing is changed, only looked at.
 
     Raises:
         Refused: One of them may not be set; nothing is changed.
@@ -102,7 +122,10 @@ def replace_configs(
         return
     _check_listeners(node, _set_values(configs), all_brokers=name == "")
     if not validate_only:
+        told = [_told(key, configs) for key in sorted(configs.keys() | layer.keys())
+                if configs.get(key) != layer.get(key)]  # fmt: skip
         node.configure_broker(_set_values(configs), all_brokers=name == "")
+        node.audit.changed(context, f"sets of {f'broker {name}' if name else 'all brokers'}", told)
 
 
 def _check_listeners(node: Node, configs: Mapping[str, str], *, all_brokers: bool) -> None:
@@ -119,6 +142,13 @@ def _check_listeners(node: Node, configs: Mapping[str, str], *, all_brokers: boo
             raise Refused(
                 ErrorCode.INVALID_CONFIG, f"{name}: this broker has no listener {owner.upper()}"
             )
+
+
+def _told(name: str, configs: Mapping[str, str | None]) -> str:
+    """One configuration as the audit log has it."""
+    if name not in configs:
+        return f"{name} to its default"
+    return f"{name}={'(hidden)' if is_sensitive(name) else configs[name]}"
 
 
 def _set_values(configs: Mapping[str, str | None]) -> dict[str, str]:

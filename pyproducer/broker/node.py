@@ -38,6 +38,7 @@ from pyproducer.broker.producer_ids import ProducerIds
 from pyproducer.broker.pulse import Pulse
 from pyproducer.broker.quotas.quotas import Quotas
 from pyproducer.broker.security.acl_book import AclBook
+from pyproducer.broker.security.audit import TOLD_EVERY, Audit
 from pyproducer.broker.security.authorizer import Authorizer, open_authorizer
 from pyproducer.broker.security.users import UserStore
 from pyproducer.broker.topics import Topic, TopicRegistry, TopicSpec
@@ -110,6 +111,7 @@ class Node:
         topics: Which topics there are; known after `open`.
         acls: The rules about who may do what; known after `open`.
         authorizer: Judges by them; None if everybody may do everything.
+        audit: The audit log.
         producer_ids: Ids for idempotent producers; known after `open`.
         quotas: What clients may do in a time, and have done; known after `open`.
         timers: Calls at moments of the clock; set once the node has a loop.
@@ -152,6 +154,7 @@ class Node:
         self.journal = Journal(0, clock) if journal is None else journal
         self.pulse = Pulse()
         self.authorizer: Authorizer | None = None
+        self.audit = Audit(clock.outside.monotonic)
         self.clock = clock
         self.metrics = BrokerMetrics()
         self.routes = routes
@@ -252,6 +255,7 @@ class Node:
 
     def close(self) -> bool:
         """Everything is on disk and no file is open; says if the next start needs no recovery."""
+        self.audit.tell_left_out()
         for partition in self._partitions.values():
             partition.retire()
         self._partitions.clear()
@@ -407,6 +411,7 @@ class Node:
     def add_chores(self, housekeeping: Housekeeping) -> None:
         """Enters what the logs need done from time to time."""
         config = self.config
+        housekeeping.add("counting for the audit log", TOLD_EVERY, self.audit.tell_left_out)
         housekeeping.add(
             "checkpointing offsets",
             config.int("replica.high.watermark.checkpoint.interval.ms") / 1000,

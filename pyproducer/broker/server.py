@@ -22,8 +22,8 @@ from pyproducer.broker.outlet import Outlet, send_part
 from pyproducer.broker.request_memory import RequestMemory
 from pyproducer.broker.security.handshake import (
     known_by_certificate,
-    log_failed_handshake,
     shake_hands,
+    tell_failed_handshake,
 )
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
@@ -451,15 +451,16 @@ class Connection(asyncio.BufferedProtocol):
         self, info: ConnectionInfo, plain: asyncio.Transport, tls: ListenerTls
     ) -> None:
         """As `_work`, once both sides have agreed on keys."""
+        node = self._server.node
         while self._paused & _TOO_EARLY:
             await self._news()
         try:
             self._transport, certificate = await shake_hands(plain, self, tls)
             if not self._entrance.listener.security.sasl:
-                known_by_certificate(info, tls, certificate)
+                known_by_certificate(info, tls, certificate, node.audit)
         except (OSError, ValueError) as error:
-            self._server.node.metrics.handshakes_failed += 1
-            log_failed_handshake(info, error)
+            node.metrics.handshakes_failed += 1
+            tell_failed_handshake(info, error, node.audit)
             plain.abort()
             # asyncio tells nobody that a connection is lost which never was one to it.
             self._server.forget(self)

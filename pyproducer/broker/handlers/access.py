@@ -7,7 +7,8 @@ A handler asks with one of the needs below, and its route lists those that it as
 
     access.require(node, context, WRITE_TOPIC, topic)      # raises Refused
 
-Without an authorizer everybody may do everything.
+Without an authorizer everybody may do everything. With one, the audit log has each decision, but
+those that only choose between ways or things, which are asked for with ``quiet=True``.
 """
 
 from __future__ import annotations
@@ -72,13 +73,31 @@ _CODES = {
 }
 
 
-def allowed(node: Node, context: RequestContext, need: Need, name: str = CLUSTER_NAME) -> bool:
-    """Whether the sender may do that with the resource of that name."""
+def allowed(
+    node: Node,
+    context: RequestContext,
+    need: Need,
+    name: str = CLUSTER_NAME,
+    *,
+    quiet: bool = False,
+) -> bool:
+    """Whether the sender may do that with the resource of that name.
+
+    Args:
+        node: The broker.
+        context: The request.
+        need: What is done.
+        name: The resource.
+        quiet: Whether it is no refusal if it may not, which is then nothing for the audit log.
+    """
     authorizer = node.authorizer
     if authorizer is None:
         return True
     connection = context.connection
-    return authorizer.allows(connection.principal, connection.peer_host, *need, name)
+    found = authorizer.allows(connection.principal, connection.peer_host, *need, name)
+    if found or not quiet:
+        node.audit.decided(context, authorizer, need, name, allowed=found)
+    return found
 
 
 def refusal(node: Node, context: RequestContext, need: Need, name: str = CLUSTER_NAME) -> int:
@@ -110,7 +129,10 @@ def refused(context: RequestContext, need: Need, name: str = CLUSTER_NAME) -> Re
 
 
 def allowed_any(node: Node, context: RequestContext, need: Need) -> bool:
-    """Whether there can be a resource of that kind with which the sender may do that."""
+    """Whether there can be a resource of that kind with which the sender may do that.
+
+    The audit log has nothing of it, as in Kafka.
+    """
     authorizer = node.authorizer
     if authorizer is None:
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,6 @@ from pyproducer.protocol.messages.alter_client_quotas import (
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
-
-log = logging.getLogger(__name__)
 
 NEEDS = (ALTER_CLUSTER_CONFIGS,)
 
@@ -58,8 +55,8 @@ async def handle(
             failure = Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"cannot be written: {error}")
             refusals = {parts: refused or failure for parts, refused in refusals.items()}
         else:
-            for entity, values in changes.items():
-                log.info("quotas of %s: %s", shown(entity), dict(values) or "none")
+            told = [f"{shown(one)}: {dict(values) or 'none'}" for one, values in changes.items()]
+            node.audit.changed(context, "sets the quotas of", told)
     return AlterClientQuotasResponse(
         entries=[
             ResponseEntryData(

@@ -47,7 +47,7 @@ async def handle(
                 if config.name in configs:
                     raise Refused(ErrorCode.INVALID_REQUEST, f"{config.name} is set twice")
                 configs[config.name] = config.value
-            replace_configs(node, kind, name, configs, validate_only=request.validate_only)
+            replace_configs(node, context, kind, name, configs, validate_only=request.validate_only)
         except Refused as refused:
             result.error_code, result.error_message = refused.code, refused.message
         except OSError as error:

@@ -69,6 +69,11 @@ async def handle(
             if not result.error_code:
                 result.error_code = ErrorCode.KAFKA_STORAGE_ERROR
                 result.error_message = f"cannot be written: {error}"
+    else:
+        for mechanism, users in wanted.items():
+            for done, credentials in (("sets", True), ("removes", False)):
+                names = [name for name, one in users.items() if (one is not None) is credentials]
+                node.audit.changed(context, f"{done} the {mechanism} password of", names)
     return AlterUserScramCredentialsResponse(results=list(results.values()))
 
 

@@ -42,10 +42,13 @@ async def handle(
         except Refused as refused:
             found.append(refused)
     try:
-        node.acls.add(one for one in found if not isinstance(one, Refused))
+        acls = [one for one in found if not isinstance(one, Refused)]
+        node.acls.add(acls)
     except OSError as error:
         failure = Refused(ErrorCode.KAFKA_STORAGE_ERROR, f"cannot be written: {error}")
         found = [one if isinstance(one, Refused) else failure for one in found]
+    else:
+        node.audit.changed(context, "adds the rule", map(str, acls))
     return CreateAclsResponse(
         results=[
             _result(one) if isinstance(one, Refused) else AclCreationResult(error_message=None)

@@ -38,7 +38,9 @@ async def handle(
         access.require(node, context, ALTER_CLUSTER)
         no_authorizer(node)
         found = [one if isinstance(one, Refused) else node.acls.matching(one) for one in meant]
-        _remove(node, {acl for acls in found if isinstance(acls, list) for acl in acls})
+        gone = {acl for acls in found if isinstance(acls, list) for acl in acls}
+        _remove(node, gone)
+        node.audit.changed(context, "removes the rule", sorted(map(str, gone)))
     except Refused as refused:
         found = [refused for _ in meant]
     return DeleteAclsResponse(filter_results=[_result(one) for one in found])

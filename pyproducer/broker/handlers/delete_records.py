@@ -53,7 +53,7 @@ async def handle(
                 result.error_code = result.error_code or ErrorCode.KAFKA_STORAGE_ERROR
         return response
     for topic in request.topics:
-        if not access.allowed(node, context, DELETE_TOPIC, topic.name):
+        if not access.allowed(node, context, DELETE_TOPIC, topic.name, quiet=True):
             continue
         for partition in node.partitions(topic.name):
             # The files are not the client's concern, and retention finds them too.

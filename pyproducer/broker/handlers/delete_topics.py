@@ -86,7 +86,7 @@ def _find(
         topic = node.topics.by_id(state.topic_id)
         if topic is None:
             raise Refused(ErrorCode.UNKNOWN_TOPIC_ID, f"no topic has id {state.topic_id}")
-        if access.allowed(node, context, DESCRIBE_TOPIC, topic.name):
+        if access.allowed(node, context, DESCRIBE_TOPIC, topic.name, quiet=True):
             result.name = topic.name
         _require(node, context, topic.name, by_id=True)
     else:
@@ -103,7 +103,7 @@ def _find(
 
 def _require(node: Node, context: RequestContext, name: str, *, by_id: bool) -> None:
     """Returns if the sender may delete the topic; whether it exists is for who may see it."""
-    if access.allowed(node, context, DELETE_CLUSTER):
+    if access.allowed(node, context, DELETE_CLUSTER, quiet=True):
         return
     seen = by_id or access.allowed(node, context, DESCRIBE_TOPIC, name)
     if seen and node.topics.get(name) is None:

@@ -42,7 +42,7 @@ def _describe(node: Node, context: RequestContext, name: str) -> TransactionStat
         return TransactionState(error_code=refused.code, transactional_id=name)
     topics: dict[str, list[int]] = {}
     for place in sorted(found.partitions):
-        if not access.allowed(node, context, DESCRIBE_TOPIC, place.topic):
+        if not access.allowed(node, context, DESCRIBE_TOPIC, place.topic, quiet=True):
             continue
         topics.setdefault(place.topic, []).append(place.partition)
     return TransactionState(

@@ -56,7 +56,7 @@ async def handle(
             else:
                 access.require(node, context, ALTER_CLUSTER_CONFIGS)
             configs = _altered(node, resource)
-            replace_configs(node, kind, name, configs, validate_only=request.validate_only)
+            replace_configs(node, context, kind, name, configs, validate_only=request.validate_only)
         except Refused as refused:
             result.error_code, result.error_message = refused.code, refused.message
         except OSError as error:

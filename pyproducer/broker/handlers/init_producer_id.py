@@ -65,11 +65,11 @@ def _refusal(node: Node, request: InitProducerIdRequest, context: RequestContext
     if request.transactional_id is not None:
         return access.refusal(node, context, WRITE_TRANSACTIONAL_ID, request.transactional_id)
     # Whoever may write to some topic may do so idempotently (KIP-679).
-    if access.allowed(node, context, IDEMPOTENT_WRITE) or access.allowed_any(
+    if access.allowed(node, context, IDEMPOTENT_WRITE, quiet=True) or access.allowed_any(
         node, context, WRITE_TOPIC
     ):
         return ErrorCode.NONE
-    return ErrorCode.CLUSTER_AUTHORIZATION_FAILED
+    return access.refusal(node, context, IDEMPOTENT_WRITE)
 
 
 def _refused(code: int) -> InitProducerIdResponse:

@@ -27,7 +27,7 @@ async def handle(
     """The answer, at once."""
     states = {state.casefold() for state in request.states_filter}
     types = {kind.casefold() for kind in request.types_filter}
-    every = access.allowed(node, context, DESCRIBE_CLUSTER)
+    every = access.allowed(node, context, DESCRIBE_CLUSTER, quiet=True)
     if types and _TYPE not in types:
         return ListGroupsResponse()
     return ListGroupsResponse(
@@ -40,6 +40,6 @@ async def handle(
             )
             for group in node.groups.list_groups()
             if not states or group.state.casefold() in states
-            if every or access.allowed(node, context, DESCRIBE_GROUP, group.group_id)
+            if every or access.allowed(node, context, DESCRIBE_GROUP, group.group_id, quiet=True)
         ]
     )

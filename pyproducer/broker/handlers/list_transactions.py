@@ -40,7 +40,9 @@ async def handle(
             )
             for one in node.transactions.transactions()
             if _fits(one, request, now_ms)
-            if access.allowed(node, context, DESCRIBE_TRANSACTIONAL_ID, one.transactional_id)
+            if access.allowed(
+                node, context, DESCRIBE_TRANSACTIONAL_ID, one.transactional_id, quiet=True
+            )
         ],
     )
 

@@ -68,7 +68,7 @@ async def handle(node: Node, request: MetadataRequest, context: RequestContext) 
             _describe(node, topic)
             for topic in node.topics
             # What may not be seen is not said to be there.
-            if access.allowed(node, context, DESCRIBE_TOPIC, topic.name)
+            if access.allowed(node, context, DESCRIBE_TOPIC, topic.name, quiet=True)
         ]
     else:
         response.topics = [_named(node, wanted, request, context) for wanted in request.topics]
@@ -105,7 +105,7 @@ def _named(
     try:
         check_name(wanted.name)
         if request.allow_auto_topic_creation and node.config.flag("auto.create.topics.enable"):
-            if not access.allowed(node, context, CREATE_CLUSTER):
+            if not access.allowed(node, context, CREATE_CLUSTER, quiet=True):
                 access.require(node, context, CREATE_TOPIC, wanted.name)
             node.topics.check_new(wanted.name)
             partitions = node.config.int("num.partitions")

@@ -132,7 +132,7 @@ class _Committed:
         """All partitions that have something, but those of topics that may not be seen."""
         topics: dict[str, list[int]] = {}
         for place in sorted(self._answers):
-            if self._visible(place.topic):
+            if self._visible(place.topic, quiet=True):
                 topics.setdefault(place.topic, []).append(place.partition)
         return topics.items()
 
@@ -143,8 +143,8 @@ class _Committed:
             found = self._answers.get(TopicPartition(topic, index), _NOTHING)
             yield index, found if visible else _DENIED
 
-    def _visible(self, topic: str) -> bool:
-        return access.allowed(self._node, self._context, DESCRIBE_TOPIC, topic)
+    def _visible(self, topic: str, *, quiet: bool = False) -> bool:
+        return access.allowed(self._node, self._context, DESCRIBE_TOPIC, topic, quiet=quiet)
 
 
 def _group(committed: _Committed, wanted: _Wanted | None) -> OffsetFetchResponseGroup:

@@ -35,7 +35,7 @@ async def handle(
 ) -> WriteTxnMarkersResponse:
     """Marks each partition on its own."""
     refusal: int = ErrorCode.NONE
-    if not access.allowed(node, context, ALTER_CLUSTER):
+    if not access.allowed(node, context, ALTER_CLUSTER, quiet=True):
         refusal = access.refusal(node, context, CLUSTER_ACTION)
     return WriteTxnMarkersResponse(
         markers=[

@@ -9,6 +9,7 @@ about, `allow.everyone.if.no.acl.found` decides.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.addresses import address_of
@@ -76,6 +77,15 @@ _REMEMBERED = 20_000
 #: The one authorizer that `authorizer.class.name` can name.
 STANDARD = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
 
+
+class Basis(StrEnum):
+    """What decides where no rule does, in Kafka's words."""
+
+    SUPER_USER = "SuperUser"
+    DEFAULT_ALLOW = "DefaultAllow"
+    DEFAULT_DENY = "DefaultDeny"
+
+
 _Question = tuple[Principal, str, AclOperation, ResourceType, str | None]
 
 
@@ -132,6 +142,28 @@ class Authorizer:
             if self.allows(principal, host, operation, kind, name)
         )
 
+    def basis(
+        self,
+        principal: Principal,
+        host: str,
+        operation: AclOperation,
+        kind: ResourceType,
+        name: str,
+    ) -> Acl | Basis:
+        """What decides whether somebody at an address may do that with the resource."""
+        if principal in self._super_users:
+            return Basis.SUPER_USER
+        rules = self._book.about(kind, name)
+        if not rules and self._allow_unruled:
+            return Basis.DEFAULT_ALLOW
+        allows: Acl | None = None
+        for acl in rules:
+            if _is_about(acl, principal, host) and _says(acl, operation):
+                if acl.permission is AclPermission.DENY:
+                    return acl
+                allows = allows or acl
+        return allows or Basis.DEFAULT_DENY
+
     def _decide(
         self,
         principal: Principal,
@@ -140,18 +172,10 @@ class Authorizer:
         kind: ResourceType,
         name: str,
     ) -> bool:
-        if principal in self._super_users:
-            return True
-        rules = self._book.about(kind, name)
-        if not rules:
-            return self._allow_unruled
-        allowed = False
-        for acl in rules:
-            if _is_about(acl, principal, host) and _says(acl, operation):
-                if acl.permission is AclPermission.DENY:
-                    return False
-                allowed = True
-        return allowed
+        found = self.basis(principal, host, operation, kind, name)
+        if isinstance(found, Basis):
+            return found is not Basis.DEFAULT_DENY
+        return found.permission is AclPermission.ALLOW
 
     def _decide_any(
         self, principal: Principal, host: str, operation: AclOperation, kind: ResourceType

@@ -1,24 +1,24 @@
-"""The TLS handshake of one connection, and what the log says about it."""
+"""The TLS handshake of one connection, and what the audit log says about it."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Final
 
 from pyproducer.broker.security.tls_alert import socket_of_handshake
 
 if TYPE_CHECKING:
     from pyproducer.broker.context import ConnectionInfo
+    from pyproducer.broker.security.audit import Audit
     from pyproducer.broker.security.tls import ListenerTls
 
-__all__ = ["known_by_certificate", "log_failed_handshake", "shake_hands"]
-
-log = logging.getLogger(__name__)
+__all__ = ["known_by_certificate", "shake_hands", "tell_failed_handshake"]
 
 #: Seconds that a client has for its part of a handshake, and of the end of TLS.
 LIMIT: Final = 10.0
 _GOODBYE: Final = 5.0
+#: What stands in the audit log for a mechanism.
+_MECHANISM: Final = "TLS"
 #: What OpenSSL says of those who speak something else.
 _HINTS: Final = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS",
@@ -51,7 +51,9 @@ async def shake_hands(
     return found, found.get_extra_info("ssl_object").getpeercert(binary_form=True)
 
 
-def known_by_certificate(info: ConnectionInfo, tls: ListenerTls, certificate: bytes | None) -> None:
+def known_by_certificate(
+    info: ConnectionInfo, tls: ListenerTls, certificate: bytes | None, audit: Audit
+) -> None:
     """The connection is its principal's, if it has shown a certificate.
 
     Raises:
@@ -59,25 +61,11 @@ def known_by_certificate(info: ConnectionInfo, tls: ListenerTls, certificate: by
     """
     if certificate is None:
         return
-    principal = tls.principal(certificate)
-    info.authenticated(principal)
-    log.info(
-        "connection %d of %s:%d at %s is %s by certificate",
-        info.number,
-        info.peer_host,
-        info.peer_port,
-        info.listener,
-        principal,
-    )
+    info.authenticated(tls.principal(certificate))
+    audit.authenticated(info, _MECHANISM, again=False)
 
 
-def log_failed_handshake(info: ConnectionInfo, error: Exception) -> None:
-    """The log has a line about it, with OpenSSL's reason, which names no secrets."""
+def tell_failed_handshake(info: ConnectionInfo, error: Exception, audit: Audit) -> None:
+    """The audit log has a line about it, with OpenSSL's reason, which names no secrets."""
     reason = getattr(error, "reason", None) or str(error)
-    log.info(
-        "closing the connection of %s:%d at %s: TLS handshake failed: %s",
-        info.peer_host,
-        info.peer_port,
-        info.listener,
-        _HINTS.get(reason, reason),
-    )
+    audit.refused(info, _MECHANISM, "", f"TLS handshake failed: {_HINTS.get(reason, reason)}")

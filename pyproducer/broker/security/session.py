@@ -49,8 +49,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Mechanism", "Session"]
 
-log = logging.getLogger(__name__)
-
 _HEAD: Final = struct.Struct(">hhih")
 _SIZE: Final = struct.Struct(">i")
 #: Since this version of SaslHandshake tokens come in SaslAuthenticate.
@@ -203,7 +201,7 @@ class Session:
                 error_code=ErrorCode.SASL_AUTHENTICATION_FAILED, error_message=error.told
             )
             answer = self._encoded(response, header, len(frame), connection)
-            raise await self._failed(connection, error.reason, answer) from error
+            raise await self._failed(connection, error.reason, answer, error.name) from error
         if outcome is not None:
             response.session_lifetime_ms = self._open(outcome, connection)
         return self._encoded(response, header, len(frame), connection)
@@ -212,7 +210,7 @@ class Session:
         try:
             token, outcome = await self._respond(bytes(frame))
         except AuthenticationFailed as error:
-            raise await self._failed(connection, error.reason) from error
+            raise await self._failed(connection, error.reason, name=error.name) from error
         if outcome is not None:
             self._open(outcome, connection)
         self._node.pulse.beat()
@@ -228,7 +226,8 @@ class Session:
         if outcome is not None and self._user not in {None, outcome.name}:
             raise AuthenticationFailed(
                 "Authentication failed: the session began with another user",
-                f"{self._user!r} came back as {outcome.name!r}",
+                f"it was {self._user!r} before",
+                name=outcome.name,
             )
         return answer, outcome
 
@@ -251,20 +250,15 @@ class Session:
             metrics.authentications += 1
             connection.authenticated(Principal(USER, outcome.name))
             self._opened()
-        log.log(
-            logging.DEBUG if again else logging.INFO,
-            "connection %d of %s:%d at %s is %s by %s",
-            connection.number,
-            connection.peer_host,
-            connection.peer_port,
-            connection.listener,
-            connection.principal,
-            self._mechanism,
-        )
+        self._node.audit.authenticated(connection, self._mechanism, again=again)
         return lifetime
 
     async def _failed(
-        self, connection: ConnectionInfo, reason: str, answer: list[Buffer] | None = None
+        self,
+        connection: ConnectionInfo,
+        reason: str,
+        answer: list[Buffer] | None = None,
+        name: str = "",
     ) -> CloseConnection:
         """How the connection ends, once whoever guesses has waited."""
         again = self._user is not None
@@ -272,13 +266,15 @@ class Session:
             self._node.metrics.reauthentications_failed += 1
         else:
             self._node.metrics.authentications_failed += 1
+        who = str(Principal(USER, name)) if name else ""
+        self._node.audit.refused(connection, self._mechanism, who, reason, again=again)
         delay = self._node.config.int("connection.failed.authentication.delay.ms") / 1000
         if delay > 0:
             await self._node.timers.sleep(delay)
         return CloseConnection(
-            f"{'re-' if again else ''}authentication at {connection.listener} failed: {reason}",
+            f"{'re-' if again else ''}authentication at {connection.listener} failed",
             answer=answer,
-            level=logging.INFO,
+            level=logging.DEBUG,
         )
 
     @staticmethod

@@ -254,7 +254,7 @@ def test_who_came_in_and_who_did_not_is_logged(
     broker: Broker, connect: Connect, caplog: pytest.LogCaptureFixture
 ):
     """
-    The log says at INFO who it was and why not, and has no password in it, nor has the journal.
+    The log says at INFO who it was and who not, and has no password in it, nor has the journal.
     """
     broker.journal.bodies = True
     with caplog.at_level(logging.DEBUG, "pyproducer"):
@@ -268,9 +268,11 @@ def test_who_came_in_and_who_did_not_is_logged(
     lines = [one.getMessage() for one in caplog.records if one.levelno == logging.INFO]
     journal = "".join(f"{one} {one.request} {one.response}" for one in broker.journal)
 
-    assert any("User:alice by PLAIN" in line for line in lines)
-    assert any("failed: wrong user name or password of 'alice'" in line for line in lines)
-    assert any("mechanism 'GSSAPI' is not offered" in line for line in lines)
+    assert ["Authenticated", "Not authenticated", "Authenticated", "Not authenticated"] == [
+        line.partition(" is ")[2].partition(" from ")[0]
+        for line in lines
+        if line.startswith("Principal")
+    ]
     for secret in ("secret", "wr0ng-one", "hidden,"):
         assert secret not in caplog.text
         assert secret not in journal

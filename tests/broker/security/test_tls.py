@@ -29,7 +29,7 @@ from tests.helpers.wire_client import WireClient
 
 METADATA = MetadataRequest(topics=[])
 #: What a line about a connection that is refused comes from.
-LOGGERS = {"pyproducer.broker.server", "pyproducer.broker.security.handshake"}
+LOGGERS = {"pyproducer.broker.server", "pyproducer.broker.audit"}
 
 
 def keystore(identity: Identity) -> dict[str, str]:

@@ -26,12 +26,14 @@ class AuthenticationFailed(Exception):
     Args:
         told: What the client is told, which is the same whether a user or a password was wrong.
         reason: What the broker's log says besides; never a secret.
+        name: The user that the client wanted to be; "" if it did not say.
     """
 
-    def __init__(self, told: str, reason: str = "") -> None:
+    def __init__(self, told: str, reason: str = "", *, name: str = "") -> None:
         super().__init__(told)
         self.told = told
         self.reason = reason or told
+        self.name = name
 
 
 class Exchange(Protocol):

@@ -51,7 +51,8 @@ class OAuthBearerExchange:
         if acting_as not in {"", found.name}:
             raise AuthenticationFailed(
                 "Authentication failed: the authorization id is not the token's user",
-                f"{found.name!r} wanted to act as {acting_as!r}",
+                f"wanted to act as {acting_as!r}",
+                name=found.name,
             )
         self.outcome = found
         return b""

@@ -34,18 +34,20 @@ class PlainExchange:
         acting_as, name, password = parts
         if not name or not password:
             missing = "password" if name else "user name"
-            raise AuthenticationFailed(f"Authentication failed: no {missing} given")
+            raise AuthenticationFailed(f"Authentication failed: no {missing} given", name=name)
         # Hashing takes a millisecond or two, which the loop has better use for.
         if not await asyncio.to_thread(self._matches, name, password):
             raise AuthenticationFailed(
                 "Authentication failed: Invalid username or password",
-                f"wrong user name or password of {name!r}",
+                "wrong user name or password",
+                name=name,
             )
         # Asked last, so that it tells nobody which users there are.
         if acting_as not in {"", name}:
             raise AuthenticationFailed(
                 "Authentication failed: the authorization id is not the user name",
-                f"{name!r} wanted to act as {acting_as!r}",
+                f"wanted to act as {acting_as!r}",
+                name=name,
             )
         self.outcome = Authenticated(name)
         return b""

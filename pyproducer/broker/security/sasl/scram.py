@@ -43,10 +43,10 @@ class ScramExchange:
             self._server.set_client_final(text)
             answer = str(self._server.get_server_final()).encode()
         except (scramp.ScramException, UnicodeDecodeError) as error:
-            reason = f"of {self._name!r}" if self._name else "before a user was named"
             raise AuthenticationFailed(
                 f"Authentication failed: invalid credentials with SASL mechanism {self._mechanism}",
-                f"failed {self._mechanism} proof {reason}",
+                "the proof is wrong" if self._name else "it named no user",
+                name=self._name,
             ) from error
         self.outcome = Authenticated(self._name)
         return answer
