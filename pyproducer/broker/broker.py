@@ -24,10 +24,12 @@ from pyproducer.broker.security.broker_acls import BrokerAcls
 from pyproducer.broker.security.listener_settings import chosen_listeners
 from pyproducer.broker.security.users import Users
 from pyproducer.broker.settings import (
+    AUTHENTICATION_TIMEOUT,
     BrokerOptions,
     BrokerSettings,
     checked_access,
     checked_acls,
+    checked_authentication_timeout,
     checked_config,
     checked_data_dir,
     checked_host,
@@ -152,7 +154,7 @@ class Broker(BrokerView):
         fs: FileSystem | None = None,
         journal: int = 1000,
         slow_reader_timeout: float | None = None,
-        authentication_timeout: float | None = 30.0,
+        authentication_timeout: float | None = AUTHENTICATION_TIMEOUT,
     ) -> None:
         own_clock = BrokerClock(clock or SystemClock())
         rules = None if acls is None else checked_acls(acls)
@@ -194,9 +196,7 @@ class Broker(BrokerView):
             clock=own_clock,
             fs=fs,
             slow_reader_timeout=checked_seconds("slow_reader_timeout", slow_reader_timeout),
-            authentication_timeout=checked_seconds(
-                "authentication_timeout", authentication_timeout
-            ),
+            authentication_timeout=checked_authentication_timeout(authentication_timeout, chosen),
         )
         self._acls = BrokerAcls(self._call_with_node)
         self._faults = Faults()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import logging.handlers
 import os
 import signal
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from pyproducer.broker.broker import Broker
 from pyproducer.broker.properties_file import options_of_file, with_place
+from pyproducer.broker.security.audit import LOGGER
 from pyproducer.broker.settings import BrokerOptions
 from pyproducer.errors import ConfigError
 from pyproducer.properties import read_properties
@@ -23,6 +26,8 @@ __all__ = ["run_broker"]
 
 _PORT = 9092
 _HTTP_HOST = "127.0.0.1"
+_NO_LIMIT = -1
+_TIME = "%Y-%m-%dT%H:%M:%S"
 _TOKEN_VARIABLE = "PYPRODUCER_HTTP_TOKEN"  # noqa: S105
 
 
@@ -43,6 +48,9 @@ def run_broker(
     flush: str = "os",
     security: str | None = None,
     users: Path | None = None,
+    slow_reader_timeout: float | None = None,
+    authentication_timeout: float | None = None,
+    audit_log: Path | None = None,
 ) -> None:
     """Runs a broker until SIGTERM or SIGINT, and says ``listening on HOST:PORT`` once it does.
 
@@ -67,6 +75,11 @@ def run_broker(
         flush: When records are forced to disk: `always`, `interval` or `os`.
         security: What is spoken there: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
         users: File of names with passwords, as `NAME=PASSWORD`.
+        slow_reader_timeout: Seconds after which a client that reads nothing of its answer is
+            disconnected; -1 is never, None is what the file says, else never.
+        authentication_timeout: Seconds in which a client of a SASL listener has to prove who it
+            is; -1 is without end, None is what the file says, else 30.
+        audit_log: File that the audit log is written to, behind what is there.
 
     Raises:
         ConfigError: An argument is not possible, or the data directory cannot be used.
@@ -96,9 +109,15 @@ def run_broker(
         given["http_certificate"], given["http_key"] = http_certificate, http_key
     elif http_token_file is not None or http_certificate is not None or http_key is not None:
         raise ConfigError("there is no HTTP side: give --http-port", option="http_port")
+    if slow_reader_timeout is not None:
+        given["slow_reader_timeout"] = _limit(slow_reader_timeout)
+    if authentication_timeout is not None:
+        given["authentication_timeout"] = _limit(authentication_timeout)
     given["flush"] = cast("FlushMode", flush)
     options = with_place(options, given)
     broker = Broker(dict(map(_topic, topics)), **options)
+    if audit_log is not None:
+        _write_audit_log(audit_log)
     scheme = "http" if http_certificate is None else "https"
     place = f"[{http_host}]" if ":" in http_host else http_host
     asyncio.run(
@@ -107,6 +126,26 @@ def run_broker(
             stop_signals=(signal.SIGTERM, signal.SIGINT),
         )
     )
+
+
+def _limit(seconds: float) -> float | None:
+    return None if seconds == _NO_LIMIT else seconds
+
+
+def _write_audit_log(path: Path) -> None:
+    """The audit log goes to the file alone: what is at INFO, or all of it where all is wanted."""
+    # Who comes in from where is for the owner alone.
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    # Another file is begun as soon as somebody has moved this one away.
+    handler = logging.handlers.WatchedFileHandler(path, encoding="ascii")
+    formatter = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(message)s", _TIME)
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logger = logging.getLogger(LOGGER)
+    logger.addHandler(handler)
+    logger.propagate = False
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
 
 
 def _token(path: Path | None) -> str | None:

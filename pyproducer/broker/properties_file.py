@@ -1,7 +1,8 @@
 """A broker's arguments from a file of Kafka's property names, such as a server.properties.
 
 A file that was written for a Kafka of one node works as it is. Where it listens and keeps its data
-are arguments of `Broker` here. What says how the nodes of a cluster find each other is looked at,
+are arguments of `Broker` here, and so are limits that Kafka has no name for, which begin with
+`pyproducer.`. What says how the nodes of a cluster find each other is looked at,
 since this broker is all of its cluster: it may say that, and nothing else. Everything in the
 file that cannot be used is told at once, each with its line.
 """
@@ -10,8 +11,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
-from pyproducer.broker.configs import check_broker_configs, listed, listener_of
+from pyproducer.broker.configs import (
+    ConfigType,
+    check_broker_configs,
+    listed,
+    listener_of,
+    parse,
+)
 from pyproducer.broker.errors import Refused
 from pyproducer.broker.security.listener import Listener
 from pyproducer.broker.security.listener_settings import PLACES, BadPlace, listeners_of, moved
@@ -37,6 +45,13 @@ _PLACE = frozenset({
     "sasl.mechanism.inter.broker.protocol",
     "security.inter.broker.protocol",
 })  # fmt: skip
+#: Limits that Kafka does not have, in milliseconds, by the arguments of `Broker` that they are.
+_OURS: Final = {
+    "pyproducer.authentication.timeout.ms": "authentication_timeout",
+    "pyproducer.slow.reader.timeout.ms": "slow_reader_timeout",
+}
+_OWN: Final = "pyproducer."
+_NO_LIMIT: Final = -1
 #: What older Kafkas had, and what says the same now.
 _OF_OLD = {
     "advertised.host.name": "advertised.listeners",
@@ -75,11 +90,17 @@ def options_of_file(path: str | Path) -> BrokerOptions:
         name: one.value
         for name, one in settings.items()
         if name not in _PLACE
+        and name not in _OURS
         # Nobody listens there.
         and (listener_of(name) or "") not in {one.lower() for one in controllers}
     }
     problems = [problem for name, value in config.items() if (problem := _problem(name, value))]
     options = BrokerOptions(config=config)
+    for name in _OURS.keys() & settings.keys():
+        try:
+            _take_limit(name, settings[name].value, options)
+        except _Problem as problem:
+            problems.append(problem)
     node_id = config.get("node.id", config.get("broker.id", "1")).strip()
     for take in (_take_listeners, _take_data_dir, _take_quorum):
         try:
@@ -101,6 +122,8 @@ def _told(path: Path, settings: dict[str, Setting], problems: list[_Problem]) ->
 
 
 def _problem(name: str, value: str) -> _Problem | None:
+    if name.startswith(_OWN):
+        return _Problem(name, f"unknown broker configuration {name}; there are {', '.join(_OURS)}")
     if name in _OF_OLD:
         now = _OF_OLD[name]
         instead = f"say it with {now}" if now else "there is no ZooKeeper to be named; leave it out"
@@ -129,6 +152,23 @@ def with_place(found: BrokerOptions, options: BrokerOptions) -> BrokerOptions:
             advertised_host=options.pop("advertised_host", None),
         )
     return {**found, **options, "config": config}
+
+
+def _take_limit(name: str, value: str, options: BrokerOptions) -> None:
+    try:
+        limit = parse(ConfigType.LONG, value)
+    except ValueError:
+        limit = 0
+    assert isinstance(limit, int)
+    if limit != _NO_LIMIT and limit <= 0:
+        raise _Problem(
+            name, f"{name}={value}: give milliseconds, 1 at least, or {_NO_LIMIT} for no limit"
+        )
+    seconds = None if limit == _NO_LIMIT else limit / 1000
+    if _OURS[name] == "slow_reader_timeout":
+        options["slow_reader_timeout"] = seconds
+    else:
+        options["authentication_timeout"] = seconds
 
 
 def _take_listeners(place: dict[str, str], options: BrokerOptions, _node_id: str) -> None:

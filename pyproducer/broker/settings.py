@@ -36,6 +36,9 @@ _DEFAULTS = {
     "transaction.state.log.num.partitions": "5",
 }
 
+#: Seconds in which a client has to prove who it is, unless something else is said.
+AUTHENTICATION_TIMEOUT = 30.0
+
 _FLUSH_INTERVALS = {"log.flush.interval.ms", "log.flush.scheduler.interval.ms"}
 _NEWEST_TRANSACTION_VERSION = 2
 _MAX_PORT = 65535
@@ -205,6 +208,25 @@ def checked_seconds(option: str, seconds: float | None) -> float | None:
     if not number or not math.isfinite(seconds) or seconds <= 0:
         raise ConfigError(f"{option}={seconds!r} is no number of seconds above 0", option=option)
     return float(seconds)
+
+
+def checked_authentication_timeout(
+    seconds: float | None, listeners: Iterable[Listener]
+) -> float | None:
+    """How long a client has to prove who it is, or None.
+
+    Raises:
+        ConfigError: It is no number above 0, or nobody has to.
+    """
+    found = checked_seconds("authentication_timeout", seconds)
+    if found not in {None, AUTHENTICATION_TIMEOUT} and not any(
+        one.security.sasl for one in listeners
+    ):
+        raise ConfigError(
+            f"authentication_timeout={seconds:g} has no effect: no listener speaks SASL",
+            option="authentication_timeout",
+        )
+    return found
 
 
 def checked_host(option: str, host: str) -> str:

@@ -319,6 +319,15 @@ def test_listener_has_a_rate_of_its_own():
         assert second.receive().error_code == 0
 
 
+def test_authentication_timeout_without_authentication():
+    """
+    authentication_timeout: where nobody has to say who he is, a limit of time for it is refused.
+    """
+    with pytest.raises(ConfigError, match="no listener speaks SASL"):
+        Broker(authentication_timeout=20)
+    Broker(authentication_timeout=None)
+
+
 def test_client_that_does_not_say_who_it_is_is_cut_off():
     """
     authentication_timeout: on a SASL listener time runs from the connection on, whatever is said.

@@ -152,6 +152,22 @@ def test_where_it_keeps_its_data(tmp_path: Path, text: str, found: dict):
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("pyproducer.slow.reader.timeout.ms=1500", {"slow_reader_timeout": 1.5}),
+        ("pyproducer.slow.reader.timeout.ms=-1", {"slow_reader_timeout": None}),
+        ("pyproducer.authentication.timeout.ms = 250", {"authentication_timeout": 0.25}),
+        ("pyproducer.authentication.timeout.ms=-1", {"authentication_timeout": None}),
+    ],
+)
+def test_limits_that_kafka_has_no_name_for(tmp_path: Path, text: str, found: dict):
+    """
+    Limits of this broker's own stand in a file too, in milliseconds, where -1 is none.
+    """
+    assert options_of_file(written(tmp_path, text)) == {"config": {}} | found
+
+
+@pytest.mark.parametrize(
     ("line", "why"),
     [
         ("num.partition=3", "did you mean num.partitions?"),
@@ -173,6 +189,9 @@ def test_where_it_keeps_its_data(tmp_path: Path, text: str, found: dict):
         ("controller.quorum.voters=1@a:1,2@b:1", "joins no other"),
         ("controller.quorum.bootstrap.servers=a:1,b:1", "its own and only controller"),
         ("broken", "no value"),
+        ("pyproducer.slow.reader.timeout.ms=0", "give milliseconds, 1 at least, or -1"),
+        ("pyproducer.authentication.timeout.ms=1.5", "give milliseconds, 1 at least, or -1"),
+        ("pyproducer.slow.reader.timeout=5", "there are pyproducer.authentication.timeout.ms"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_its_line(tmp_path: Path, line: str, why: str):

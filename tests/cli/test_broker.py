@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
 import signal
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -11,9 +13,13 @@ import pytest
 
 from pyproducer import SyncProducer
 from pyproducer.broker import Broker
+from pyproducer.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 from tests.helpers.command_line import one_line, run_cli, start_cli
+from tests.helpers.partition_logs import batch
 from tests.helpers.processes import free_ports
 from tests.helpers.secure_client import SecureClient
+from tests.helpers.statement_servers import eventually
+from tests.helpers.wire_client import WireClient
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
@@ -180,6 +186,95 @@ def test_bad_topic():
 
     assert (2, "") == (done.returncode, done.stdout)
     assert "a:many" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("where", ["option", "file"])
+def test_client_that_does_not_say_who_it_is(tmp_path, where):
+    """
+    Who has not authenticated in time is disconnected, whether an option or the file says when.
+    """
+    words = ["broker", "--port", 0, "--security", "SASL_PLAINTEXT"]
+    users = tmp_path / "users.properties"
+    users.write_text("alice=secret\n")
+    words += ["--users", users]
+    if where == "option":
+        words += ["--authentication-timeout", 0.2]
+    else:
+        path = tmp_path / "server.properties"
+        path.write_text("pyproducer.authentication.timeout.ms=200\n")
+        words += ["--properties", path]
+    with start_cli(*words) as process:
+        servers = process.stdout.readline().decode().split()[-1]
+        with SecureClient(servers) as client, SecureClient(servers) as known:
+            assert known.plain("alice", "secret").error_code == 0
+            assert client.is_closed()
+            assert known.is_silent()
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.mark.parametrize("where", ["option", "file"])
+def test_slow_reader(tmp_path, where):
+    """
+    Who reads nothing of an answer is disconnected, whether an option or the file says when.
+    """
+    words = ["broker", "--port", 0, "--topic", "t", "--http-port", 0]
+    words += ["--broker-config", "socket.send.buffer.bytes=16384"]
+    if where == "option":
+        words += ["--slow-reader-timeout", 0.2]
+    else:
+        path = tmp_path / "server.properties"
+        path.write_text("pyproducer.slow.reader.timeout.ms=200\n")
+        words += ["--properties", path]
+    part = FetchPartition(partition=0, partition_max_bytes=50_000_000)
+    with start_cli(*words) as process:
+        servers = process.stdout.readline().decode().split()[-1]
+        state = f"http://{process.stdout.readline().decode().split()[-1]}/state"
+
+        def closed():
+            with urllib.request.urlopen(state, timeout=10) as answer:
+                return json.load(answer)["closed_connections"]
+
+        with WireClient(servers) as client:
+            for _ in range(8):
+                assert client.produce("t", batch(value=b"x" * 900_000)).error_code == 0
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+            client.send(FetchRequest(topics=[FetchTopic(topic="t", partitions=[part])]), 11)
+            assert eventually(closed) == {"slow reader": 1}
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_limit_that_is_none(tmp_path):
+    """
+    A limit has to be above 0, or -1.
+    """
+    done = run_cli("broker", "--slow-reader-timeout", "0")
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "slow_reader_timeout=0" in one_line(done.stderr)
+
+
+def test_audit_log(tmp_path):
+    """
+    --audit-log has who came in and who did not, for the owner alone; on standard error is nothing.
+    """
+    users, path = tmp_path / "users.properties", tmp_path / "audit.log"
+    users.write_text("alice=secret\n")
+    words = ["broker", "--port", 0, "--security", "SASL_PLAINTEXT", "--users", users]
+    with start_cli(*words, "--audit-log", path) as process:
+        servers = process.stdout.readline().decode().split()[-1]
+        for password in ("secret", "wrong"):
+            with SecureClient(servers) as client:
+                client.plain("alice", password)
+        process.terminate()
+        _, errors = process.communicate(timeout=20)
+    first, second = path.read_text().splitlines()
+
+    assert b"" == errors
+    assert re.fullmatch(r"20\S+Z INFO Principal = User:alice is Authenticated from .*", first)
+    assert "User:alice is Not authenticated" in second
+    assert 0o600 == path.stat().st_mode & 0o777
 
 
 def test_secured_broker(tmp_path):

@@ -89,6 +89,28 @@ def broker(
             "interval, or os (when the system does).",
         ),
     ] = "os",
+    slow_reader_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Disconnect who reads nothing of an answer for so long; -1 is never.  "
+            "[default: -1]",
+        ),
+    ] = None,
+    authentication_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Disconnect who has not proved by SASL who it is by then; -1 is never.  "
+            "[default: 30]",
+        ),
+    ] = None,
+    audit_log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Who came in, who may not, who changed what: lines added there."
+        ),
+    ] = None,
 ) -> None:
     """Run a broker until Ctrl-C or SIGTERM, for any Kafka client.
 
@@ -127,6 +149,9 @@ def broker(
             flush=flush,
             security=security,
             users=users,
+            slow_reader_timeout=slow_reader_timeout,
+            authentication_timeout=authentication_timeout,
+            audit_log=audit_log,
         )
     except DataDirectoryError as error:
         raise CliError(str(error), Exit.FAILED) from error
