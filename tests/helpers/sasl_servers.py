@@ -8,25 +8,30 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from tests.helpers.authority import Authority
+from tests.helpers.authority import Authority, Identity
 from tests.helpers.fault_proxy import FaultProxy
 from tests.helpers.secure_client import SecureClient
 from tests.helpers.secure_kafka import SecureKafka
 from tests.helpers.secure_ours import SecureOurs
-from tests.helpers.secured import Certificates
+from tests.helpers.secured import USER, Certificates
 from tests.helpers.statement_servers import OURS
 from tests.helpers.token_server import TokenServer
+from tests.helpers.wire_client import WireClient
 
 T = TypeVar("T")
 
 
 class SaslServer:
-    """A running broker, of which the listeners CLEAR and BRIEF are used.
+    """A running broker, of which the listeners OPEN, CLEAR, BRIEF and TEXT are used.
 
     Args:
         broker: The broker.
         authority: What its clients trust.
         tokens: Makes tokens.
+
+    Attributes:
+        authority: The same.
+        user: The certificate of a client.
     """
 
     def __init__(
@@ -35,16 +40,27 @@ class SaslServer:
         self.ours = isinstance(broker, SecureOurs)
         self.tokens = tokens
         self._broker = broker
-        self._authority = authority
+        self.authority = authority
+        self.user = broker.certificates.clients[USER]
 
     def connect(self) -> SecureClient:
         """A new connection to CLEAR, which has no TLS."""
         return SecureClient(self._broker.address("CLEAR"))
 
+    def connect_openly(self) -> WireClient:
+        """A new connection to OPEN, where nobody authenticates."""
+        return WireClient(self._broker.address("OPEN"))
+
     def connect_briefly(self) -> SecureClient:
         """A new connection to BRIEF, where sessions soon end."""
-        trusted = ssl.create_default_context(cafile=self._authority.certificate)
+        trusted = ssl.create_default_context(cafile=self.authority.certificate)
         return SecureClient(self._broker.address("BRIEF"), tls=trusted)
+
+    def connect_by(self, shown: Identity) -> SecureClient:
+        """A new connection to TEXT with a certificate, which may be refused with an OSError."""
+        trusted = ssl.create_default_context(cafile=self.authority.certificate)
+        trusted.load_cert_chain(shown.certificate, shown.key)
+        return SecureClient(self._broker.address("TEXT"), tls=trusted)
 
     def differs(self, *, ours: T, kafka: T, reason: str) -> T:
         """What to expect of this server, where ours is another than Kafka's on purpose."""

@@ -2,7 +2,7 @@
 
 Run it as ``python tests/protocol/generate_messages.py`` after an upgrade of the definitions, which
 are read from the kafka-python distribution. What Kafka 4 no longer describes, and old clients
-still send, is in ``OLDER`` below; the two APIs that kafka-python lacks are in ``MISSING``. The
+still send, is in ``OLDER`` below; the APIs that kafka-python lacks are in ``MISSING``. The
 tests compare every message in every version with kio, which was generated independently.
 """
 
@@ -52,6 +52,10 @@ APIS = [
     "DescribeLogDirs",
     "SaslAuthenticate",
     "CreatePartitions",
+    "CreateDelegationToken",
+    "RenewDelegationToken",
+    "ExpireDelegationToken",
+    "DescribeDelegationToken",
     "DeleteGroups",
     "IncrementalAlterConfigs",
     "ElectLeaders",
@@ -102,7 +106,85 @@ _NAMED_TOPIC_PARTITIONS = [
     field("TopicName", "string"),
     field("Partitions", "[]int32"),
 ]
+_PRINCIPAL = [field("PrincipalType", "string"), field("PrincipalName", "string")]
+_REQUESTER = [
+    field("TokenRequesterPrincipalType", "string", "3+"),
+    field("TokenRequesterPrincipalName", "string", "3+"),
+]
+_TOKENS = {"validVersions": "1-3", "flexibleVersions": "2+"}
+_TOKEN_TIMES = {"validVersions": "1-2", "flexibleVersions": "2+"}
+_EXPIRY = [
+    field("ErrorCode", "int16"),
+    field("ExpiryTimestampMs", "int64"),
+    field("ThrottleTimeMs", "int32"),
+]
+
 MISSING: dict[str, dict[str, Any]] = {
+    "CreateDelegationTokenRequest": _TOKENS
+    | {
+        "apiKey": 38,
+        "fields": [
+            field("OwnerPrincipalType", "string", "3+", nullableVersions="3+"),
+            field("OwnerPrincipalName", "string", "3+", nullableVersions="3+"),
+            field("Renewers", "[]CreatableRenewers", fields=_PRINCIPAL),
+            field("MaxLifetimeMs", "int64"),
+        ],
+    },
+    "CreateDelegationTokenResponse": _TOKENS
+    | {
+        "apiKey": 38,
+        "fields": [
+            field("ErrorCode", "int16"),
+            *_PRINCIPAL,
+            *_REQUESTER,
+            field("IssueTimestampMs", "int64"),
+            field("ExpiryTimestampMs", "int64"),
+            field("MaxTimestampMs", "int64"),
+            field("TokenId", "string"),
+            field("Hmac", "bytes"),
+            field("ThrottleTimeMs", "int32"),
+        ],
+    },
+    "RenewDelegationTokenRequest": _TOKEN_TIMES
+    | {"apiKey": 39, "fields": [field("Hmac", "bytes"), field("RenewPeriodMs", "int64")]},
+    "RenewDelegationTokenResponse": _TOKEN_TIMES | {"apiKey": 39, "fields": _EXPIRY},
+    "ExpireDelegationTokenRequest": _TOKEN_TIMES
+    | {"apiKey": 40, "fields": [field("Hmac", "bytes"), field("ExpiryTimePeriodMs", "int64")]},
+    "ExpireDelegationTokenResponse": _TOKEN_TIMES | {"apiKey": 40, "fields": _EXPIRY},
+    "DescribeDelegationTokenRequest": _TOKENS
+    | {
+        "apiKey": 41,
+        "fields": [
+            field(
+                "Owners",
+                "[]DescribeDelegationTokenOwner",
+                nullableVersions="0+",
+                fields=_PRINCIPAL,
+            )
+        ],
+    },
+    "DescribeDelegationTokenResponse": _TOKENS
+    | {
+        "apiKey": 41,
+        "fields": [
+            field("ErrorCode", "int16"),
+            field(
+                "Tokens",
+                "[]DescribedDelegationToken",
+                fields=[
+                    *_PRINCIPAL,
+                    *_REQUESTER,
+                    field("IssueTimestamp", "int64"),
+                    field("ExpiryTimestamp", "int64"),
+                    field("MaxTimestamp", "int64"),
+                    field("TokenId", "string"),
+                    field("Hmac", "bytes"),
+                    field("Renewers", "[]DescribedDelegationTokenRenewer", fields=_PRINCIPAL),
+                ],
+            ),
+            field("ThrottleTimeMs", "int32"),
+        ],
+    },
     "ConsumerGroupHeartbeatRequest": {
         "apiKey": 68,
         "fields": [
@@ -188,8 +270,9 @@ MISSING: dict[str, dict[str, Any]] = {
         ],
     },
 }
-for definition in MISSING.values():
-    definition |= {"validVersions": "0-1", "flexibleVersions": "0+"}
+MISSING = {
+    name: {"validVersions": "0-1", "flexibleVersions": "0+"} | one for name, one in MISSING.items()
+}
 
 # The definitions still describe fields of versions that Kafka 4 no longer serves. These are the
 # first versions we keep, for clients that pin them.

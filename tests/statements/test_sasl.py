@@ -9,15 +9,29 @@ import pytest
 
 from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.api_versions import ApiVersionsRequest
+from pyproducer.protocol.messages.create_delegation_token import (
+    CreatableRenewers,
+    CreateDelegationTokenRequest,
+)
+from pyproducer.protocol.messages.describe_delegation_token import DescribeDelegationTokenRequest
+from pyproducer.protocol.messages.expire_delegation_token import ExpireDelegationTokenRequest
 from pyproducer.protocol.messages.metadata import MetadataRequest
+from pyproducer.protocol.messages.renew_delegation_token import RenewDelegationTokenRequest
 from pyproducer.protocol.messages.sasl_authenticate import SaslAuthenticateRequest
 from pyproducer.protocol.messages.sasl_handshake import SaslHandshakeRequest
+from pyproducer.protocol.schema import Message
 from tests.helpers.sasl_servers import SaslServer, sasl_server
 from tests.helpers.secure_client import plain
 from tests.helpers.secured import BRIEF_MS, MECHANISMS, OTHER, USER, USERS
 from tests.helpers.statement_servers import KAFKA, OURS
 
 E = ErrorCode
+TOKEN_REQUESTS = [
+    CreateDelegationTokenRequest(max_lifetime_ms=-1),
+    RenewDelegationTokenRequest(hmac=b"hmac", renew_period_ms=-1),
+    ExpireDelegationTokenRequest(hmac=b"hmac", expiry_time_period_ms=-1),
+    DescribeDelegationTokenRequest(owners=None),
+]
 METADATA = MetadataRequest(topics=[])
 NAMED = ApiVersionsRequest(client_software_name="test", client_software_version="1")
 
@@ -338,3 +352,45 @@ def test_c4_token_without_a_handshake(server: SaslServer):
 
         assert E.ILLEGAL_SASL_STATE == client.token(b"").error_code
         assert client.ask(METADATA, 9).brokers
+
+
+@pytest.mark.parametrize("message", TOKEN_REQUESTS, ids=type)
+def test_c4_delegation_tokens_are_switched_off(server: SaslServer, message: Message):
+    """
+    C4: without delegation.token.secret.key whoever has authenticated hears so (61), in every
+    version, and gets no token.
+    """
+    with server.connect() as client:
+        client.plain(USER, PASSWORD)
+        for version in range(message.min_version, message.max_version + 1):
+            answer = client.ask(message, version)
+
+            assert E.DELEGATION_TOKEN_AUTH_DISABLED == answer.error_code
+            for name in ("token_id", "hmac", "tokens"):
+                assert not getattr(answer, name, None)
+
+
+def test_c4_delegation_token_for_somebody_else(server: SaslServer):
+    """
+    C4: who may not make a token for another user hears that (65), and of renewers that are no users
+    (67), before he hears that there are none.
+    """
+    other = CreateDelegationTokenRequest(owner_principal_type="User", owner_principal_name="x")
+    group = CreatableRenewers(principal_type="Group", principal_name="x")
+    renewed = CreateDelegationTokenRequest(renewers=[group], max_lifetime_ms=-1)
+    with server.connect() as client:
+        client.plain(OTHER, OTHER_PASSWORD)
+        found = [client.ask(one, 3).error_code for one in (other, renewed)]
+
+    assert [E.DELEGATION_TOKEN_AUTHORIZATION_FAILED, E.INVALID_PRINCIPAL_TYPE] == found
+
+
+@pytest.mark.parametrize("message", TOKEN_REQUESTS, ids=type)
+def test_c4_delegation_tokens_are_for_who_is_known(server: SaslServer, message: Message):
+    """
+    C4: where nobody authenticates, delegation tokens are refused for that (64).
+    """
+    with server.connect_openly() as client:
+        answer = client.ask(message, message.max_version)
+
+    assert E.DELEGATION_TOKEN_REQUEST_NOT_ALLOWED == answer.error_code
