@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Final, NamedTuple, Protocol
 
 from tests.helpers.access import Access
@@ -34,6 +35,7 @@ class Listener(NamedTuple):
         session_ms: how long a session may last before the client must authenticate again.
         mechanisms: those that it knows, with SASL.
         behind_proxy: clients come by the proxy, which can break connections.
+        as_text: its key and certificates are no files.
     """
 
     protocol: str
@@ -42,6 +44,7 @@ class Listener(NamedTuple):
     session_ms: int = 0
     mechanisms: tuple[str, ...] = MECHANISMS
     behind_proxy: bool = False
+    as_text: bool = False
 
     @property
     def tls(self) -> bool:
@@ -64,6 +67,7 @@ LISTENERS: Final = {
     "BRIEF": Listener("SASL_SSL", session_ms=BRIEF_MS),
     "ONE": Listener("SASL_SSL", mechanisms=("SCRAM-SHA-512",)),
     "BEHIND": Listener("SSL", clients=True, identity="replaced", behind_proxy=True),
+    "TEXT": Listener("SSL", clients=True, as_text=True),
     "EXPIRED": Listener("SSL", identity="expired"),
     "EARLY": Listener("SSL", identity="early"),
     "ELSEWHERE": Listener("SSL", identity="elsewhere"),
@@ -96,6 +100,26 @@ def way_id(way: tuple[str, str | None]) -> str:
     return f"{listener}-{mechanism}" if mechanism else listener
 
 
+def shown_as_text(identity: Identity) -> dict[str, str]:
+    """The configurations of a broker's certificate that is no file."""
+    return {
+        "ssl.keystore.key": _one_line(identity.key),
+        "ssl.keystore.certificate.chain": _one_line(identity.certificate),
+    }
+
+
+def trusted_as_text(*authorities: Authority) -> dict[str, str]:
+    """The configuration of whom a broker trusts that is no file."""
+    texts = [_one_line(one.certificate) for one in authorities]
+    # Kafka finds but the last of those that stand in one line.
+    return {"ssl.truststore.certificates": "\n".join(texts)}
+
+
+def _one_line(path: Path) -> str:
+    # As in a file of properties.
+    return " ".join(path.read_text().split("\n")).strip()
+
+
 class Certificates:
     """Those that the brokers and the users show, made once."""
 
@@ -112,12 +136,19 @@ class Certificates:
 
     def stores(self, listener: Listener) -> dict[str, str]:
         """Kafka's configurations of a listener with TLS."""
+        identity = self.brokers[listener.identity]
+        if listener.as_text:
+            stores = {**shown_as_text(identity), **trusted_as_text(self.authority)}
+        else:
+            stores = {
+                "ssl.keystore.location": str(identity.both),
+                "ssl.truststore.location": str(self.authority.certificate),
+            }
         return {
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(self.brokers[listener.identity].both),
             "ssl.truststore.type": "PEM",
-            "ssl.truststore.location": str(self.authority.certificate),
             "ssl.client.auth": "required" if listener.clients else "none",
+            **stores,
         }
 
 

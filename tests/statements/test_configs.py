@@ -418,8 +418,7 @@ def test_n5_all_of_a_broker(server: Server, client: WireClient):
     fixed = server.differs(
         ours=fixed,
         kafka=set(),
-        reason="ours takes listeners, and keys and users as text, at its start; files of keys can "
-        "be replaced and named anew",
+        reason="ours takes listeners, their mechanisms, and users of PLAIN as text, at its start",
     )
     wrong = {}
     for name, row in found.items():

@@ -1,8 +1,8 @@
 """TLS of one listener: what it shows, whom it trusts, and who a client is by its certificate.
 
 Settings and files are looked at whenever a client comes, so that a new certificate is shown from
-then on, whether its files were replaced or other ones were named while the broker runs. One that
-cannot be used is told in the log, and the one before it stays.
+then on, whether its files were replaced or other ones, or other texts, were set while the broker
+runs. One that cannot be used is told in the log, and the one before it stays.
 """
 
 from __future__ import annotations
@@ -157,6 +157,10 @@ class ListenerTls:
             return
         where = config.where("ssl.keystore.type")
         refuse_other_stores(where, config.get("ssl.keystore.type"), location)
+        if location and (chain or key):
+            raise self._refused(
+                "ssl.keystore.location", "it is set, and so are key or chain as text: one too many"
+            )
         name = "ssl.keystore.location" if location else "ssl.keystore.key"
         text = self._read(name, location) if location else f"{key or ''}\n{chain or ''}"
         blocks = pem_blocks(text)
@@ -192,6 +196,11 @@ class ListenerTls:
             return
         where = config.where("ssl.truststore.type")
         refuse_other_stores(where, config.get("ssl.truststore.type"), location)
+        if location and certificates:
+            raise self._refused(
+                "ssl.truststore.location",
+                "it is set, and so are certificates as text: one too many",
+            )
         name = "ssl.truststore.location" if location else "ssl.truststore.certificates"
         text = self._read(name, location) if location else certificates or ""
         found = pem_blocks(text)["certificates"]

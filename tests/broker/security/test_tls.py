@@ -246,6 +246,67 @@ def test_other_files_while_it_runs(authority: Authority):
         assert serial(broker, authority) != before
 
 
+def as_text(identity: Identity) -> dict[str, str]:
+    """The configurations of a certificate that is no file."""
+    return {
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.key": identity.key.read_text(),
+        "ssl.keystore.certificate.chain": identity.certificate.read_text(),
+    }
+
+
+def test_other_texts_while_it_runs(authority: Authority, tmp_path: Path):
+    """
+    Key and certificate as texts, and whom to trust, are altered while a broker runs: both at once,
+    if they belong together, and kept over a restart.
+    """
+    first, second = as_text(authority.server("text-1")), as_text(authority.server("text-2"))
+    prefix = "listener.name.ssl."
+    key, chain = (
+        {prefix + name: second[name]} for name in list(second) if name != "ssl.keystore.type"
+    )
+    options = {"config": first, "data_dir": tmp_path}
+    with Broker(security="SSL", **options) as broker:
+        before = serial(broker, authority)
+        with SecureClient(broker.bootstrap_servers, tls=context(authority)) as client:
+            for bad in (
+                key,
+                {prefix + "ssl.keystore.key": "nothing of use", **chain},
+                {prefix + "ssl.keystore.location": str(authority.server().both), **chain, **key},
+                {prefix + "ssl.truststore.certificates": "nothing of use"},
+            ):
+                assert altered(client, bad) == 42
+            assert serial(broker, authority) == before
+            assert altered(client, chain | key) == 0
+        after = serial(broker, authority)
+        assert before != after
+    with Broker(security="SSL", **options) as broker:
+        assert serial(broker, authority) == after
+
+
+def test_others_are_trusted_while_it_runs(authority: Authority, tmp_path: Path):
+    """
+    Whose certificates are believed may be a text, which counts for the next client.
+    """
+    other = Authority(tmp_path, "other")
+    trusted = authority.certificate.read_text()
+    config = keystore(authority.server()) | {
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.certificates": trusted,
+        "ssl.client.auth": "required",
+    }
+    name = "listener.name.ssl.ssl.truststore.certificates"
+
+    own, foreign = (
+        context(authority, shown=one) for one in (authority.client("own"), other.client("foreign"))
+    )
+    with Broker(security="SSL", config=config) as broker:
+        assert [False, True] == [is_refused(broker, one) for one in (own, foreign)]
+        with SecureClient(broker.bootstrap_servers, tls=own) as client:
+            assert altered(client, {name: trusted + other.certificate.read_text()}) == 0
+        assert [False, False] == [is_refused(broker, one) for one in (own, foreign)]
+
+
 @pytest.mark.parametrize("form", ["texts", "one line", "encrypted"])
 def test_forms_of_a_certificate(authority: Authority, form: str, tmp_path: Path):
     """
