@@ -15,6 +15,9 @@ the same ``PYPRODUCER_CACHE``). It takes:
 ``ruled``, ``admin``, ``nobody``, ``place``
     A server whose rules about access forbid what they do not allow, a connection of somebody who
     may do everything, one of somebody who may do nothing, and things to try it with.
+``guarded``
+    A server with listeners for TLS and SASL, of one module of tests: `SaslServer` of
+    tests/helpers/sasl_servers.py.
 ``servers``
     More of the same kind. ``servers.shared({"num.partitions": "3"})`` has these broker properties
     and is shared by all tests that ask for the same; ``servers.own({...})`` belongs to the test,
@@ -49,6 +52,7 @@ from tests.helpers.acl_requests import (
     delete_acls,
     describe_acls,
 )
+from tests.helpers.sasl_servers import SaslServer, sasl_server
 from tests.helpers.statement_servers import (
     KAFKA,
     OURS,
@@ -135,10 +139,10 @@ class Servers:
         return {**(both or {}), **((ours if self.kind == OURS else kafka) or {})}
 
 
-@pytest.fixture(
-    scope="session",
-    params=[OURS, pytest.param(KAFKA, marks=[pytest.mark.conformance, pytest.mark.needs("kafka")])],
-)
+_KINDS = [OURS, pytest.param(KAFKA, marks=[pytest.mark.conformance, pytest.mark.needs("kafka")])]
+
+
+@pytest.fixture(scope="session", params=_KINDS)
 def _shared_servers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[_SharedServers]:
@@ -146,6 +150,15 @@ def _shared_servers(
     found = _SharedServers(request.param, lambda: tmp_path_factory.mktemp("broker"))
     yield found
     found.close()
+
+
+@pytest.fixture(scope="module", params=_KINDS)
+def guarded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SaslServer]:
+    """A server with TLS and SASL for the tests of one module, which may change it."""
+    with sasl_server(request.param, tmp_path_factory.mktemp("guarded")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,9 @@ from pyproducer.protocol.error_codes import ErrorCode
 from pyproducer.protocol.messages.metadata import MetadataRequest
 from tests.helpers.admin_requests import alter_configs_by, describe_configs
 from tests.helpers.authority import Authority, Identity
-from tests.helpers.sasl_servers import SaslServer, sasl_server
+from tests.helpers.sasl_servers import SaslServer
 from tests.helpers.secured import shown_as_text, trusted_as_text
-from tests.helpers.statement_servers import KAFKA, OURS, eventually
+from tests.helpers.statement_servers import eventually
 
 E = ErrorCode
 METADATA = MetadataRequest(topics=[])
@@ -24,16 +24,10 @@ KEY, CHAIN = "ssl.keystore.key", "ssl.keystore.certificate.chain"
 TRUSTED = "ssl.truststore.certificates"
 
 
-@pytest.fixture(
-    scope="module",
-    params=[OURS, pytest.param(KAFKA, marks=[pytest.mark.conformance, pytest.mark.needs("kafka")])],
-)
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SaslServer]:
-    """A broker with TLS, of the kind that the test's parameter names."""
-    with sasl_server(request.param, tmp_path_factory.mktemp("tls")) as running:
-        yield running
+@pytest.fixture
+def server(guarded: SaslServer) -> SaslServer:
+    """A broker with TLS."""
+    return guarded
 
 
 def alter(

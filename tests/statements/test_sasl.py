@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -20,10 +19,9 @@ from pyproducer.protocol.messages.renew_delegation_token import RenewDelegationT
 from pyproducer.protocol.messages.sasl_authenticate import SaslAuthenticateRequest
 from pyproducer.protocol.messages.sasl_handshake import SaslHandshakeRequest
 from pyproducer.protocol.schema import Message
-from tests.helpers.sasl_servers import SaslServer, sasl_server
+from tests.helpers.sasl_servers import SaslServer
 from tests.helpers.secure_client import plain
 from tests.helpers.secured import BRIEF_MS, MECHANISMS, OTHER, USER, USERS
-from tests.helpers.statement_servers import KAFKA, OURS
 
 E = ErrorCode
 TOKEN_REQUESTS = [
@@ -39,16 +37,10 @@ PASSWORD, OTHER_PASSWORD = USERS[USER], USERS[OTHER]
 SCRAM = [one for one in MECHANISMS if one.startswith("SCRAM")]
 
 
-@pytest.fixture(
-    scope="module",
-    params=[OURS, pytest.param(KAFKA, marks=[pytest.mark.conformance, pytest.mark.needs("kafka")])],
-)
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SaslServer]:
-    """A broker with SASL, of the kind that the test's parameter names."""
-    with sasl_server(request.param, tmp_path_factory.mktemp("sasl")) as running:
-        yield running
+@pytest.fixture
+def server(guarded: SaslServer) -> SaslServer:
+    """A broker with SASL."""
+    return guarded
 
 
 def bearer(token: str) -> bytes:

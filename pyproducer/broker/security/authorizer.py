@@ -119,7 +119,7 @@ class Authorizer:
         question = (principal, host, operation, kind, name)
         known = self._decisions.get(question)
         if known is None:
-            known = self._decide(principal, host, operation, kind, name)
+            known = _permits(self.basis(principal, host, operation, kind, name))
             self._remember(question, known)
         return known
 
@@ -164,19 +164,6 @@ class Authorizer:
                 allows = allows or acl
         return allows or Basis.DEFAULT_DENY
 
-    def _decide(
-        self,
-        principal: Principal,
-        host: str,
-        operation: AclOperation,
-        kind: ResourceType,
-        name: str,
-    ) -> bool:
-        found = self.basis(principal, host, operation, kind, name)
-        if isinstance(found, Basis):
-            return found is not Basis.DEFAULT_DENY
-        return found.permission is AclPermission.ALLOW
-
     def _decide_any(
         self, principal: Principal, host: str, operation: AclOperation, kind: ResourceType
     ) -> bool:
@@ -203,6 +190,12 @@ class Authorizer:
         if len(self._decisions) >= _REMEMBERED:
             self._decisions.clear()
         self._decisions[question] = decision
+
+
+def _permits(basis: Acl | Basis) -> bool:
+    if isinstance(basis, Basis):
+        return basis is not Basis.DEFAULT_DENY
+    return basis.permission is AclPermission.ALLOW
 
 
 def bits(operations: Iterable[AclOperation]) -> int:
