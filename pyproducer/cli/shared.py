@@ -15,7 +15,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ from typing import Annotated, Any
 import typer
 
 from pyproducer.cli.exits import CliError, Exit, OutputClosed
+from pyproducer.cli.option_group import OptionGroup
 from pyproducer.cli.secrets_of_user import PASSWORD_VARIABLE, find_password
 from pyproducer.config import ProducerConfig
 from pyproducer.config.bootstrap import parse_bootstrap
@@ -215,6 +216,8 @@ def command(
         name: of the command.
         cluster: whether it talks to a cluster, so that it has the options that name one.
         topic_config: whether ``--config`` is its own, for configurations of a topic.
+
+    A parameter of the function whose type is an `OptionGroup` stands for all options of it.
     """
     options = {one: _OPTIONS[one] for one in _OPTIONS if cluster or one in _LOCAL}
     if topic_config:
@@ -222,8 +225,13 @@ def command(
         options["dialect"] = (_dialect("--command-config"), None)
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _, *own = inspect.signature(function, eval_str=True).parameters.values()
+        groups = {one.name: group for one in own if (group := _group(one)) is not None}
+
         @functools.wraps(function)
         def called(_context: typer.Context, **arguments: Any) -> Any:
+            for one, group in groups.items():
+                arguments[one] = group.taken_from(arguments)
             here = {one: arguments.pop(one) for one in options}
             before = _context.meta.get(_META, {})
             values = {one: here[one] or before.get(one) for one in options}
@@ -237,25 +245,31 @@ def command(
                 raise OutputClosed from error
             return result
 
-        _shape(called, function, options)
+        _shape(called, own, options)
         app.command(name)(called)
         return function
 
     return register
 
 
+def _group(parameter: inspect.Parameter) -> type[OptionGroup] | None:
+    kind = parameter.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, OptionGroup) else None
+
+
 def _shape(
-    called: Any, function: Callable[..., Any], options: Mapping[str, tuple[Any, object]]
+    called: Any, own: Iterable[inspect.Parameter], options: Mapping[str, tuple[Any, object]]
 ) -> None:
     """Gives the wrapper the parameters that typer makes options of."""
-    _, *own = inspect.signature(function, eval_str=True).parameters.values()
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         inspect.Parameter(
             "_context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
         )
     ]
-    parameters += [one.replace(kind=keyword) for one in own]
+    for one in own:
+        group = _group(one)
+        parameters += [one.replace(kind=keyword)] if group is None else group.parameters()
     parameters += [
         inspect.Parameter(one, keyword, default=default, annotation=annotation)
         for one, (annotation, default) in options.items()

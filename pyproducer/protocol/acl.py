@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from pyproducer.errors import ConfigError
 from pyproducer.protocol.acl_terms import (
@@ -21,6 +21,19 @@ __all__ = ["EVERYBODY", "EVERYTHING", "Acl"]
 EVERYBODY = "User:*"
 #: As a literal name every resource of the type, as a host every host.
 EVERYTHING = "*"
+
+
+class _About(TypedDict, total=False):
+    """The keyword arguments of `Acl.allow`, which documents them."""
+
+    topic: str | None
+    group: str | None
+    transactional_id: str | None
+    delegation_token: str | None
+    user: str | None
+    cluster: bool
+    prefixed: bool
+    host: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,45 +161,19 @@ class Acl:
         cls,
         principal: str,
         operation: AclOperation | str,
-        *,
-        topic: str | None = None,
-        group: str | None = None,
-        transactional_id: str | None = None,
-        delegation_token: str | None = None,
-        user: str | None = None,
-        cluster: bool = False,
-        prefixed: bool = False,
-        host: str = EVERYTHING,
+        **about: Unpack[_About],
     ) -> Self:
         """The rule that forbids it, whatever others allow. Nothing is included in an operation.
 
         Args:
             principal: As for `allow`, like all that follow.
             operation: Likewise.
-            topic: Likewise.
-            group: Likewise.
-            transactional_id: Likewise.
-            delegation_token: Likewise.
-            user: Likewise.
-            cluster: Likewise.
-            prefixed: Likewise.
-            host: Likewise.
+            about: Resource and host, by the names that `allow` has for them.
 
         Raises:
             ConfigError: That is no rule; says why.
         """
-        allowed = cls.allow(
-            principal,
-            operation,
-            topic=topic,
-            group=group,
-            transactional_id=transactional_id,
-            delegation_token=delegation_token,
-            user=user,
-            cluster=cluster,
-            prefixed=prefixed,
-            host=host,
-        )
+        allowed = cls.allow(principal, operation, **about)
         return replace(allowed, permission=AclPermission.DENY)
 
     def __str__(self) -> str:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from pyproducer.cli.acl_admin import AclAdmin
-from pyproducer.cli.acl_selection import Resources, Who, filters, operations, roles, rules
+from pyproducer.cli.acl_options import RuleOptions, WantedRules
+from pyproducer.cli.acl_selection import Resources, filters, operations, roles, rules
 from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.exits import CliError, Exit
 from pyproducer.cli.opening import on_cluster
@@ -34,68 +35,10 @@ def register(to: typer.Typer) -> None:
     to.add_typer(app, name="acls")
 
 
-_Topic = Annotated[
-    list[str] | None,
-    typer.Option("--topic", metavar="NAME", help="A topic; '*' is all. May be repeated."),
-]
-_Group = Annotated[
-    list[str] | None,
-    typer.Option("--group", metavar="NAME", help="A consumer group. May be repeated."),
-]
-_TransactionalId = Annotated[
-    list[str] | None,
-    typer.Option("--transactional-id", metavar="NAME", help="May be repeated."),
-]
-_Cluster = Annotated[bool, typer.Option("--cluster", help="The cluster itself.")]
-_Prefixed = Annotated[
-    bool, typer.Option("--prefixed", help="The names are the beginnings of names.")
-]
-_Operation = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--operation",
-        metavar="OP",
-        help="Read, Write, Create, Delete, Alter, Describe, ClusterAction, DescribeConfigs, "
-        "AlterConfigs, IdempotentWrite or All. May be repeated.",
-    ),
-]
-_Producer = Annotated[
-    bool, typer.Option("--producer", help="What a producer needs of the topics and ids.")
-]
-_Consumer = Annotated[
-    bool, typer.Option("--consumer", help="What a consumer needs of the topics and groups.")
-]
-_AllowPrincipal = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--allow-principal", metavar="KIND:NAME", help="Such as User:alice. May be repeated."
-    ),
-]
-_DenyPrincipal = Annotated[
-    list[str] | None,
-    typer.Option("--deny-principal", metavar="KIND:NAME", help="May be repeated."),
-]
-_AllowHost = Annotated[
-    list[str] | None,
-    typer.Option("--allow-host", metavar="ADDRESS", help="From where; else from everywhere."),
-]
-_DenyHost = Annotated[
-    list[str] | None,
-    typer.Option("--deny-host", metavar="ADDRESS", help="From where; else from everywhere."),
-]
-
-
 @command(app, "list")
 def list_(
     shared: Shared,
-    topic: _Topic = None,
-    group: _Group = None,
-    transactional_id: _TransactionalId = None,
-    cluster: _Cluster = False,
-    prefixed: _Prefixed = False,
-    operation: _Operation = None,
-    allow_principal: _AllowPrincipal = None,
-    deny_principal: _DenyPrincipal = None,
+    about: WantedRules,
 ) -> None:
     """List rules: all of them, or those that are meant.
 
@@ -107,15 +50,8 @@ def list_(
     A name finds every rule that it falls under, also by its beginning; --prefixed finds the rules
     about just that beginning.
     """
-    resources = Resources.of(
-        topic=topic,
-        group=group,
-        transactional_id=transactional_id,
-        cluster=cluster,
-        prefixed=prefixed,
-    )
-    who = Who(allow_principal or (), deny_principal or ())
-    meant = filters(resources, who, operations(operation), exact=False)
+    resources = about.resources
+    meant = filters(resources, about.who, operations(about.operation), exact=False)
 
     async def work(cluster: Cluster) -> None:
         admin = AclAdmin(cluster)
@@ -133,18 +69,7 @@ def list_(
 @command(app, "add")
 def add(
     shared: Shared,
-    topic: _Topic = None,
-    group: _Group = None,
-    transactional_id: _TransactionalId = None,
-    cluster: _Cluster = False,
-    prefixed: _Prefixed = False,
-    operation: _Operation = None,
-    producer: _Producer = False,
-    consumer: _Consumer = False,
-    allow_principal: _AllowPrincipal = None,
-    deny_principal: _DenyPrincipal = None,
-    allow_host: _AllowHost = None,
-    deny_host: _DenyHost = None,
+    about: RuleOptions,
 ) -> None:
     """Add rules. What one rule denies no other allows.
 
@@ -153,16 +78,8 @@ def add(
     pyproducer acls add --allow-principal User:bill --consumer --topic shop.orders --group billing
     pyproducer acls add --deny-principal 'User:*' --deny-host 10.0.0.7 --operation Write --topic '*'
     """
-    resources = Resources.of(
-        topic=topic,
-        group=group,
-        transactional_id=transactional_id,
-        cluster=cluster,
-        prefixed=prefixed,
-    )
-    who = Who(allow_principal or (), deny_principal or (), allow_host or (), deny_host or ())
-    granted = roles(resources, producer=producer, consumer=consumer)
-    acls = rules(resources, who, operations(operation), granted)
+    granted = roles(about.resources, producer=about.producer, consumer=about.consumer)
+    acls = rules(about.resources, about.who, operations(about.operation), granted)
 
     async def work(cluster: Cluster) -> None:
         admin = AclAdmin(cluster)
@@ -179,18 +96,7 @@ def add(
 @command(app, "remove")
 def remove(
     shared: Shared,
-    topic: _Topic = None,
-    group: _Group = None,
-    transactional_id: _TransactionalId = None,
-    cluster: _Cluster = False,
-    prefixed: _Prefixed = False,
-    operation: _Operation = None,
-    producer: _Producer = False,
-    consumer: _Consumer = False,
-    allow_principal: _AllowPrincipal = None,
-    deny_principal: _DenyPrincipal = None,
-    allow_host: _AllowHost = None,
-    deny_host: _DenyHost = None,
+    about: RuleOptions,
     every: Annotated[bool, typer.Option("--all", help="All rules that there are.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
@@ -202,15 +108,8 @@ def remove(
 
     A name is that of the rule: 'shop.orders' leaves the rule about all that begins with 'shop.'.
     """
-    resources = Resources.of(
-        topic=topic,
-        group=group,
-        transactional_id=transactional_id,
-        cluster=cluster,
-        prefixed=prefixed,
-    )
-    who = Who(allow_principal or (), deny_principal or (), allow_host or (), deny_host or ())
-    wanted, granted = operations(operation), roles(resources, producer=producer, consumer=consumer)
+    resources, who, wanted = about.resources, about.who, operations(about.operation)
+    granted = roles(resources, producer=about.producer, consumer=about.consumer)
     if not (every or resources.named or wanted or who.allowed or who.denied):
         raise CliError("which rules? Name a resource, a principal or --all", Exit.USAGE)
     if granted:

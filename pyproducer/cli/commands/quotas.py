@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from pyproducer.cli.cluster import Cluster
 from pyproducer.cli.commands.topics import pairs
 from pyproducer.cli.exits import CliError, Exit
 from pyproducer.cli.opening import on_cluster
+from pyproducer.cli.option_group import OptionGroup
 from pyproducer.cli.output import note, print_json, print_table, table
 from pyproducer.cli.quota_admin import QuotaAdmin, shown
 from pyproducer.cli.shared import Shared, command
@@ -29,55 +31,64 @@ def register(to: typer.Typer) -> None:
     to.add_typer(app, name="quotas")
 
 
-_User = Annotated[str | None, typer.Option("--user", metavar="NAME", help="Of this user.")]
-_UserDefault = Annotated[
-    bool, typer.Option("--user-default", help="Of all users that have none of their own.")
-]
-_Client = Annotated[str | None, typer.Option("--client-id", metavar="ID", help="Of this client.")]
-_ClientDefault = Annotated[
-    bool, typer.Option("--client-id-default", help="Of all client ids that have none.")
-]
-_Ip = Annotated[str | None, typer.Option("--ip", metavar="ADDRESS", help="Of this address.")]
-_IpDefault = Annotated[bool, typer.Option("--ip-default", help="Of all addresses without one.")]
+@dataclass(frozen=True, slots=True)
+class _Whose(OptionGroup):
+    """Options that name an entity."""
 
+    user: Annotated[str | None, typer.Option("--user", metavar="NAME", help="Of this user.")] = None
+    user_default: Annotated[
+        bool, typer.Option("--user-default", help="Of all users that have none of their own.")
+    ] = False
+    client_id: Annotated[
+        str | None, typer.Option("--client-id", metavar="ID", help="Of this client.")
+    ] = None
+    client_id_default: Annotated[
+        bool, typer.Option("--client-id-default", help="Of all client ids that have none.")
+    ] = False
+    ip: Annotated[str | None, typer.Option("--ip", metavar="ADDRESS", help="Of this address.")] = (
+        None
+    )
+    ip_default: Annotated[
+        bool, typer.Option("--ip-default", help="Of all addresses without one.")
+    ] = False
 
-def _entity(**options: str | bool | None) -> dict[str, str | None]:
-    """The entity that the options name.
+    def entity(self) -> dict[str, str | None]:
+        """The entity, which has no parts where nothing is said.
 
-    Raises:
-        CliError: an option and its default are given together.
-    """
-    entity: dict[str, str | None] = {}
-    for kind in ("user", "client-id", "ip"):
-        key = kind.replace("-", "_")
-        name, default = options[key], options[f"{key}_default"]
-        if name is not None and default:
-            raise CliError(f"give --{kind} or --{kind}-default, not both", Exit.USAGE)
-        if default:
-            entity[kind] = None
-        elif isinstance(name, str):
-            entity[kind] = name
-    return entity
+        Raises:
+            CliError: an option and its default are given together.
+        """
+        entity: dict[str, str | None] = {}
+        for kind, name, default in (
+            ("user", self.user, self.user_default),
+            ("client-id", self.client_id, self.client_id_default),
+            ("ip", self.ip, self.ip_default),
+        ):
+            if name is not None and default:
+                raise CliError(f"give --{kind} or --{kind}-default, not both", Exit.USAGE)
+            if name is not None or default:
+                entity[kind] = name
+        return entity
 
+    def named(self) -> dict[str, str | None]:
+        """The entity.
 
-def _needed(entity: dict[str, str | None]) -> dict[str, str | None]:
-    if not entity:
-        raise CliError(
-            "whose quotas? give --user, --client-id or --ip, or one of them with -default",
-            Exit.USAGE,
-        )
-    return entity
+        Raises:
+            CliError: nothing is said, or too much.
+        """
+        entity = self.entity()
+        if not entity:
+            raise CliError(
+                "whose quotas? give --user, --client-id or --ip, or one of them with -default",
+                Exit.USAGE,
+            )
+        return entity
 
 
 @command(app, "list")
 def list_(
     shared: Shared,
-    user: _User = None,
-    user_default: _UserDefault = False,
-    client_id: _Client = None,
-    client_id_default: _ClientDefault = False,
-    ip: _Ip = None,
-    ip_default: _IpDefault = False,
+    whose: _Whose,
 ) -> None:
     """List the quotas of everybody, or of those that have what the options name.
 
@@ -85,14 +96,7 @@ def list_(
     pyproducer quotas list
     pyproducer quotas list --user alice
     """
-    entity = _entity(
-        user=user,
-        user_default=user_default,
-        client_id=client_id,
-        client_id_default=client_id_default,
-        ip=ip,
-        ip_default=ip_default,
-    )
+    entity = whose.entity()
 
     async def work(cluster: Cluster) -> None:
         found = await QuotaAdmin(cluster).matching(entity)
@@ -113,13 +117,8 @@ def list_(
 @command(app, "set")
 def set_(
     shared: Shared,
+    whose: _Whose,
     quotas: Annotated[list[str], typer.Argument(metavar="KEY=VALUE...", show_default=False)],
-    user: _User = None,
-    user_default: _UserDefault = False,
-    client_id: _Client = None,
-    client_id_default: _ClientDefault = False,
-    ip: _Ip = None,
-    ip_default: _IpDefault = False,
 ) -> None:
     """Set quotas, in force at once; others of the same entity stay.
 
@@ -132,16 +131,7 @@ def set_(
     request_percentage (of one thread's time) and controller_mutation_rate (partitions made or
     deleted per second); addresses have connection_creation_rate (per second).
     """
-    entity = _needed(
-        _entity(
-            user=user,
-            user_default=user_default,
-            client_id=client_id,
-            client_id_default=client_id_default,
-            ip=ip,
-            ip_default=ip_default,
-        )
-    )
+    entity = whose.named()
     changes = {key: _number(key, value) for key, value in pairs("quotas set", quotas)}
 
     async def work(cluster: Cluster) -> None:
@@ -157,13 +147,8 @@ def set_(
 @command(app, "remove")
 def remove(
     shared: Shared,
+    whose: _Whose,
     keys: Annotated[list[str] | None, typer.Argument(metavar="KEY...", show_default=False)] = None,
-    user: _User = None,
-    user_default: _UserDefault = False,
-    client_id: _Client = None,
-    client_id_default: _ClientDefault = False,
-    ip: _Ip = None,
-    ip_default: _IpDefault = False,
 ) -> None:
     """Remove quotas of an entity, or with no KEY all that it has.
 
@@ -171,16 +156,7 @@ def remove(
     pyproducer quotas remove --user alice producer_byte_rate
     pyproducer quotas remove --user-default --client-id etl
     """
-    entity = _needed(
-        _entity(
-            user=user,
-            user_default=user_default,
-            client_id=client_id,
-            client_id_default=client_id_default,
-            ip=ip,
-            ip_default=ip_default,
-        )
-    )
+    entity = whose.named()
 
     async def work(cluster: Cluster) -> None:
         admin = QuotaAdmin(cluster)
