@@ -14,7 +14,7 @@ from tests.helpers.secure_client import SecureClient
 from tests.helpers.secure_kafka import SecureKafka
 from tests.helpers.secure_ours import SecureOurs
 from tests.helpers.secured import USER, Certificates
-from tests.helpers.statement_servers import OURS
+from tests.helpers.statement_servers import OURS, new_name
 from tests.helpers.token_server import TokenServer
 from tests.helpers.wire_client import WireClient
 
@@ -42,6 +42,12 @@ class SaslServer:
         self._broker = broker
         self.authority = authority
         self.user = broker.certificates.clients[USER]
+
+    def topic(self) -> str:
+        """A new topic with one partition."""
+        name = new_name()
+        self._broker.create_topics({name: 1})
+        return name
 
     def connect(self) -> SecureClient:
         """A new connection to CLEAR, which has no TLS."""
