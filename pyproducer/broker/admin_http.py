@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pyproducer.broker.broker_clock import checked_span
+from pyproducer.broker.context import ConnectionInfo
 from pyproducer.broker.faults.http import FaultsHttp
 from pyproducer.broker.http_guard import BODY_SIZE, HEADER_SIZE, Guard, guarded
 from pyproducer.broker.journal_http import JournalHttp
@@ -83,7 +84,8 @@ class AdminHttp:
         """
         guard = self.guard = Guard(self._protocol)
         app = self._web.Application(
-            middlewares=[guarded(settings.token, guard.arrived)], client_max_size=BODY_SIZE
+            middlewares=[guarded(settings.token, guard.arrived, self._refused)],
+            client_max_size=BODY_SIZE,
         )
         app.add_routes(
             [
@@ -110,6 +112,10 @@ class AdminHttp:
             guard, settings.host, settings.port, ssl=settings.tls, reuse_address=True
         )
         return int(self._listener.sockets[0].getsockname()[1])
+
+    def _refused(self, request: web.Request, why: str) -> None:
+        peer = ConnectionInfo(0, request.remote or "unknown", 0, listener="HTTP")
+        self._node.audit.refused(peer, "token", "", why)
 
     def _protocol(self) -> asyncio.Protocol:
         assert self._runner is not None

@@ -151,12 +151,17 @@ class _Guarded(asyncio.Protocol):
             self._transport.abort()
 
 
-def guarded(token: str | None, arrived: Callable[[web.Request], None]) -> Middleware:
+def guarded(
+    token: str | None,
+    arrived: Callable[[web.Request], None],
+    refused: Callable[[web.Request, str], None],
+) -> Middleware:
     """A middleware of aiohttp: asks for the token, or the name, and takes the body in.
 
     Args:
         token: What a request has to bring; None is none.
         arrived: Told when all of a request is there.
+        refused: Told of one that is refused, and what was wrong with it.
     """
     from aiohttp import web
 
@@ -167,6 +172,7 @@ def guarded(token: str | None, arrived: Callable[[web.Request], None]) -> Middle
         refusal = _refusal(request, wanted)
         if refusal is not None:
             response: web.StreamResponse = refusal
+            refused(request, "no token, or a wrong one" if wanted else "another name as Host")
             # Its body is not waited for.
             response.force_close()
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -309,6 +311,20 @@ def test_who_comes_in(broker: Broker, connect: Callable[[], SecureClient], lines
         f'Principal = {who} is Not authenticated {place} {mechanism}: "{why}"'
         for who, mechanism, why in failed
     ] == lines()
+
+
+def test_who_is_refused_by_the_http_side(lines: Lines):
+    """
+    A request to the HTTP side without its token is a client that is not let in.
+    """
+    with Broker(http_port=0, http_token="a-token-of-16-characters") as broker:
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"http://127.0.0.1:{broker.http_port}/state", timeout=10)
+        caught.value.close()
+    [line] = lines()
+    place = "from host = 127.0.0.1 at listener = HTTP by mechanism = token"
+
+    assert f'Principal = unknown is Not authenticated {place}: "no token, or a wrong one"' == line
 
 
 def test_nothing_is_written_that_nobody_wants(client: WireClient, caplog: pytest.LogCaptureFixture):
