@@ -27,7 +27,7 @@ from pyproducer.broker.security.handshake import (
 )
 from pyproducer.errors import ProtocolError
 from pyproducer.protocol.frame import FrameReader
-from pyproducer.protocol.frame_pool import FramePool
+from pyproducer.protocol.frame_pool import LARGE, FramePool
 from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:
@@ -324,7 +324,9 @@ class Connection(asyncio.BufferedProtocol):
         complete = False
         for frame in self._reader.frames():
             complete = True
-            if self._at_rest and self._router.answers_at_once(frame):
+            # The loop looks at a large one's memory until this call is over: the pool could not
+            # have it back.
+            if len(frame) < LARGE and self._at_rest and self._router.answers_at_once(frame):
                 self._answer_at_once(frame)
                 continue
             self._frames.append(frame)

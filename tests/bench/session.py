@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar
 
 from tests.bench.clients import CLIENTS
 from tests.bench.driver_process import DriverFailed, DriverProcess
+from tests.bench.even_ground import level
 from tests.bench.foreign import COMMANDS
 from tests.bench.series import Key, Results
 from tests.bench.sinks import SINKS, Sink
@@ -26,6 +27,8 @@ _FIRST, _FIRST_SLOW = 20_000, 1_000
 _MOST_RECORDS = 3_000_000
 #: A round's values, so that the buffers of all clients hold them.
 _MOST_BYTES = 600_000_000
+#: What a server may take for a byte of values that it keeps.
+_KEPT = 1.5
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,8 @@ class Session:
         return place.count
 
     def _round(self, measure: str, place: _Place) -> None:
+        if place.sink.keeps:
+            level(int(place.count * place.workload.size * _KEPT))
         try:
             answer = self._once(place)
         except DriverFailed as error:

@@ -28,6 +28,7 @@ class Sink:
     Attributes:
         lagging: its answer to "where does this partition end?" is older than its log, so the rest is read.
         delay: has it answer so many milliseconds later; None where that cannot be had.
+        keeps: all that it is sent, so that each round takes new memory.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Sink:
     create_topics: Callable[[Mapping[str, int]], None]
     delay: Callable[[int], None] | None = None
     lagging: bool = False
+    keeps: bool = True
 
     def cpu_seconds(self) -> float:
         """Processor time that it has used so far."""
@@ -105,6 +107,7 @@ def mock() -> Iterator[Sink]:
             cluster.pid,
             cluster.create_topics,
             lambda milliseconds: cluster.set_round_trip(1, milliseconds),
+            keeps=False,
         )
 
 

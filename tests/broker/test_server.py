@@ -265,6 +265,16 @@ def test_silent_connections_are_closed_and_waiting_ones_are_not():
         assert len(waiting.receive().responses[0].partitions[0].records)
 
 
+def test_memory_of_a_large_request_is_used_for_the_next(broker: Broker, client: WireClient):
+    """
+    What one large request was received into is kept once it is answered, and holds the next one.
+    """
+    for _ in range(4):
+        assert client.produce("orders", batch(value=bytes(100_000))).error_code == 0
+
+    assert 100_000 < broker._run().server.pool.size < 200_000
+
+
 def _produce(payload: bytes) -> ProduceRequest:
     return ProduceRequest(
         acks=1,

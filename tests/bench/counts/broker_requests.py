@@ -1,7 +1,7 @@
 """The embedded broker's way of a Produce request, from its frame in the socket to the answer.
 
-The requests are shaped as librdkafka's are: one batch of up to a megabyte for one partition,
-records of 1 KB, no compression, acks=1. They wait in a file of memory, from which the system
+The requests are shaped as librdkafka's are: one batch for one partition, of up to a megabyte or of
+a single record, records of 1 KB, no compression, acks=1. They wait in a file of memory, from which the system
 reads into the broker's own buffer as it would from a socket, so that the copy is not ours to count.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pyproducer.broker import Broker
 from pyproducer.model import TimestampType
@@ -29,13 +30,13 @@ from tests.bench.counts.virtual_loop import MemoryTransport, VirtualLoop
 if TYPE_CHECKING:
     from tests.bench.counts.paths import Path
 
-__all__ = ["count_broker"]
+__all__ = ["FULL", "count_broker"]
 
 _TOPIC = "orders"
 _PARTITIONS = 4
 WALL_MS = 1_700_000_000_000
-#: What fits into librdkafka's batch.size of 1,000,000 bytes.
-_RECORDS = 952
+#: Records that fit into librdkafka's batch.size of 1,000,000 bytes.
+FULL: Final = 952
 _VALUE = bytes(range(256)) * 4
 #: The version that librdkafka 2.x asks with.
 _VERSION = 10
@@ -59,10 +60,10 @@ class _Client:
             self.answered.set()
 
 
-def _request(partition: int) -> bytes:
+def _request(partition: int, count: int) -> bytes:
     records = [
         Record(0, WALL_MS + number // 100, TimestampType.CREATE_TIME, None, _VALUE, ())
-        for number in range(_RECORDS)
+        for number in range(count)
     ]
     data = PartitionProduceData(index=partition, records=build_batch(records))
     topic = TopicProduceData(name=_TOPIC, partition_data=[data])
@@ -70,7 +71,7 @@ def _request(partition: int) -> bytes:
     return b"".join(encode_request(request, _VERSION, partition, "rdkafka"))
 
 
-async def _serve(path: Path, marks: Marks, loop: VirtualLoop) -> None:
+async def _serve(records: int, path: Path, marks: Marks, loop: VirtualLoop) -> None:
     ready = asyncio.Event()
     broker = Broker({_TOPIC: _PARTITIONS})
     serving = loop.create_task(broker.serve(on_ready=lambda _: ready.set()))
@@ -80,7 +81,7 @@ async def _serve(path: Path, marks: Marks, loop: VirtualLoop) -> None:
     # Not connected: the broker looks at its number, to know how many files are open.
     sock = socket.socket()
     protocol.connection_made(MemoryTransport(loop, protocol, client, sock))
-    frames = [_request(number) for number in range(_PARTITIONS)]
+    frames = [_request(number, records) for number in range(_PARTITIONS)]
     stream = os.memfd_create("requests")
     os.write(stream, b"".join(frames))
 
@@ -94,6 +95,8 @@ async def _serve(path: Path, marks: Marks, loop: VirtualLoop) -> None:
                 room = protocol.get_buffer(-1)[: min(_AT_ONCE, end - at)]
                 size = os.preadv(stream, [room], at)
                 protocol.buffer_updated(size)
+                # asyncio holds it no longer than this either.
+                del room
                 at += size
                 await asyncio.sleep(0)
             await client.answered.wait()
@@ -119,11 +122,14 @@ def _check(answer: bytes) -> None:
     assert partition.error_code == 0, partition
 
 
-def count_broker(path: Path, marks: Marks) -> None:
-    """Requests one after the other on one connection."""
+def count_broker(records: int) -> Callable[[Path, Marks], None]:
+    """Requests of so many records each, one after the other on one connection."""
 
     def no_peer() -> Any:
         raise AssertionError("a broker opens no connections")
 
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(no_peer, marks)) as runner:
-        runner.run(_serve(path, marks, cast("VirtualLoop", runner.get_loop())))
+    def run(path: Path, marks: Marks) -> None:
+        with asyncio.Runner(loop_factory=lambda: VirtualLoop(no_peer, marks)) as runner:
+            runner.run(_serve(records, path, marks, cast("VirtualLoop", runner.get_loop())))
+
+    return run

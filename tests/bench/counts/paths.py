@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from pyproducer import AsyncProducer, SyncProducer
 from serializers import JsonSerializer
 from tests.bench.counts.acking_peer import PORT, AckingPeer
-from tests.bench.counts.broker_requests import count_broker
+from tests.bench.counts.broker_requests import FULL, count_broker
 from tests.bench.counts.marks import Marks
 from tests.bench.counts.virtual_loop import VirtualLoop
 
@@ -243,5 +243,6 @@ PATHS = {
     "send_together": Path(from_asyncio(send_together)),
     "one_to_a_batch": Path(from_asyncio(one_to_a_batch), short=1_000, long=5_000),
     "pure": Path(from_asyncio(enqueue), short=500, long=2500, environment={"PYPRODUCER_PURE": "1"}),
-    "broker": Path(count_broker, short=4, long=24, unit="request"),
+    "broker": Path(count_broker(FULL), short=4, long=24, unit="request"),
+    "broker_single": Path(count_broker(1), short=100, long=600, unit="request"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tests.bench.bytecode import IMPORTED, compile_sources
 from tests.bench.series import Key
 from tests.bench.session import Session
 from tests.bench.workloads import Workload
@@ -19,6 +20,7 @@ FEEDER = "confluent.callback"
 
 def run(session: Session) -> None:
     """Start each a few times, then feed all in turns."""
+    compile_sources(*IMPORTED)
     for number in range(session.scale.rounds):
         session.say(f"{NAME}: start {number + 1} of {session.scale.rounds}")
         for name in SINKS[: _STARTED[min(number, 2)]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests.bench.bytecode import IMPORTED, compile_sources
 from tests.bench.driver_process import ROOT
 from tests.bench.series import Key
 from tests.bench.session import Session, rotated
@@ -25,6 +26,7 @@ _CODE = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t
 
 def run(session: Session) -> None:
     """Each in a new interpreter that has imported nothing before, its files in the page cache."""
+    compile_sources(*IMPORTED)
     rounds = session.scale.rounds * 3
     session.say(f"{NAME}: {rounds} rounds")
     for number in range(rounds + 1):
