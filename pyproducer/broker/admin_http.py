@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pyproducer.broker.broker_clock import checked_span
 from pyproducer.broker.context import ConnectionInfo
 from pyproducer.broker.faults.http import FaultsHttp
-from pyproducer.broker.http_guard import BODY_SIZE, HEADER_SIZE, Guard, guarded
+from pyproducer.broker.http_guard import BODY_SIZE, HEADER_SIZE, Guard, admitted, complete
 from pyproducer.broker.journal_http import JournalHttp
 from pyproducer.broker.json_http import json_object
 from pyproducer.broker.metrics import LATENCY_BOUNDS
@@ -84,8 +84,7 @@ class AdminHttp:
         """
         guard = self.guard = Guard(self._protocol)
         app = self._web.Application(
-            middlewares=[guarded(settings.token, guard.arrived, self._refused)],
-            client_max_size=BODY_SIZE,
+            middlewares=[complete(guard.arrived)], client_max_size=BODY_SIZE
         )
         app.add_routes(
             [
@@ -108,12 +107,15 @@ class AdminHttp:
             max_field_size=HEADER_SIZE,
         )
         await self._runner.setup()
+        server = self._runner.server
+        assert server is not None
+        server.request_handler = admitted(settings.token, server.request_handler, self._refused)
         self._listener = await asyncio.get_running_loop().create_server(
             guard, settings.host, settings.port, ssl=settings.tls, reuse_address=True
         )
         return int(self._listener.sockets[0].getsockname()[1])
 
-    def _refused(self, request: web.Request, why: str) -> None:
+    def _refused(self, request: web.BaseRequest, why: str) -> None:
         peer = ConnectionInfo(0, request.remote or "unknown", 0, listener="HTTP")
         self._node.audit.refused(peer, "token", "", why)
 

@@ -64,7 +64,8 @@ def checked_span(delta: timedelta | None, parts: Mapping[str, Any]) -> float:
         if name not in _PARTS:
             raise ConfigError(f"tick takes {', '.join(_PARTS)}, not {name}", option="tick")
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value):
+        # A whole number may have more digits than a float takes.
+        if not number or (isinstance(value, float) and not math.isfinite(value)):
             raise ConfigError(f"tick: {name}={value!r} is no number of {name}", option="tick")
     try:
         span = timedelta(**parts) + (delta or timedelta())

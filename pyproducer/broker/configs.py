@@ -297,6 +297,12 @@ def broker_specs() -> Mapping[str, ConfigSpec]:
     return _tables()[1]
 
 
+@cache
+def _facts() -> dict[str, str]:
+    """What this broker does whatever is set, by the name of the configuration."""
+    return {name: spec.fact for name, spec in broker_specs().items() if spec.fact is not None}
+
+
 def broker_spec(name: str) -> ConfigSpec | None:
     """The broker configuration of that name, which may be that of one listener; or None.
 
@@ -391,9 +397,7 @@ class BrokerConfig:
 
     def __init__(self, static: Mapping[str, str] | None = None) -> None:
         self.static = dict(static or {})
-        self.facts = {
-            name: spec.fact for name, spec in broker_specs().items() if spec.fact is not None
-        }
+        self.facts = dict(_facts())
         self.all_brokers: dict[str, str] = {}
         self.this_broker: dict[str, str] = {}
 
@@ -407,20 +411,20 @@ class BrokerConfig:
 
     def layers(self, name: str) -> tuple[Synonym, ...]:
         """The settings of one broker configuration, the strongest first."""
-        found = [
-            Synonym(name, values[name], source)
-            for values, source in (
-                (self.this_broker, ConfigSource.BROKER),
-                (self.all_brokers, ConfigSource.ALL_BROKERS),
-                # What is a fact is so whatever the broker was told at its start.
-                (self.static | self.facts, ConfigSource.STATIC),
-            )
-            if name in values
-        ]
+        found: list[Synonym] = []
+        if name in self.this_broker:
+            found.append(Synonym(name, self.this_broker[name], ConfigSource.BROKER))
+        if name in self.all_brokers:
+            found.append(Synonym(name, self.all_brokers[name], ConfigSource.ALL_BROKERS))
+        # What is a fact is so whatever the broker was told at its start.
+        if name in self.facts:
+            found.append(Synonym(name, self.facts[name], ConfigSource.STATIC))
+        elif name in self.static:
+            found.append(Synonym(name, self.static[name], ConfigSource.STATIC))
         # One listener's own is stronger than that of all, and has no default besides.
-        default = broker_specs()[name].default if name in broker_specs() else None
-        if default is not None:
-            found.append(Synonym(name, default, ConfigSource.DEFAULT))
+        spec = broker_specs().get(name)
+        if spec is not None and spec.default is not None:
+            found.append(Synonym(name, spec.default, ConfigSource.DEFAULT))
         return tuple(found)
 
     def get(self, name: str) -> str | None:

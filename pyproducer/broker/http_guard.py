@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Middleware
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    AnyHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-__all__ = ["BODY_SIZE", "HEADER_SIZE", "Guard", "guarded"]
+__all__ = ["BODY_SIZE", "HEADER_SIZE", "Guard", "admitted", "complete"]
 
 #: Bytes of a body, and of the request line or one header.
 BODY_SIZE: Final = 1 << 16
@@ -151,49 +152,77 @@ class _Guarded(asyncio.Protocol):
             self._transport.abort()
 
 
-def guarded(
-    token: str | None,
-    arrived: Callable[[web.Request], None],
-    refused: Callable[[web.Request, str], None],
-) -> Middleware:
-    """A middleware of aiohttp: asks for the token, or the name, and takes the body in.
+def admitted(
+    token: str | None, handle: AnyHandler, refused: Callable[[web.BaseRequest, str], None]
+) -> AnyHandler:
+    """What stands before all that aiohttp does with a request: asks for the token, or the name.
 
     Args:
         token: What a request has to bring; None is none.
-        arrived: Told when all of a request is there.
-        refused: Told of one that is refused, and what was wrong with it.
+        handle: Answers those that are let in.
+        refused: Told of one that is not, and what was wrong with it.
     """
-    from aiohttp import web
-
     wanted = None if token is None else f"Bearer {token}".encode()
 
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def check(request: web.BaseRequest) -> web.StreamResponse:
         refusal = _refusal(request, wanted)
         if refusal is not None:
-            response: web.StreamResponse = refusal
             refused(request, "no token, or a wrong one" if wanted else "another name as Host")
-            # Its body is not waited for.
-            response.force_close()
         else:
-            try:
-                await request.read()
-                arrived(request)
-                response = await handler(request)
-            except web.HTTPException as error:
-                response = _as_json(error)
-        response.headers.update(_HEADERS)
-        return response
+            refusal = _unexpected(request)
+        if refusal is None:
+            return await handle(request)
+        refusal.headers.update(_HEADERS)
+        # Its body is not waited for.
+        refusal.force_close()
+        return refusal
 
     return check
 
 
-def _refusal(request: web.Request, wanted: bytes | None) -> web.Response | None:
+def complete(arrived: Callable[[web.Request], None]) -> Middleware:
+    """A middleware of aiohttp: takes the body in before the handler is called.
+
+    Args:
+        arrived: Told when all of a request is there.
+    """
+    from aiohttp import web
+
+    @web.middleware
+    async def take(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            await request.read()
+            arrived(request)
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = _as_json(error)
+        response.headers.update(_HEADERS)
+        return response
+
+    return take
+
+
+def _unexpected(request: web.BaseRequest) -> web.Response | None:
+    """A refusal of what a client expects, if that is not to be told that its body may come.
+
+    aiohttp's own repeats it, which fails where it is no text.
+    """
+    from aiohttp import web
+
+    if request.headers.get("Expect", "100-continue").lower() == "100-continue":
+        return None
+    return web.json_response({"error": "Expect: 100-continue is all that is known"}, status=417)
+
+
+def _refusal(request: web.BaseRequest, wanted: bytes | None) -> web.Response | None:
     from aiohttp import web
 
     if wanted is not None:
         given = request.headers.getall("Authorization", [])
-        if len(given) == 1 and hmac.compare_digest(given[0].encode(), wanted):
+        # Bytes that are no UTF-8 come as aiohttp reads them.
+        if len(given) == 1 and hmac.compare_digest(
+            given[0].encode("utf-8", "surrogateescape"), wanted
+        ):
             return None
         return web.json_response(
             {"error": "give the token of the broker's HTTP side: Authorization: Bearer TOKEN"},

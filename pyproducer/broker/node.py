@@ -217,15 +217,16 @@ class Node:
             self._take_up(self._metadata)
             self.authorizer = open_authorizer(self.config, self.acls)
             self._metadata.update(**{_STARTS: self._leader_epoch + 1})
+            kinds = {topic.name: self._topic_logs(topic) for topic in self.topics}
             self._logs.load(
-                {topic.name: self._topic_logs(topic) for topic in self.topics},
+                kinds,
                 delete_delay_ms=self.config.int("log.segment.delete.delay.ms"),
             )
             if self.commit.always:
                 # What a killed broker left may be with the system only, and is read from now on.
                 self._logs.flush()
             for topic in self.topics:
-                self._lead(topic)
+                self._lead(topic, kinds[topic.name])
         except BaseException:
             self._logs.close()
             raise
@@ -481,15 +482,17 @@ class Node:
                 f"{max(room, 0)} more for logs; raise its limit (ulimit -n {limit})",
             )
 
-    def _lead(self, topic: Topic) -> None:
+    def _lead(self, topic: Topic, kind: TopicLogs | None = None) -> None:
         """Every partition of the topic that has none yet gets its log and takes requests."""
+        # Worked out once for them all: it looks at every configuration that a topic has.
+        kind = kind or self._topic_logs(topic)
         for index in range(topic.partitions):
             tp = TopicPartition(topic.name, index)
             if (topic.name, index) in self._partitions or tp in self._logs.offline:
                 continue
             found = self._logs.logs.get(tp)
             if found is None:
-                found = self._logs.create(tp, self._topic_logs(topic))
+                found = self._logs.create(tp, kind)
             else:
                 # The checkpoint is older than the log; the only replica has nobody to wait for.
                 found.high_watermark = found.log_end_offset
@@ -501,7 +504,7 @@ class Node:
                 self.metrics.topic(topic.name),
                 self.commit,
             )
-        self._await_flushes(self._log_config(topic))
+        self._await_flushes(kind.config)
 
     def _await_flushes(self, config: LogConfig) -> None:
         if config.flush_messages < NO_LIMIT:

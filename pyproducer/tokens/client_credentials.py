@@ -195,13 +195,17 @@ class ClientCredentials:
                     allow_redirects=False,
                 ) as response,
             ):
-                text = await _read(response)
+                body = await _read(response)
                 status = response.status
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._unreachable(error) from error
+        return self._answered(status, body, secret, time.monotonic() - asked)
+
+    def _answered(self, status: int, body: bytes, secret: str | None, elapsed: float) -> Token:
+        text = body.decode("utf-8", "replace")
         if status != 200:
             raise self._refused(status, text, secret)
-        return self._token(text, time.monotonic() - asked)
+        return self._token(text, elapsed)
 
     def _request(self, secret: str | None) -> tuple[dict[str, str], dict[str, str]]:
         form = {"grant_type": "client_credentials", **self._wanted}
@@ -313,9 +317,16 @@ class ClientCredentials:
         )
 
 
-async def _read(response: aiohttp.ClientResponse) -> str:
-    body = await response.content.read(_LONGEST_ANSWER)
-    return body.decode("utf-8", "replace")
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The answer, of one that is too long its begin."""
+    body = b""
+    # One read gives what has come so far.
+    while len(body) < _LONGEST_ANSWER:
+        piece = await response.content.read(_LONGEST_ANSWER - len(body))
+        if not piece:
+            break
+        body += piece
+    return body
 
 
 def _object(text: str) -> dict[str, Any]:

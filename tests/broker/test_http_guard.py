@@ -100,6 +100,65 @@ async def test_with_the_token_all_is_told(guarded: Broker):
             assert (405, "POST") == (answer.status, answer.headers["Allow"])
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"Authorization: Bearer t\xf6ken-\xff", 401),
+        (b"Expect: \xff\xff", 401),
+        (b"Authorization: Bearer $\r\nExpect: \xff\xff", 417),
+        (b"Authorization: Bearer $\r\nExpect: more", 417),
+        (b"Authorization: Bearer $\r\nExpect: 100-Continue", 404),
+    ],
+)
+def test_headers_that_are_no_text(guarded: Broker, line: bytes, status: int):
+    """
+    Bytes that are no UTF-8 are a wrong token, or ask for something that there is not, and whoever
+    has no token is told nothing else, also of paths that there are not.
+    """
+    line = line.replace(b"$", TOKEN.encode())
+    head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + line + b"\r\n\r\n"
+    answer = talk(guarded, head).removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+    assert b"Server: pyproducer\r\n" in answer
+
+
+@pytest.mark.parametrize("charset", ["nonsense", "idna", "hex", "utf-16"])
+def test_json_is_utf_8(open_: Broker, charset: str):
+    """
+    What charset the header names is no matter: no codec is looked up by it.
+    """
+    body = b'{"days": 1}'
+    head = (
+        f"POST /tick HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        f"Content-Type: application/json; charset={charset}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+
+    assert talk(open_, head.encode() + body).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/tick", f'{{"days": 1{"0" * 400}}}'),
+        ("/tick", '{"days": 1e400}'),
+        ("/faults", '{"kind": "delay", "api": "Fetch", "seconds": 1e400}'),
+        ("/faults", f'{{"kind": "delay", "api": "Fetch", "seconds": 1{"0" * 400}}}'),
+    ],
+)
+async def test_times_that_nobody_lives_to_see(open_: Broker, path: str, body: str):
+    """
+    A number that is larger than any time is refused as such.
+    """
+    headers = {"Content-Type": "application/json"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(url(open_, path), data=body) as answer,
+    ):
+        assert 400 == answer.status
+        assert "error" in await answer.json()
+
+
 def test_two_tokens_are_none(guarded: Broker):
     """
     With two Authorization headers it is not for us to say which one counts.

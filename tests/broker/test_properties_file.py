@@ -188,6 +188,7 @@ def test_limits_that_kafka_has_no_name_for(tmp_path: Path, text: str, found: dic
         ("log.dirs=/a,/b", "keeps everything in one directory, not in 2"),
         ("controller.quorum.voters=1@a:1,2@b:1", "joins no other"),
         ("controller.quorum.bootstrap.servers=a:1,b:1", "its own and only controller"),
+        ("advertised.listeners=INSIDE://a:1", "...,INSIDE:PLAINTEXT"),
         ("broken", "no value"),
         ("pyproducer.slow.reader.timeout.ms=0", "give milliseconds, 1 at least, or -1"),
         ("pyproducer.authentication.timeout.ms=1.5", "give milliseconds, 1 at least, or -1"),

@@ -7,6 +7,7 @@ and the next run begins with them. What breaks something is written to .cache/fu
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import re
@@ -46,6 +47,9 @@ def _child(name: str, arguments: list[str]) -> None:
     logging.disable(logging.CRITICAL)
     with atheris.instrument_imports(include=["pyproducer", "serializers"]):
         target = load(name)
+    # What is there now stays; to look through it again and again takes a tenth of the time.
+    gc.collect()
+    gc.freeze()
     atheris.Setup([name, *arguments], target.run)
     atheris.Fuzz()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -155,6 +155,23 @@ class MemoryDisk:
         self.fault: tuple[int, str] | None = None
         self.struck = False
         self.fsyncs = 0
+
+    @classmethod
+    def holding(cls, folder: Path, files: Mapping[str, bytes]) -> MemoryDisk:
+        """A disk with these files, by their paths below a folder, all of them forced to disk."""
+        disk = cls()
+        disk.mkdir(folder)
+        top = disk._folder(folder)
+        for name, data in files.items():
+            *above, last = name.split("/")
+            place = top
+            for one in above:
+                inner = place.names.get(one)
+                if not isinstance(inner, _Folder):
+                    inner = place.names[one] = place.durable[one] = _Folder()
+                place = inner
+            place.names[last] = place.durable[last] = _Inode(bytearray(data), data)
+        return disk
 
     @property
     def is_off(self) -> bool:

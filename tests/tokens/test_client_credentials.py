@@ -53,6 +53,34 @@ def silent_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/token"
 
 
+async def test_answer_in_pieces() -> None:
+    """
+    An answer that comes piece by piece is read to its end.
+    """
+    served = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"access_token": "abc", "expires_in": 60}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        for at in range(0, len(body), 10):
+            writer.write(body[at : at + 10])
+            await writer.drain()
+            await asyncio.sleep(0.01)
+        writer.close()
+        await writer.wait_closed()
+        served.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        asked = ClientCredentials(
+            f"http://127.0.0.1:{port}/token", client_id="me", client_secret="secret"
+        )
+
+        assert "abc" == (await asked()).value
+        await served.wait()
+
+
 @pytest.mark.parametrize("authentication", ["basic", "body"])
 async def test_id_and_secret(server: TokenServer, authentication: str) -> None:
     """

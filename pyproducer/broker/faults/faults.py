@@ -30,6 +30,8 @@ T = TypeVar("T")
 #: Kafka's name of an API, such as "Produce", or its number.
 ApiName: TypeAlias = str | int
 
+#: Most seconds that an answer may be late: a thousand years.
+_LONGEST: Final = 31_557_600_000
 #: Seconds that the broker's loop may take to do what another thread asks for.
 _PATIENCE: Final = 10.0
 
@@ -156,9 +158,12 @@ class Faults:
             times: How many answers; None is until cancelled.
 
         Raises:
-            ConfigError: The broker does not serve the API, or the time is negative.
+            ConfigError: The broker does not serve the API, or the time is negative or more than
+                a thousand years.
         """
         _at_least(0, seconds, "seconds")
+        if seconds > _LONGEST:
+            raise ConfigError(f"seconds is at most {_LONGEST}, not {seconds}", option="seconds")
         return self._set("delay", times, api=_name(api), seconds=seconds)
 
     def cut(

@@ -323,6 +323,6 @@ def offset_in(stem: str) -> int | None:
 
 def numbered(fs: FileSystem, directory: Path, suffix: str) -> list[int]:
     """Offsets in the names of the files of one kind, ascending."""
-    names = map(Path, fs.listdir(directory))
-    offsets = (offset_in(name.stem) for name in names if name.suffix == suffix)
+    names = fs.listdir(directory)
+    offsets = (offset_in(name.removesuffix(suffix)) for name in names if name.endswith(suffix))
     return sorted(offset for offset in offsets if offset is not None)

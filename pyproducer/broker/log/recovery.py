@@ -157,10 +157,11 @@ def _clean_directory(fs: FileSystem, directory: Path) -> list[int]:
     """What was interrupted is finished or gone; says where the log files start, ascending."""
     finish_replacements(fs, directory)
     bases = numbered(fs, directory, ".log")
-    for name in map(Path, fs.listdir(directory)):
-        base = offset_in(name.stem)
-        orphan = name.suffix in INDEX_SUFFIXES and base is not None and base not in bases
-        if name.suffix == _LEFTOVER or orphan:
+    for name in fs.listdir(directory):
+        stem, dot, kind = name.rpartition(".")
+        suffix, base = dot + kind, offset_in(stem)
+        orphan = suffix in INDEX_SUFFIXES and base is not None and base not in bases
+        if (stem and suffix == _LEFTOVER) or orphan:
             fs.remove(directory / name)
     return bases
 

@@ -20,6 +20,8 @@ __all__ = ["KeySet", "UnknownKey"]
 log = logging.getLogger(__name__)
 
 _SCHEMES: Final = ("file", "http", "https")
+#: Characters of a key's id that are told.
+_SHOWN: Final = 40
 #: Most bytes of a key set.
 _LARGEST: Final = 1 << 20
 #: Seconds that a server has to answer.
@@ -109,7 +111,8 @@ class KeySet:
             await self._read()
             found = self._fitting(key_id, algorithm)
         if len(found) != 1:
-            which = "no key id" if key_id is None else f"key id {key_id!r}"
+            # Anybody may have written it, and as long as he liked.
+            which = "no key id" if key_id is None else f"key id {key_id[:_SHOWN]!r}"
             raise UnknownKey(f"{which} with {algorithm} is of {len(found)} keys of the set")
         return found[0]
 
@@ -131,23 +134,33 @@ class KeySet:
 
     async def _load(self) -> None:
         try:
-            document = await asyncio.to_thread(_document, self._url)
-            keys = [self._key(one) for one in document["keys"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            document = await asyncio.to_thread(_read, self._url)
+            self.take(document)
+        except (OSError, ValueError) as error:
             if self._read_at is None:
                 raise OSError(f"the key set at {self._url} cannot be read: {error}") from error
             log.warning("keeping the keys there are: that at %s cannot be read: %s",
                         self._url, error)  # fmt: skip
-        else:
-            self._keys = [one for one in keys if one is not None]
         self._read_at = self._clock.monotonic()
 
-    def _key(self, data: dict[str, Any]) -> _Key | None:
+    def take(self, document: bytes) -> None:
+        """The keys are those of this document; one that cannot be used is passed over.
+
+        Raises:
+            ValueError: It is no key set; the keys are what they were.
+        """
+        keys = [self._key(one) for one in _listed(document)]
+        self._keys = [one for one in keys if one is not None]
+
+    def _key(self, data: Any) -> _Key | None:
         try:
+            for name in ("alg", "kid", "kty", "use"):
+                if not isinstance(data.get(name), str | None):
+                    raise TypeError(f"its {name} is no text")
             return _Key(self._jwt.PyJWK(data), data.get("alg"))
-        except self._jwt.PyJWTError as error:
+        except (self._jwt.PyJWTError, AttributeError, LookupError, TypeError, ValueError) as error:
             # A set may have keys of kinds that nobody here knows.
-            log.warning("skipping a key of the set at %s: %s", self._url, error)
+            log.warning("skipping a key of the set at %s: %r", self._url, error)
             return None
 
     async def close(self) -> None:
@@ -156,15 +169,23 @@ class KeySet:
             self._reading.cancel()
 
 
-def _document(url: str) -> dict[str, Any]:
+def _read(url: str) -> bytes:
     # Here: it brings an HTTP client with it, which few brokers need.
     from urllib.request import urlopen
 
     with urlopen(url, timeout=_PATIENCE) as answer:  # noqa: S310 - checked above
-        data = answer.read(_LARGEST + 1)
+        data: bytes = answer.read(_LARGEST + 1)
     if len(data) > _LARGEST:
         raise ValueError(f"it has more than {_LARGEST} bytes")
-    found = json.loads(data)
-    if not isinstance(found, dict):
-        raise TypeError("it is no JSON object")
-    return found
+    return data
+
+
+def _listed(document: bytes) -> list[Any]:
+    try:
+        found = json.loads(document)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    match found:
+        case {"keys": [*keys]}:
+            return keys
+    raise ValueError("it is no JSON object with a list of keys")

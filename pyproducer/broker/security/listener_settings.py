@@ -111,12 +111,13 @@ def listeners_of(places: Mapping[str, str], without: Iterable[str] = ()) -> list
     passed_over = set(without)
     found = [one for one in _addresses(places, _LISTENERS) if one["name"] not in passed_over]
     told = [one for one in _addresses(places, _ADVERTISED) if one["name"] not in passed_over]
+    where = _LISTENERS if found else _ADVERTISED
     if not found:
         if len(told) > 1:
             raise BadPlace(_ADVERTISED, "name the one listener of listeners, and its address")
         # What clients are told says enough of the one listener that there is anyway.
         found = [{**one, "host": _HOST} for one in told]
-    made = {one["name"]: _listener(one, places) for one in found}
+    made = {one["name"]: _listener(one, places, where) for one in found}
     for one in told:
         if one["name"] not in made:
             raise BadPlace(_ADVERTISED, f"{one['name']} is no listener of listeners")
@@ -130,7 +131,8 @@ def listeners_of(places: Mapping[str, str], without: Iterable[str] = ()) -> list
     return list(made.values())
 
 
-def _listener(address: Mapping[str, str], places: Mapping[str, str]) -> Listener:
+def _listener(address: Mapping[str, str], places: Mapping[str, str], where: str) -> Listener:
+    """A listener at an address that is told by the property `where`."""
     name = address["name"]
     told = places.get(_MAP)
     if told is None:
@@ -141,7 +143,7 @@ def _listener(address: Mapping[str, str], places: Mapping[str, str]) -> Listener
     protocol = protocols.get(name)
     if protocol is None:
         raise BadPlace(
-            _MAP if told is not None else _LISTENERS,
+            _MAP if told is not None else where,
             f"what {name} speaks is not said; add {_MAP}=...,{name}:PLAINTEXT",
         )
     if protocol not in set(SecurityProtocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -21,6 +20,8 @@ __all__ = ["BadToken", "Claims", "SignedTokens", "Tokens", "UnsecuredTokens"]
 
 #: Parts of a token between its dots.
 _PARTS: Final = 3
+#: Seconds from the epoch whose milliseconds have room in a message.
+_FARTHEST: Final = 2**53
 _NO_ALGORITHM: Final = "none"
 
 
@@ -88,7 +89,7 @@ class Claims:
         if self.scope in claims:
             _texts(claims, self.scope)
         user = claims.get(self.subject)
-        if not isinstance(user, str) or not user.strip():
+        if not isinstance(user, str) or not user.strip() or not _is_text(user):
             raise BadToken(f"it does not say whose it is ({self.subject})")
         return Authenticated(user, round(expires * 1000))
 
@@ -120,6 +121,8 @@ class SignedTokens:
             raise BadToken("its signature is wrong") from None
         except (jwt.PyJWTError, ValueError) as error:
             raise BadToken(f"it is no signed token ({type(error).__name__})") from None
+        except RecursionError:
+            raise BadToken("its parts are nested too deeply") from None
         except UnknownKey as error:
             raise BadToken(str(error)) from None
         except OSError as error:
@@ -158,7 +161,7 @@ def _decoded(part: str) -> bytes:
 def _object(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise BadToken("its parts are no JSON objects")
@@ -169,9 +172,20 @@ def _moment(claims: Mapping[str, Any], name: str) -> float | None:
     found = claims.get(name)
     if found is None:
         return None
-    if not isinstance(found, int | float) or isinstance(found, bool) or not math.isfinite(found):
+    number = isinstance(found, int | float) and not isinstance(found, bool)
+    # Neither is NaN at most anything.
+    if not number or not abs(found) <= _FARTHEST:
         raise BadToken(f"its {name} is no time")
     return float(found)
+
+
+def _is_text(found: str) -> bool:
+    """Whether it can be written: JSON may have halves of characters."""
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _texts(claims: Mapping[str, Any], name: str) -> list[str]:

@@ -100,12 +100,15 @@ async def test_good_tokens(judge: Judge, key: Any, algorithm: str, kid: str):
         ({"exp": -31.0}, "it has expired"),
         ({"exp": "soon"}, "its exp is no time"),
         ({"exp": True}, "its exp is no time"),
+        ({"exp": 10**400}, "its exp is no time"),
+        ({"exp": 2**53 + 1}, "its exp is no time"),
         ({"iat": None}, "does not say when it was made"),
         ({"iat": 31.0}, "made in the future"),
         ({"nbf": 31.0}, "not valid yet"),
         ({"sub": None}, "whose it is"),
         ({"sub": " "}, "whose it is"),
         ({"sub": 5}, "whose it is"),
+        ({"sub": "\ud800"}, "whose it is"),
         ({"aud": "others"}, "for somebody else"),
         ({"aud": None}, "for somebody else"),
         ({"scope": 5}, "its scope is neither"),
@@ -168,6 +171,59 @@ async def test_keys_that_say_what_they_are_for(tmp_path: Path):
     for fields in ({"use": "enc"}, {"alg": "RS512"}):
         judge = Judge(jwks(tmp_path, of_rsa(**fields)))
         assert "0 keys" in await judge.why_not(judge.signed())
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        5,
+        {},
+        {"kty": "oct", "alg": "HS256"},
+        {"kty": "oct", "k": 5},
+        {"kty": "oct", "k": "c2VjcmV0", "kid": [], "use": {}},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": 7},
+        {"kty": "OKP", "crv": "Ed448", "x": ""},
+    ],
+)
+async def test_one_broken_key_spoils_no_other(tmp_path: Path, broken: Any):
+    """
+    A key that cannot be used is passed over, and tokens of the others are good.
+    """
+    judge = Judge(jwks(tmp_path, broken, of_rsa(), broken))
+
+    assert (await judge.tokens.owner(judge.signed())).name == "alice"
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"keys": 5}', '{"keys": ' + "[" * 100_000])
+async def test_what_is_no_key_set(tmp_path: Path, text: str):
+    """
+    A document without a list of keys is told as that, however deep it is.
+    """
+    (tmp_path / "keys.json").write_text(text)
+    judge = Judge((tmp_path / "keys.json").as_uri())
+
+    assert "cannot be read" in await judge.why_not(judge.signed())
+
+
+async def test_parts_of_any_depth(judge: Judge):
+    """
+    A token whose parts are nested deeper than anything may be is refused, signed or not.
+    """
+    part = base64.urlsafe_b64encode(b"[" * 100_000).decode().rstrip("=")
+    head = base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")
+    nested = jwt.PyJWS().encode(b"[" * 100_000, RSA, "RS256", headers={"kid": "rsa"})
+
+    assert await judge.why_not(f"{part}.{part}.AAAA")
+    assert "no JSON objects" in await judge.why_not(nested)
+    with pytest.raises(BadToken, match="no JSON objects"):
+        await UnsecuredTokens(Claims(clock=judge.clock)).owner(f"{head}.{part}.")
+
+
+async def test_a_stranger_fills_no_log(judge: Judge):
+    """
+    Of the id of a key that nobody has, its begin is told.
+    """
+    assert len(await judge.why_not(judge.signed(kid="x" * 10_000))) < 200
 
 
 async def test_new_keys_are_found(tmp_path: Path):

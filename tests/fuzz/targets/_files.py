@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from pyproducer.records.batch import (
 from pyproducer.records.crc import crc32c
 from tests.fuzz.bites import Bites
 from tests.helpers.memory_disk import MemoryDisk
+
+#: Where Linux keeps files in memory.
+_IN_MEMORY = "/dev/shm"
 
 #: By path below the folder.
 Files = dict[str, bytes]
@@ -49,18 +54,15 @@ def read_all(disk: MemoryDisk, folder: Path) -> Files:
     return found
 
 
-def write_all(disk: MemoryDisk, folder: Path, files: Files) -> None:
-    """The files are on the disk."""
-    disk.mkdir(folder)
-    for name, data in files.items():
-        path = folder / name
-        disk.mkdir(path.parent)
-        disk.open(path).writev([data])
+def memory_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder that is gone with the process, in memory where the system has such a place."""
+    place = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK | os.X_OK) else None
+    return tempfile.TemporaryDirectory(prefix="pyproducer-fuzz-", dir=place)
 
 
 def changed(files: Files, bites: Bites) -> Files:
     """The files after up to eight changes: bytes, lengths, names, and things that are gone."""
-    files = dict(files)
+    before, files = files, dict(files)
     repaired = bool(bites.byte() & 1)
     for _ in range(8):
         if not bites or not files:
@@ -84,7 +86,9 @@ def changed(files: Files, bites: Bites) -> Files:
             odd = bites.one_of(ODD_NAMES)
             files[str(Path(name).with_name(odd))] = data
     if repaired:
-        files = {k: _summed(data) if k.endswith(".log") else data for k, data in files.items()}
+        # Those that nothing has changed have right ones.
+        sums = [k for k, data in files.items() if k.endswith(".log") and data is not before.get(k)]
+        files |= {k: _summed(files[k]) for k in sums}
     return files
 
 

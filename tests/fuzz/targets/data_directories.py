@@ -24,7 +24,7 @@ from pyproducer.broker.transactions.wiring import open_transactions
 from pyproducer.errors import ConfigError
 from tests.fuzz.bites import Bites
 from tests.fuzz.target import Target
-from tests.fuzz.targets._files import Files, changed, changes, read_all, write_all
+from tests.fuzz.targets._files import Files, changed, changes, read_all
 from tests.helpers.memory_disk import MemoryDisk
 from tests.helpers.partition_logs import batch
 from tests.helpers.virtual_time import VirtualTime
@@ -78,8 +78,7 @@ def sound() -> Files:
 
 def run(data: bytes) -> None:
     """The broker starts with what is sound of it, or says which file it cannot start with."""
-    disk = MemoryDisk()
-    write_all(disk, _FOLDER, changed(sound(), Bites(data)))
+    disk = MemoryDisk.holding(_FOLDER, changed(sound(), Bites(data)))
     try:
         node = _node(disk)
     except (ConfigError, DataDirectoryError, OSError, ValueError) as error:

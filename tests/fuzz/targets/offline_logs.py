@@ -5,8 +5,7 @@ The input is changes to a partition's folder, or a data directory, that was soun
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,30 +14,42 @@ from pyproducer.broker.offline.folders import DataFolder
 from pyproducer.broker.offline.verification import Verification
 from tests.fuzz.bites import Bites
 from tests.fuzz.target import Target
-from tests.fuzz.targets._files import changed, changes
+from tests.fuzz.targets._files import Files, changed, changes, memory_folder
 from tests.fuzz.targets.partition_logs import sound as partition
 
-_PLACE = tempfile.TemporaryDirectory(prefix="pyproducer-fuzz-")
+_PLACE = memory_folder()
+_FOLDER = Path(_PLACE.name) / "orders-0"
+#: What the folder has now: most of an input's files are those of the one before.
+_written: Files = {}
+
+
+def _write(files: Files) -> None:
+    _FOLDER.mkdir(exist_ok=True)
+    # Whoever only looks leaves no trace.
+    assert {one.name for one in os.scandir(_FOLDER)} == set(_written)
+    for name in _written.keys() - files.keys():
+        (_FOLDER / name).unlink()
+        del _written[name]
+    for name, content in files.items():
+        if _written.get(name) != content:
+            (_FOLDER / name).write_bytes(content)
+            _written[name] = content
 
 
 def run(data: bytes) -> None:
     """All of it is told, and what is wrong is told too; nothing is raised but OSError."""
     bites = Bites(data)
     start, limit = bites.byte(), bites.byte()
-    folder = Path(_PLACE.name) / "orders-0"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    for name, content in changed(partition(), bites).items():
-        (folder / name).write_bytes(content)
+    _write(changed(partition(), bites))
     try:
-        found = DataFolder.at(folder)
+        found = DataFolder.at(_FOLDER)
     except ValueError as error:
         assert str(error)
         return
     for problem in Verification(found, lambda count: None).problems():
         assert str(problem.path)
     dump = Dump(
-        folder,
+        _FOLDER,
         start=start % 16,
         limit=limit or None,
         records=limit != 7,

@@ -17,7 +17,7 @@ from pyproducer.records.codec import Codec
 from pyproducer.records.reader import iter_batches
 from tests.fuzz.bites import Bites
 from tests.fuzz.target import Target
-from tests.fuzz.targets._files import Files, changed, changes, read_all, write_all
+from tests.fuzz.targets._files import Files, changed, changes, read_all
 from tests.helpers.memory_disk import MemoryDisk
 from tests.helpers.partition_logs import batch, open_log, put, release_logs
 
@@ -45,8 +45,7 @@ def run(data: bytes) -> None:
     """The log opens with what is sound of it, takes records, and opens again as it was."""
     bites = Bites(data)
     how = bites.byte()
-    disk = MemoryDisk()
-    write_all(disk, _FOLDER, changed(sound(), bites))
+    disk = MemoryDisk.holding(_FOLDER, changed(sound(), bites))
     try:
         clean = bool(how & 1)
         point = _POINTS[how >> 1 & 7 if (how >> 1 & 7) < len(_POINTS) else 0]

@@ -5,7 +5,6 @@ The input is who reads the file, and the file.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from pyproducer.config import ProducerConfig
 from pyproducer.errors import ConfigError
 from pyproducer.properties import parse_properties
 from tests.fuzz.target import Target
+from tests.fuzz.targets._files import memory_folder
 
-_FOLDER = tempfile.TemporaryDirectory(prefix="pyproducer-fuzz-")
+_FOLDER = memory_folder()
 _FILE = Path(_FOLDER.name) / "server.properties"
 
 
