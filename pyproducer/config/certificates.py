@@ -146,9 +146,12 @@ class Certificates:
 def _read(option: str, value: PemOption) -> str:
     """The text of an option that is given as such or as a file."""
     try:
-        if is_pem(value):
-            return value if isinstance(value, str) else bytes(value).decode("utf-8")  # type: ignore[arg-type]
-        return Path(os.fsdecode(value)).read_text(encoding="utf-8")
+        if not is_pem(value):
+            text = Path(os.fsdecode(value)).read_text(encoding="utf-8")
+        else:
+            text = value if isinstance(value, str) else bytes(value).decode("utf-8")  # type: ignore[arg-type]
+        # Names of authorities are written beside their certificates; OpenSSL takes ASCII alone.
+        return text.encode("ascii", "replace").decode("ascii")
     except OSError as error:
         _refuse(option, value, f"cannot be read: {error.strerror}", error)
     except UnicodeDecodeError as error:

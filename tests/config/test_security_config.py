@@ -120,6 +120,21 @@ def test_files_and_text_are_taken_alike(authority, client):
             )
 
 
+def test_names_beside_certificates(authority, client):
+    """
+    What is written beside a certificate may be in any letters; within one it is none.
+    """
+    named = "# F\u0151tan\u00fas\u00edtv\u00e1ny \udcff\n" + authority.certificate.read_text()
+    ProducerConfig(
+        security_protocol="SSL",
+        ssl_ca=named,
+        ssl_certificate="\udcff\n" + client.certificate.read_text(),
+        ssl_key=client.key,
+    )
+    with pytest.raises(ConfigError, match="is no list of certificates"):
+        ProducerConfig(security_protocol="SSL", ssl_ca=named.replace("MII", "M\u00efI"))
+
+
 def test_wrong_files_are_named(authority, client, tmp_path):
     """
     A file that cannot be read, or is not what it should be, is named with its option.

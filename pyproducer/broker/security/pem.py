@@ -37,7 +37,8 @@ def pem_blocks(text: str) -> dict[str, str]:
         lines = [body[at : at + _WIDTH] for at in range(0, len(body), _WIDTH)]
         inner = "\n".join([*headers, "", *lines] if headers else lines)
         found[what] += f"-----BEGIN {kind}-----\n{inner}\n-----END {kind}-----\n"
-    return found
+    # OpenSSL takes nothing else, and says so in another way than of what is no PEM.
+    return {what: text.encode("ascii", "replace").decode("ascii") for what, text in found.items()}
 
 
 def refuse_other_stores(setting: str, kind: str | None, location: str | None) -> None:

@@ -104,7 +104,7 @@ def _parsed(text: str) -> list[_Rule]:
 def _compiled(match: re.Match[str]) -> _Rule:
     try:
         pattern = re.compile(match["pattern"])
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{match['pattern']!r} is no pattern: {error}") from None
     return _Rule(pattern, match["replacement"], match["case"])
 

@@ -66,6 +66,8 @@ def test_no_rule_fits(rules: str):
         "RULE:^CN=(.*?),OU=ServiceUsers.*$/LU",
         "RULE:^CN=(/$1/",
         "DEFAULT DEFAULT",
+        "RULE:a{99999999999}/$1/",
+        "RULE:" + "(" * 10_000 + "/$1/",
     ],
 )
 def test_what_is_no_rule(rules: str):

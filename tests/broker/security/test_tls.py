@@ -349,6 +349,16 @@ def test_forms_of_a_certificate(authority: Authority, form: str, tmp_path: Path)
         ),
         ({"ssl.enabled.protocols": "TLSv1"}, "name TLSv1.2, TLSv1.3 or both"),
         ({"ssl.truststore.location": "a.jks"}, "keytool"),
+        (
+            {
+                "ssl.client.auth": "required",
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.certificates": (
+                    "-----BEGIN CERTIFICATE-----\u00e9-----END CERTIFICATE-----"
+                ),
+            },
+            "there are no certificates in it",
+        ),
         ({"ssl.cipher.suites": "X"}, "has no effect in this broker"),
     ],
 )
