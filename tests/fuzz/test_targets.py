@@ -18,7 +18,7 @@ from tests.fuzz.target import CORPUS, REGRESSIONS, kept, load, names
 
 NAMES = names()
 #: Enough to find what is broken in plain sight, within about a second for each target.
-EXAMPLES = 150
+EXAMPLES = 400
 
 REGRESSION_FILES = [
     pytest.param(name, data, id=f"{name}-{file}")

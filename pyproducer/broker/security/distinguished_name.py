@@ -87,10 +87,11 @@ def _parts(data: bytes) -> list[_Part]:
 
 def _relative(part: _Part) -> str:
     """One step of the name, which may consist of several pairs."""
-    return "+".join(_pair(*_parts(one.content)) for one in _parts(part.content))
+    return "+".join(_pair(one) for one in _parts(part.content))
 
 
-def _pair(kind: _Part, value: _Part) -> str:
+def _pair(part: _Part) -> str:
+    kind, value = _parts(part.content)
     number = _number(kind.content)
     keyword = _KEYWORDS.get(number)
     encoding = _TEXTS.get(value.tag)

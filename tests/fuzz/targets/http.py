@@ -142,7 +142,9 @@ def run(data: bytes) -> None:
         _served.broker.journal.bodies = False
     except BaseException:
         # What broke it may be in it still.
-        _served = None
+        broken, _served = _served, None
+        with contextlib.suppress(Exception):
+            broken.close()
         raise
 
 
