@@ -9,10 +9,15 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # An environment that was set up before the plugin existed does not know it by its entry point.
 if not entry_points(group="pytest11", name="pyproducer"):
     pytest_plugins = ["pyproducer.pytest_plugin"]
+
+# How long an example takes says something about the machine, and nothing about the code.
+settings.register_profile("pyproducer", settings.default, deadline=None)
+settings.load_profile("pyproducer")
 
 # A run in the background of a shell ignores Ctrl-C, and so would every program that it starts;
 # some tests wait for programs to end by it.

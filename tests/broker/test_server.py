@@ -87,9 +87,7 @@ async def test_connection_accepted_while_the_broker_stops(turns: int):
 
 
 @given(data=st.binary(min_size=1, max_size=200), framed=st.booleans())
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_never_stop_the_broker(broker: Broker, data: bytes, framed: bool):
     """
     F1: after any bytes at all, the next client is served.

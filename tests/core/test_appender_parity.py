@@ -146,7 +146,7 @@ others = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(
     partitioner=st.sampled_from(PARTITIONERS),
     batch_size=st.sampled_from([120, 500, 5000]),
@@ -178,7 +178,7 @@ def test_twins_agree(
     assert pure.end() == cython.end()
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=600, suppress_health_check=list(HealthCheck))
 @given(
     partitioner=st.sampled_from(PARTITIONERS),
     batch_size=st.sampled_from([120, 500, 5000]),
@@ -229,7 +229,7 @@ def as_bytes(blob: Any) -> bytes | None:
     return None if blob is None else blob.encode() if isinstance(blob, str) else bytes(blob)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(
     records=st.lists(
         st.tuples(

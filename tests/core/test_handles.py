@@ -172,7 +172,7 @@ class Side:
         )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(operations, max_size=25))
 def test_a_group_is_a_list_of_deliveries(twins, steps):
     """

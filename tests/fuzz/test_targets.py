@@ -58,7 +58,6 @@ def test_changed_inputs_hold(name):
 
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
@@ -77,7 +76,7 @@ def test_any_bytes_hold(name):
     """
     target = load(name)
 
-    @settings(max_examples=EXAMPLES // 3, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=EXAMPLES // 3, derandomize=True, database=None)
     @given(st.binary(max_size=200))
     def arbitrary(data):
         target.run(data)

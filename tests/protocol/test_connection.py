@@ -183,7 +183,7 @@ def test_peer_that_is_not_kafka(data, reason):
     assert not connection.ready
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.binary(max_size=300), ready=st.booleans())
 def test_random_bytes_never_raise(data, ready):
     """Whatever comes, receive_data stores at most an error."""

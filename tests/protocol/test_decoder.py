@@ -74,7 +74,7 @@ def test_damage_gives_a_message_or_a_protocol_error(cls):
                 cls.decode(damaged, version)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(cls=st.sampled_from(CLASSES), data=st.binary(max_size=200), draw=st.data())
 def test_random_bytes_give_a_message_or_a_protocol_error(cls, data, draw):
     """Random bytes never raise anything else than ProtocolError."""

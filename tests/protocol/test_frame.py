@@ -172,7 +172,7 @@ def test_version_that_the_message_lacks_is_not_framed():
         encode_request(ApiVersionsRequest(), 5, 0, "me")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     frames=st.lists(
         st.one_of(

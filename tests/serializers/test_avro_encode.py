@@ -7,7 +7,7 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from serializers import AvroSerializer, SerializeError
@@ -87,7 +87,6 @@ def slowly(schema: Any, value: Any) -> bytes:
     return out.getvalue()
 
 
-@settings(deadline=None)
 @given(data=st.data(), schemas=st.lists(SCHEMAS, max_size=3))
 def test_values_of_the_schema_are_written_as_fastavro_does(data, schemas):
     """
@@ -104,7 +103,6 @@ def test_values_of_the_schema_are_written_as_fastavro_does(data, schemas):
     assert slowly(schema, value) == encode(value)
 
 
-@settings(deadline=None)
 @given(schema=SCHEMAS | st.just(ENUM) | st.just(FIXED), value=ANYTHING)
 @example(schema="float", value=3.4028235e38)
 @example(schema="float", value=3.40282350e38 * 1.00000001)

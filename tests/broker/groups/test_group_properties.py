@@ -145,5 +145,5 @@ class GroupMachine(RuleBasedStateMachine):
             assert self.driver.group.deadline() is None
 
 
-GroupMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+GroupMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestGroupMachine = GroupMachine.TestCase

@@ -226,7 +226,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps)
 def test_x5_readers_see_what_was_committed(tmp_path_factory, steps):
     """

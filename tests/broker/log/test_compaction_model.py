@@ -219,7 +219,7 @@ def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Mod
 class TestHistories:
     """Both twins."""
 
-    @settings(deadline=None, max_examples=100)
+    @settings(max_examples=100)
     @given(histories)
     def test_readers_see_what_the_model_holds(self, history: list[list[tuple[Any, ...]]]):
         """

@@ -310,7 +310,7 @@ def test_truncation_leaves_what_was_there_before(tmp_path, offset):
     st.integers(0, 600),
     st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_reads_agree_with_a_list(tmp_path_factory, kinds, segment, interval, data):
     """
     Whatever the segments, indexes and limits, a read is the run of batches a list would give.

@@ -76,7 +76,7 @@ def test_e4_max_timestamp_of_an_empty_log(tmp_path):
     st.booleans(),
     st.sampled_from([0, 1, 200]),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_e4_lookups_agree_with_a_list(tmp_path_factory, batches, start, restart, interval):
     """
     Over any segments and indexes the answers are those of a search through all records.

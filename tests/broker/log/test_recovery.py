@@ -120,7 +120,7 @@ def later(log, at):
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_g5_the_log_ends_before_the_first_damage(tmp_path_factory, data):
     """
     A tail cut anywhere, or any bit turned, costs the batches from there on and no others.
