@@ -18,8 +18,16 @@ LOGGING_JARS = Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4"
 _BROKER = Artifact("org.apache.kafka", "kafka_2.13", BROKER_VERSION)
 
 _LOG4J = """<Configuration status="ERROR">
-  <Appenders><Console name="out"><PatternLayout pattern="%d %p %c: %m%n"/></Console></Appenders>
-  <Loggers><Root level="WARN"><AppenderRef ref="out"/></Root></Loggers>
+  <Appenders>
+    <Console name="out"><PatternLayout pattern="%d %p %c: %m%n"/></Console>
+    <File name="audit" fileName="AUDIT"><PatternLayout pattern="%p %m%n"/></File>
+  </Appenders>
+  <Loggers>
+    <Root level="WARN"><AppenderRef ref="out"/></Root>
+    <Logger name="kafka.authorizer.logger" level="LEVEL" additivity="false">
+      <AppenderRef ref="audit"/>
+    </Logger>
+  </Loggers>
 </Configuration>
 """
 
@@ -54,11 +62,18 @@ class KafkaNode:
         home: a folder of its own; what it prints is in ``kafka.out`` there.
         properties: all of ``server.properties``; ``log.dirs`` is ``data_dir`` unless given.
         jvm: Java's own options; what suits a test unless said otherwise.
+        audit: whether each decision of its authorizer is a line of ``audit.out`` in its home.
     """
 
     def __init__(
-        self, home: Path, properties: Mapping[str, str], *, jvm: Sequence[str] = JVM
+        self,
+        home: Path,
+        properties: Mapping[str, str],
+        *,
+        jvm: Sequence[str] = JVM,
+        audit: bool = False,
     ) -> None:
+        self._audit = audit
         self.home = home
         self._jvm = list(jvm)
         self._properties = dict(properties)
@@ -70,6 +85,11 @@ class KafkaNode:
     def data_dir(self) -> Path:
         """The folder of partition folders."""
         return self.home / "data"
+
+    @property
+    def audit_log(self) -> Path:
+        """What its authorizer has decided, a line each."""
+        return self.home / "audit.out"
 
     @property
     def running(self) -> bool:
@@ -97,7 +117,9 @@ class KafkaNode:
         self.home.mkdir(parents=True, exist_ok=True)
         properties = {"log.dirs": str(self.data_dir), **self._properties}
         self._config.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
-        (self.home / "log4j2.xml").write_text(_LOG4J)
+        level = "DEBUG" if self._audit else "OFF"
+        logging = _LOG4J.replace("LEVEL", level).replace("AUDIT", str(self.audit_log))
+        (self.home / "log4j2.xml").write_text(logging)
         command = [*self._java(), "kafka.tools.StorageTool", "format"]
         command += ["--cluster-id", _CLUSTER_ID, "--config", str(self._config)]
         for feature, level in (features or {}).items():

@@ -49,6 +49,10 @@ class SaslServer:
         self._broker.create_topics({name: 1})
         return name
 
+    def audit_lines(self) -> list[str]:
+        """What its audit log has so far, each line with its level."""
+        return self._broker.audit_lines()
+
     def connect(self) -> SecureClient:
         """A new connection to CLEAR, which has no TLS."""
         return SecureClient(self._broker.address("CLEAR"))

@@ -52,7 +52,7 @@ class SecureKafka(GuardedKafka):
         self.certificates = certificates
         self.tokens = tokens
         jvm = [*JVM, f"-D{_OAUTH_ALLOWED}={tokens.keys_url}"]
-        self._node = KafkaNode(folder, self._properties(controller), jvm=jvm)
+        self._node = KafkaNode(folder, self._properties(controller), jvm=jvm, audit=True)
 
     def address(self, listener: str) -> str:
         """``host:port`` of a listener."""
@@ -63,6 +63,10 @@ class SecureKafka(GuardedKafka):
             self.set_password(name, password)
         for principal in (*principals(USER), *principals(CHANGING)):
             allow(self.bootstrap_servers, principal, EVERYTHING)
+
+    def audit_lines(self) -> list[str]:
+        """What its authorizer has decided so far, each with its level."""
+        return self._node.audit_log.read_text().splitlines()
 
     def set_password(self, user: str, password: str) -> None:
         """The user has this password for SCRAM from now on; those for PLAIN stay."""

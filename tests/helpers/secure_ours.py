@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from types import TracebackType
 from typing import ClassVar, Self
 
 from pyproducer.broker import Broker, Listener
+from pyproducer.broker.security.audit import LOGGER
 from tests.helpers import secured
 from tests.helpers.authority import Identity
 from tests.helpers.cluster_admin import allow, set_broker_config
@@ -23,6 +25,21 @@ from tests.helpers.secured import (
 )
 from tests.helpers.token_server import AUDIENCE, TokenServer
 from tests.helpers.topics import create_topics
+
+
+class _Kept(logging.Handler):
+    """What was logged.
+
+    Attributes:
+        lines: level and text of each.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.levelname} {record.getMessage()}")
 
 
 class SecureOurs:
@@ -52,12 +69,16 @@ class SecureOurs:
             },
         )
         self.bootstrap_servers = ""
+        self._audit = _Kept()
 
     def address(self, listener: str) -> str:
         """``host:port`` of a listener."""
         return self.broker.bootstrap_servers_of(listener)
 
     def __enter__(self) -> Self:
+        logger = logging.getLogger(LOGGER)
+        logger.addHandler(self._audit)
+        logger.setLevel(logging.DEBUG)
         self.broker.__enter__()
         self.bootstrap_servers = self.address("OPEN")
         for principal in (*principals(USER), *principals(CHANGING)):
@@ -71,10 +92,17 @@ class SecureOurs:
         trace: TracebackType | None,
     ) -> None:
         self.broker.__exit__(kind, error, trace)
+        logger = logging.getLogger(LOGGER)
+        logger.removeHandler(self._audit)
+        logger.setLevel(logging.NOTSET)
 
     def create_topics(self, topics: Mapping[str, int]) -> None:
         """Create topics with their numbers of partitions, ready to be written when this returns."""
         create_topics(self.bootstrap_servers, topics)
+
+    def audit_lines(self) -> list[str]:
+        """What was written to its audit log so far, each with its level."""
+        return list(self._audit.lines)
 
     def set_password(self, user: str, password: str) -> None:
         """The user has this password from now on."""
