@@ -34,7 +34,7 @@ from pyproducer.broker.settings import (
     checked_data_dir,
     checked_host,
     checked_port,
-    checked_seconds,
+    checked_slow_reader_timeout,
     checked_topics,
     checked_transaction_version,
 )
@@ -175,18 +175,19 @@ class Broker(BrokerView):
             config=given,
         )
         self._users = Users(users)
+        settings = checked_config(
+            given,
+            chosen,
+            auto_create_topics=auto_create_topics,
+            durability=durability,
+            clock=own_clock.outside,
+            users=len(self._users) > 0,
+            access=checked_access(rules, super_users),
+        )
         self._authority: TemporaryAuthority | None = None
         self._settings = BrokerSettings(
             topics=checked_topics(topics),
-            config=checked_config(
-                given,
-                chosen,
-                auto_create_topics=auto_create_topics,
-                durability=durability,
-                clock=own_clock.outside,
-                users=len(self._users) > 0,
-                access=checked_access(rules, super_users),
-            ),
+            config=settings,
             acls=rules or (),
             durability=durability,
             data_dir=checked_data_dir(data_dir),
@@ -195,7 +196,7 @@ class Broker(BrokerView):
             transaction_version=checked_transaction_version(transaction_version),
             clock=own_clock,
             fs=fs,
-            slow_reader_timeout=checked_seconds("slow_reader_timeout", slow_reader_timeout),
+            slow_reader_timeout=checked_slow_reader_timeout(slow_reader_timeout, settings),
             authentication_timeout=checked_authentication_timeout(authentication_timeout, chosen),
         )
         self._acls = BrokerAcls(self._call_with_node)

@@ -210,6 +210,23 @@ def checked_seconds(option: str, seconds: float | None) -> float | None:
     return float(seconds)
 
 
+def checked_slow_reader_timeout(seconds: float | None, config: Mapping[str, str]) -> float | None:
+    """After how long a client is disconnected that reads nothing, or None.
+
+    Raises:
+        ConfigError: It is no number above 0, or such a client is gone before.
+    """
+    found = checked_seconds("slow_reader_timeout", seconds)
+    idle = BrokerConfig(config).int("connections.max.idle.ms") / 1000
+    if found is not None and 0 <= idle <= found:
+        raise ConfigError(
+            f"slow_reader_timeout={found:g} has no effect: who does not read is disconnected "
+            f"after connections.max.idle.ms, {idle:g} s",
+            option="slow_reader_timeout",
+        )
+    return found
+
+
 def checked_authentication_timeout(
     seconds: float | None, listeners: Iterable[Listener]
 ) -> float | None:

@@ -270,6 +270,15 @@ def test_slow_reader_timeout_is_a_span(seconds: object):
         Broker(slow_reader_timeout=seconds)
 
 
+def test_slow_reader_timeout_behind_that_of_idle_clients():
+    """
+    slow_reader_timeout: where whoever does not read is gone before, it is refused.
+    """
+    with pytest.raises(ConfigError, match=r"after connections\.max\.idle\.ms, 600 s"):
+        Broker(slow_reader_timeout=600)
+    Broker(slow_reader_timeout=600, config={"connections.max.idle.ms": "-1"})
+
+
 def test_listener_has_limits_of_its_own():
     """
     listener.name.NAME.max.connections: one more there is closed, and another listener is served.
