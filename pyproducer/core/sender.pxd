@@ -26,7 +26,7 @@ cdef class Sender:
         room=Py_ssize_t, size=Py_ssize_t, queue=PartitionQueue, sealed=SealedBatch, chosen=list
     )
     cpdef tuple fill(self, Node node, double now)
-    @cython.locals(queue=PartitionQueue, sealed=SealedBatch)
+    @cython.locals(queue=PartitionQueue, sealed=SealedBatch, batches=list)
     cdef _request(self, list chosen)
     @cython.locals(
         records=Py_ssize_t, plain=Py_ssize_t, retries=Py_ssize_t, sealed=SealedBatch, stats=Stats
@@ -34,7 +34,9 @@ cdef class Sender:
     cdef _count(self, list chosen, Py_ssize_t size)
     cdef bint _stamp(self, PartitionQueue queue, SealedBatch sealed)
     cdef SealedBatch _choose(self, PartitionQueue queue, double now)
-    @cython.locals(sealed=SealedBatch, queue=PartitionQueue, plain=bint)
+    @cython.locals(
+        sealed=SealedBatch, queue=PartitionQueue, plain=bint, topics=dict, parts=dict, found=dict
+    )
     cpdef bint on_answer(self, Node node, list batches, response, double now)
     @cython.locals(queue=PartitionQueue)
     cdef bint _acknowledged(self, SealedBatch sealed, response)
@@ -42,3 +44,5 @@ cdef class Sender:
     cdef _accept(self, SealedBatch sealed, base_offset, log_append_time_ms)
     @cython.locals(queue=PartitionQueue)
     cdef _leave(self, SealedBatch sealed)
+    @cython.locals(queue=PartitionQueue)
+    cdef _judge(self, Node node, SealedBatch sealed, part, response, double now)

@@ -20,15 +20,14 @@ from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.verdict import TABLE, Action, Verdict, in_words, judge, may_pass
 from pyproducer.errors import BrokerRejected, DeliveryError, DeliveryTimeout
+from pyproducer.model import Buffer
 from pyproducer.protocol.error_codes import ErrorCode, code_name, error_name
 from pyproducer.protocol.messages.produce import (
-    PartitionProduceData,
     PartitionProduceResponse,
     ProduceRequest,
     ProduceResponse,
-    TopicProduceData,
 )
-from pyproducer.protocol.produce_shortcut import request_of_one
+from pyproducer.protocol.produce_shortcut import request_of
 from pyproducer.records.batch import HEADER_SIZE
 from pyproducer.records.compression import decompress
 
@@ -171,32 +170,11 @@ class Sender:
         return self._request(chosen), chosen
 
     def _request(self, chosen: list[SealedBatch]) -> ProduceRequest:
-        if len(chosen) == 1:
-            [sealed] = chosen
-            queue = sealed.queue
-            return request_of_one(
-                self._transactional_id,
-                self._acks,
-                self._timeout_ms,
-                queue.topic,
-                queue.number,
-                sealed.wire(),
-            )
-        topics: dict[str, TopicProduceData] = {}
+        batches: list[tuple[str, int, list[Buffer]]] = []
         for sealed in chosen:
             queue = sealed.queue
-            part = PartitionProduceData(index=queue.number, records=sealed.wire())
-            topic = topics.get(queue.topic)
-            if topic is None:
-                topics[queue.topic] = TopicProduceData(name=queue.topic, partition_data=[part])
-            else:
-                topic.partition_data.append(part)
-        return ProduceRequest(
-            transactional_id=self._transactional_id,
-            acks=self._acks,
-            timeout_ms=self._timeout_ms,
-            topic_data=list(topics.values()),
-        )
+            batches.append((queue.topic, queue.number, sealed.wire()))
+        return request_of(self._transactional_id, self._acks, self._timeout_ms, batches)
 
     def _count(self, chosen: list[SealedBatch], size: int) -> None:
         """Another attempt for each of the batches, which have ``size`` bytes together."""
@@ -262,13 +240,16 @@ class Sender:
             node.throttled_until = max(node.throttled_until, now + pause)
             self._stats.throttled_s += pause
             plain = False
-        parts: dict[tuple[str, int], PartitionProduceResponse] = {}
+        topics: dict[str, dict[int, PartitionProduceResponse]] = {}
         for topic in response.responses:
+            parts = topics.setdefault(topic.name, {})
             for part in topic.partition_responses:
-                parts[topic.name, part.index] = part
+                parts[part.index] = part
         fatal: BrokerRejected | None = None
         for sealed in batches:
-            answer = parts.get((sealed.queue.topic, sealed.queue.number))
+            queue = sealed.queue
+            found = topics.get(queue.topic)
+            answer = None if found is None else found.get(queue.number)
             if answer is None:
                 reason = "the broker's answer leaves the partition out"
                 self._back(node, sealed, reason, None, now)
@@ -277,7 +258,7 @@ class Sender:
             else:
                 fatal = self._judge(node, sealed, answer, response, now) or fatal
                 plain = plain and answer.error_code == 0 and sealed.batch.state == ACKED
-            self._host.ready(sealed.queue)
+            self._host.ready(queue)
         if fatal is not None:
             # Not before the answer is read to its end: other partitions may have taken theirs.
             self._host.fatal(fatal, now)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 from collections import deque
@@ -40,6 +41,11 @@ _SMALL_BODY: Final = 16 * 1024
 
 _THREADS: Final = 2
 
+#: By so much less than others these threads have a claim to a processor. Where there are too few,
+#: the one that runs the event loop must not wait for theirs: what they have not done while records
+#: are appended, they do while outcomes are told.
+_NICE: Final = 5
+
 #: Bytes not compressed yet for which it is worth stepping aside.
 _WORTH_IT: Final = 512 * 1024
 
@@ -48,6 +54,13 @@ _PATIENCE: Final = 0.00025
 
 _NEVER: Final = float("inf")
 _HAS_GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _stand_back() -> None:
+    """Let other threads have a processor first, where one thread can be told that by itself."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
 
 
 class _Job:
@@ -188,7 +201,9 @@ class Compressor:
             # Two threads that both found none would each make one, and only one be stopped.
             executor = self._executor
             if executor is None:
-                executor = self._executor = ThreadPoolExecutor(_THREADS, "pyproducer-compress")
+                executor = self._executor = ThreadPoolExecutor(
+                    _THREADS, "pyproducer-compress", initializer=_stand_back
+                )
         try:
             executor.submit(self._work, number)
         except RuntimeError:

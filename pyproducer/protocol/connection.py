@@ -36,7 +36,7 @@ from pyproducer.protocol.frame import (
 )
 from pyproducer.protocol.handshake import Handshake
 from pyproducer.protocol.messages.produce import ProduceRequest
-from pyproducer.protocol.produce_shortcut import encode_one_batch, read_one_answer
+from pyproducer.protocol.produce_shortcut import encode_batches, read_answers
 from pyproducer.protocol.schema import Message
 
 if TYPE_CHECKING:
@@ -323,7 +323,7 @@ class ClientConnection:
         self, message: Message, version: int, tag: object, expect_response: bool = True
     ) -> None:
         frame = (
-            encode_one_batch(message, version, self._next_id, self.client_id)
+            encode_batches(message, version, self._next_id, self.client_id)
             if isinstance(message, ProduceRequest)
             else None
         )
@@ -367,7 +367,7 @@ class ClientConnection:
             raise ProtocolError(f"the peer sent {len(frame)} bytes that answer no request")
         expected = self._pending[0]
         if expected.api_key == _PRODUCE:
-            plain = read_one_answer(frame, expected.version)
+            plain = read_answers(frame, expected.version)
             if plain is not None and plain[0] == expected.correlation_id:
                 self._answers.append(_tuple(Answer, (expected.tag, plain[1], expected.version)))
                 self._pending.popleft()

@@ -51,4 +51,5 @@ CLIENTS: dict[str, Client] = {
     "floor": Client("bare asyncio", "floor", "busy"),
     "floor.nothing": Client("an empty coroutine", "floor", "nothing"),
     "floor.idle": Client("bare asyncio, idle", "floor", "idle"),
+    "floor.compressing": Client("bare asyncio, two threads compress", "floor", "compressing"),
 }

@@ -57,7 +57,7 @@ MEASURES = {
             "A ticker of 1 ms beside a loop of `await enqueue` that never sleeps, 2 s a round, "
             "acks=all, idempotent, the default buffer of 64 MiB, the garbage collector as it is. "
             "Without a client: the same ticker beside nothing, and beside a loop that is busy with "
-            "nothing for 1 ms at a time. The percentile is over the ticks of all rounds. "
+            "nothing for 1 ms at a time, alone and while two threads do nothing but compress. The percentile is over the ticks of all rounds. "
             "Running is the part of a tick in which the loop's thread had the processor: what a stall "
             "has beyond it, the machine gave to others."
         ),

@@ -64,6 +64,36 @@ def test_thousands_of_partitions_are_served_bit_by_bit():
     assert [False, True, True, False] == more
 
 
+def test_callers_may_fill_what_has_to_wait():
+    """
+    While more partitions are ready than a request takes, a caller who never sleeps owes the event
+    loop a turn after a megabyte, four times as late as otherwise: fuller batches are fewer.
+    """
+    rig = known({"t": [1] * 700}, linger=0.0, max_request_size=1 << 20, buffer_memory=1 << 24)
+    appender = rig.appender
+
+    def fill() -> int:
+        count = 0
+        while not appender.turn_due:
+            rig.send(b"x" * 500, partition=count % 700)
+            count += 1
+        return count
+
+    usual = fill()
+    for partition in range(700):
+        rig.send(b"x", partition=partition)
+    rig.engine.begin_turn()
+    for effect in rig.poll():
+        rig._perform(effect)
+    rig.poll()
+    more = fill()
+    while rig.poll():
+        rig.engine.begin_turn()
+
+    assert 3.9 < more / usual < 4.1
+    assert usual == fill()
+
+
 def test_batch_as_large_as_a_request_goes_alone():
     """
     A record of the largest size allowed is sent, not stuck.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -103,6 +104,22 @@ def test_small_bodies_take_no_thread(compressor):
     assert found is sealed
     assert made is not None
     assert before == threading.active_count()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_threads_stand_back(compressor):
+    """
+    Others have a processor first: the event loop's thread, above all, whose priority is as it was.
+    """
+    [sealed] = closed([TEXT])
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    compressor.take(sealed)
+    compressor.results(1)
+    threads = [one for one in threading.enumerate() if "pyproducer-compress" in one.name]
+
+    assert threads
+    assert {before + 5} == {os.getpriority(os.PRIO_PROCESS, one.native_id) for one in threads}
+    assert before == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_what_does_not_shrink_is_none(compressor):

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import os
 import struct
+import sys
+import threading
+from collections.abc import Iterator
 from time import perf_counter
 
 from pyproducer.protocol.frame import encode_request
@@ -14,7 +19,7 @@ from pyproducer.protocol.messages.produce import (
     TopicProduceData,
 )
 from pyproducer.records.builder import build_batch
-from pyproducer.records.compression import Codec
+from pyproducer.records.compression import Codec, compress
 from tests.bench.drivers.common import Answer, Job, Span, pool, values, work
 from tests.bench.drivers.ticker import Ticker
 
@@ -68,7 +73,40 @@ async def latency(job: Job) -> Answer:
 
 
 async def stall(job: Job) -> Answer:
-    """A ticker alone, or beside a loop that is busy with nothing for 1 ms at a time."""
+    """A ticker alone, or beside a loop that is busy with nothing for 1 ms at a time.
+
+    Or beside that and two threads that compress, of the priority that the producer's have: so long
+    does a loop wait for the interpreter and for a processor where a codec's library works.
+    """
+    with compressing(job) if job.how == "compressing" else contextlib.nullcontext():
+        return await _ticked(job)
+
+
+@contextlib.contextmanager
+def compressing(job: Job) -> Iterator[None]:
+    """Two threads that compress a megabyte after the other with the job's codec."""
+    codec, level = Codec[job.settings.codec.upper()], job.settings.level
+    body = b"".join(itertools.islice(itertools.cycle(pool(job.size)), 1_000_000 // job.size))
+    over = threading.Event()
+
+    def run() -> None:
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + 5)
+        while not over.is_set():
+            compress(codec, body, level)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+async def _ticked(job: Job) -> Answer:
     async with Ticker(job.seconds) as ticker:
         while not ticker.over:
             if job.how == "idle":

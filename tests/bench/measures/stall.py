@@ -16,7 +16,11 @@ FLOOR = Workload("no client", ("floor", "floor.idle"))
 def run(session: Session) -> None:
     """Every codec; and what the machine does to a ticker without any client, in the same rounds."""
     rows = [
-        Workload(codec, ("ours.enqueue", "aiokafka"), compressed(codec, acks=-1, idempotence=True))
+        Workload(
+            codec,
+            ("ours.enqueue", "aiokafka", *(("floor.compressing",) if codec != "none" else ())),
+            compressed(codec, acks=-1, idempotence=True),
+        )
         for codec in CODECS
     ]
     places = [(row, client) for row in (*rows, FLOOR) for client in row.clients]

@@ -94,7 +94,7 @@ def _ask(connection: ClientConnection, asked: int) -> list[object]:
 def _compare_shortcuts(frame: bytes) -> None:
     """The straight path reads what the general one reads, or leaves it alone; so do the twins."""
     for version in (9, _NEWEST_PRODUCE):
-        found = same([twin.read_one_answer(frame, version) for twin in _SHORTCUTS])
+        found = same([twin.read_answers(frame, version) for twin in _SHORTCUTS])
         if found is None:
             continue
         number, body = decode_response_header(frame, ApiKey.PRODUCE, version)
