@@ -39,6 +39,10 @@ LARGEST_STEP = 65536
 TURN_BYTES = 262144
 TURN_MS = 2
 
+#: And so many bytes more while more partitions are ready than a request takes: they have to wait
+#: for their turn anyhow, and the fuller they are by then, the fewer batches there are.
+BUSY_TURN_BYTES = 3 * TURN_BYTES
+
 #: So many partitions are looked at before records without a key go on to another.
 LOOKED_AT = 8
 

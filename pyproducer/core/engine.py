@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from pyproducer.core.accumulator import NO_LEADER, Node, PartitionQueue
 from pyproducer.core.appender import CLOSED, Appender
+from pyproducer.core.appender_rules import BUSY_TURN_BYTES
 from pyproducer.core.backoff import Backoff
 from pyproducer.core.batch import SealedBatch
 from pyproducer.core.budget import WaitLine
@@ -61,8 +62,6 @@ logger = logging.getLogger("pyproducer.engine")
 
 _NONE: Final[Mapping[str, int]] = {}
 _NOT_COMPRESSED: Final = Codec.NONE
-#: By so much callers may exceed what they owe the event loop a turn for otherwise, a few times it.
-_MORE_BYTES: Final = 768 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +218,7 @@ class Engine:
             if node.line:
                 self._serve(node, now)
                 if len(node.line) >= MOST_BATCHES:
-                    # They have to wait for their turn anyhow: the fuller they are, the fewer.
-                    self._appender.since_turn = -_MORE_BYTES
+                    self._appender.since_turn = -BUSY_TURN_BYTES
         self._ask(now)
         if self.transactions is not None:
             self._time_out(self._links.coordinator, now)
@@ -351,13 +349,7 @@ class Engine:
         self._intake.close_open(now)
         return self.settler.flush(done)
 
-    def fail_all(
-        self,
-        make: MakeError,
-        now: float,
-        *,
-        spare_sent: bool = False,
-    ) -> int:
+    def fail_all(self, make: MakeError, now: float, *, spare_sent: bool = False) -> int:
         """Settle everything that is left; how many records that were is returned.
 
         Args:

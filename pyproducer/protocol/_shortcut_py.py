@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from pyproducer.model import Buffer
 from pyproducer.protocol.messages.produce import (
@@ -134,9 +134,10 @@ def encode_batches(
         return None
     if len(topics) != 1 or len(parts) != 1:
         return _encode_many(request, version, correlation_id, client_id)
-    if not _are_usual(parts[0].records):
+    usual = _usual(parts[0].records)
+    if usual is None:
         return None
-    header, body = parts[0].records
+    header, body = usual
     start = between(
         client_id, request.transactional_id, request.acks, request.timeout_ms, topics[0].name
     )
@@ -153,13 +154,15 @@ def encode_batches(
     return [head + index + length, header, body, _END]
 
 
-def _are_usual(records: object) -> bool:
-    """True where records are a header and a body."""
+def _usual(records: Any) -> tuple[bytes, Buffer] | None:
+    """The records of a partition if they are a header and a body."""
     if type(records) is not list or len(records) != 2:
-        return False
+        return None
     header, body = records
-    # A view has as many items as it likes for its bytes, and empty buffers are not passed on.
-    return bool(type(header) is bytes and type(body) is not memoryview and header and body)
+    if type(header) is not bytes or type(body) is memoryview or not header or not body:
+        # A view has as many items as it likes for its bytes, and empty buffers are not passed on.
+        return None
+    return header, body
 
 
 def _encode_many(
@@ -186,11 +189,10 @@ def _encode_many(
             return None
         run += (pack_uvarint(len(name) + 1), name, pack_uvarint(len(parts) + 1))
         for part in parts:
-            if not _are_usual(part.records):
+            usual = _usual(part.records)
+            if usual is None or len(usual[1]) > _MOST:
                 return None
-            header, body = part.records
-            if len(body) > _MOST:
-                return None
+            header, body = usual
             try:
                 index = _INDEX.pack(part.index)
             except struct.error:

@@ -51,5 +51,6 @@ CLIENTS: dict[str, Client] = {
     "floor": Client("bare asyncio", "floor", "busy"),
     "floor.nothing": Client("an empty coroutine", "floor", "nothing"),
     "floor.idle": Client("bare asyncio, idle", "floor", "idle"),
+    "floor.batches": Client("batches without a producer", "floor_batches", "batches"),
     "floor.compressing": Client("bare asyncio, two threads compress", "floor", "compressing"),
 }

@@ -317,18 +317,28 @@ def _costs() -> Iterator[Goal]:
         yield Goal(
             f"memory per queued 100 B record, {workload}", "", limit, False, "B", Median(key)
         )
-    for choice in ("chosen by the client", "one after the other"):
-        ours, theirs = (
-            _growth(choice, client) for client in ("ours.enqueue", "confluent.callback")
+    spread = "one after the other"
+    floor = Ratio(
+        *(
+            cpu(f"{spread}, {count}", client, measure="partitions")
+            for count, client in (("10,000", "floor.batches"), ("1", "ours.enqueue"))
         )
+    )
+    for choice, bound in (
+        (
+            "chosen by the client",
+            Bound("confluent-kafka", _growth("chosen by the client", "confluent.callback")),
+        ),
+        (spread, Bound("batches of 16 without a producer", floor)),
+    ):
         yield Goal(
             f"CPU per record, 100 and 10,000 partitions {choice}",
             "1 partition",
             ROOM,
             False,
             "x",
-            ours,
-            Bound("confluent-kafka", theirs),
+            _growth(choice, "ours.enqueue"),
+            bound,
         )
     few, many = (f"for outcomes, {count}" for count in ("100", "10,000"))
     yield Goal(

@@ -25,7 +25,12 @@ def run(session: Session) -> None:
     session.throughput(
         NAME,
         *(
-            Workload(f"one after the other, {count:,}", both, partitions=count, spread=True)
+            Workload(
+                f"one after the other, {count:,}",
+                (*both, *(("floor.batches",) if count == max(COUNTS) else ())),
+                partitions=count,
+                spread=True,
+            )
             for count in COUNTS
         ),
     )
