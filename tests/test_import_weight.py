@@ -190,3 +190,12 @@ def test_a_plain_broker_loads_no_admin_server():
     The broker's HTTP side and its program are not loaded with the broker.
     """
     assert set() == ours(loaded(BROKER), "pyproducer") & {"broker.admin_http", "broker.program"}
+
+
+def test_a_plain_broker_loads_nothing_for_looks_and_mistakes():
+    """
+    What only a look inside or a mistyped name needs is not loaded with the broker.
+    """
+    modules = loaded(BROKER)
+
+    assert set() == set(modules) & {"difflib", "importlib.resources", "pyproducer.broker.state"}

@@ -7,12 +7,11 @@ a setting that is accepted is a setting that works.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pyproducer.broker.addresses import is_address
@@ -267,7 +266,7 @@ def _same(kind: ConfigType, value: str, parsed: object) -> bool:
 
 @cache
 def _tables() -> tuple[dict[str, ConfigSpec], dict[str, ConfigSpec]]:
-    text = resources.files(__package__).joinpath("configs.tsv").read_text(encoding="ascii")
+    text = Path(__file__).with_name("configs.tsv").read_text(encoding="ascii")
     topic: dict[str, ConfigSpec] = {}
     broker: dict[str, ConfigSpec] = {}
     for line in text.splitlines()[1:]:
@@ -371,6 +370,8 @@ def check_broker_configs(configs: Mapping[str, str | None]) -> None:
 
 
 def _unknown(scope: str, name: str, known: Iterable[str]) -> Refused:
+    import difflib  # loading it takes longer than most brokers ever need it
+
     # A request may have thousands of such names, and to compare one with all takes milliseconds.
     like = [one for one in known if one[0] == name[:1] and abs(len(one) - len(name)) <= _TYPED]
     near = difflib.get_close_matches(name, like, n=1)

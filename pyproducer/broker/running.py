@@ -27,7 +27,6 @@ from pyproducer.broker.router import Router
 from pyproducer.broker.security.entrance import Entrance
 from pyproducer.broker.server import Server
 from pyproducer.broker.settings import BrokerSettings
-from pyproducer.broker.state import BrokerState, state_of
 from pyproducer.broker.timers import Timers
 from pyproducer.broker.transactions.wiring import add_transaction_chores, open_transactions
 from pyproducer.errors import ConfigError
@@ -35,6 +34,7 @@ from pyproducer.errors import ConfigError
 if TYPE_CHECKING:
     from pyproducer.broker.security.authority import TemporaryAuthority
     from pyproducer.broker.security.users import Users
+    from pyproducer.broker.state import BrokerState
 
 
 class RunningBroker:
@@ -121,6 +121,8 @@ class RunningBroker:
 
     def state(self) -> BrokerState:
         """What it is now."""
+        from pyproducer.broker.state import state_of  # most who start a broker never ask
+
         return state_of(self.node, self.server.connections())
 
     async def close(self) -> None:

@@ -13,11 +13,11 @@ from pyproducer.broker.broker_clock import checked_span
 from pyproducer.broker.expectations import Expected, difference
 from pyproducer.broker.inspection import BrokerRecord, read_all, records_of, wait_until_held
 from pyproducer.broker.running import RunningBroker
-from pyproducer.broker.state import BrokerState
 from pyproducer.errors import UsageError
 
 if TYPE_CHECKING:
     from pyproducer.broker.node import Node
+    from pyproducer.broker.state import BrokerState
     from pyproducer.loop_thread import LoopThread
     from pyproducer.model import TopicPartition
 

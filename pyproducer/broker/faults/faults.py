@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import difflib
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
@@ -431,13 +430,21 @@ def _api(api: ApiName) -> ApiKey:
         key = served.get(api)
         if key is not None and key in PLACES:
             return key
-        near = difflib.get_close_matches(api, served, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        near = _nearest(api, served)
+        hint = f"; did you mean {near!r}?" if near else ""
     else:
         if not isinstance(api, bool) and api in served.values():
             return ApiKey(api)
         hint = ""
     raise ConfigError(f"the broker serves no API {api!r}{hint}", option="api")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """What was meant, where that can be told."""
+    import difflib  # loading it takes longer than most brokers ever need it
+
+    near = difflib.get_close_matches(name, [*known], 1)
+    return near[0] if near else None
 
 
 def _name(api: ApiName | None) -> str | None:
@@ -448,8 +455,8 @@ def _code(code: int | str) -> str | int:
     """The code by its name, or as a number if it has none."""
     if isinstance(code, str):
         if code not in ErrorCode.__members__:
-            near = difflib.get_close_matches(code, ErrorCode.__members__, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = _nearest(code, ErrorCode.__members__)
+            hint = f"; did you mean {near}?" if near else ""
             raise ConfigError(f"Kafka has no error {code!r}{hint}", option="code")
         code = ErrorCode[code]
     number = int(_integer(code, "code"))
