@@ -7,11 +7,14 @@ import dataclasses
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from pyproducer import AsyncProducer
+import pytest
+
+from pyproducer import AsyncProducer, AuthorizationError
 from tests.helpers.authority import Authority, Identity
+from tests.helpers.cluster_admin import Allowed, allow, forbid_all
 from tests.helpers.read_back import read_foreign
 from tests.helpers.scoreboard import Row, Scoreboard
-from tests.helpers.secured import CHANGING, USER, USERS, Secured, access
+from tests.helpers.secured import CHANGING, USER, USERS, Secured, access, principals
 
 RECORDS = 100_000
 CHUNK = 1_000
@@ -24,10 +27,12 @@ async def write_through(
     topic: str,
     change: Callable[[], Awaitable[None]],
     enough: Callable[[], bool],
+    seal: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
     """Write in order, with the change after a third; returns how many records were acknowledged.
 
-    It goes on beyond the 100,000 until the change is made and has had its effect.
+    It goes on beyond the 100,000 until the change is made and has had its effect. Then what was
+    before is made impossible by ``seal``, and more is written.
     """
     sent = 0
     changing: asyncio.Task[None] | None = None
@@ -38,6 +43,8 @@ async def write_through(
             if changing is None and sent * 3 >= RECORDS:
                 changing = asyncio.ensure_future(change())
         await changing
+        if seal is not None:
+            await seal()
         # Once more with everything changed.
         await producer.send_many(topic, [str(sent + one) for one in range(CHUNK)])
     return sent + CHUNK
@@ -73,6 +80,8 @@ async def test_certificates(
 ) -> None:
     """
     The broker's certificate comes from another authority, ours is replaced, and connections break.
+
+    Ours says another name than before, and in the end only the new name may write.
     """
     old, new = secured.certificates.authority, Authority(tmp_path, "new")
     ours = Identity(tmp_path / "own.pem", tmp_path / "own.key", tmp_path / "own.both.pem")
@@ -82,11 +91,17 @@ async def test_certificates(
         put(ours.key, identity.key)
         put(ours.certificate, identity.certificate)
 
-    show(secured.certificates.clients[CHANGING])
+    names = ("before", "after")
+    mine, renewed = (old.client(name) for name in names)
+    before_it, after_it = (principals(name)[1] for name in names)
+    show(mine)
     put(trusted, old.certificate)
     way = dataclasses.replace(access(secured, "BEHIND"), authority=trusted, shown=ours)
     topic = "rotation-certificates"
     await asyncio.to_thread(secured.create_topics, {topic: 1})
+    for one in (before_it, after_it):
+        rule = Allowed("TOPIC", topic, "WRITE")
+        await asyncio.to_thread(allow, secured.bootstrap_servers, one, [rule])
     proxy = secured.proxy
     before = 0
 
@@ -100,9 +115,20 @@ async def test_certificates(
         before = proxy.accepted
         await asyncio.to_thread(proxy.reset)
 
-    renewed = old.client(CHANGING)
+    async def shut_out() -> None:
+        await asyncio.to_thread(forbid_all, secured.bootstrap_servers, before_it)
+
     async with AsyncProducer(way.address, **way.ours()) as producer:
-        sent = await write_through(producer, topic, change, lambda: proxy.accepted > before > 0)
+        sent = await write_through(
+            producer, topic, change, lambda: proxy.accepted > before > 0, shut_out
+        )
+        # Who comes with the certificate of before is told so: that is how it differs.
+        show(mine)
+        put(trusted, new.certificate)
+        async with AsyncProducer(way.address, **way.ours()) as late:
+            with pytest.raises(AuthorizationError):
+                await late.send(topic, "by another name")
+    await asyncio.to_thread(forbid_all, secured.bootstrap_servers, after_it)
 
     await check(secured, scoreboard, "new certificates", topic, sent)
 
