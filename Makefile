@@ -10,6 +10,7 @@ ARGS ?=
 COMPILER := $(shell command -v cc >/dev/null 2>&1 && echo cc || { command -v gcc >/dev/null 2>&1 && echo gcc; } || echo none)
 DEPS := $(VENV)/.stamp-deps
 FUZZ := $(VENV)/.stamp-fuzz
+GSSAPI := $(VENV)/.stamp-gssapi
 READY := $(VENV)/.stamp-built-with-$(COMPILER)
 EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd') \
 	$(shell sed -n 's/.*sources = \["\(.*\.py\)"\].*/\1/p' pyproject.toml)
@@ -26,7 +27,7 @@ help:
 	@echo "make bench        beside other clients, in half an hour; writes the documentation's page of performance"
 	@echo "make bench-quick  the table of goals alone, in a few minutes"
 	@echo "make counts       instructions, allocations and memory per record beside those expected; needs valgrind"
-	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat"
+	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat, krb5-kdc"
 	@echo "make fuzz         a million inputs for each place where strangers' bytes come in, for hours"
 	@echo "make test-lowest  the tests with the oldest dependencies that pyproject.toml allows"
 	@echo "make audit        known vulnerabilities in what requirements.lock pins"
@@ -86,8 +87,12 @@ counts: $(READY)
 	$(PYTEST) tests/bench/counts $(ARGS)
 	$(BIN)/python -m tests.bench.counts
 
-conformance: $(READY)
-	$(PYTEST) -m conformance tests/conformance tests/statements $(ARGS)
+conformance: $(READY) $(GSSAPI)
+	PYTHONPATH=.cache/gssapi/site $(PYTEST) -m conformance tests/conformance tests/statements $(ARGS)
+
+# Made by the script alone: where there is no Kerberos it is not, and conformance does without.
+$(GSSAPI): .ci/gssapi.lock $(READY)
+	@sh .ci/setup gssapi
 
 # ARGS="--inputs 10000" shortens it, ARGS=frames picks; make fuzz ARGS="--keep" writes the corpus anew.
 fuzz: $(READY) $(FUZZ)

@@ -17,14 +17,14 @@ from packaging.requirements import Requirement
 
 from tests.helpers.source_tree import PACKAGES, ROOT, files
 
-LOCKS = ("requirements.lock", ".ci/fuzz.lock")
+LOCKS = ("requirements.lock", ".ci/fuzz.lock", ".ci/gssapi.lock")
 PIN = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)( ; [^\\]+)?(?: \\)?")
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?")
 AUDIT = ROOT / ".ci" / "audit"
 SBOM = ROOT / ".ci" / "sbom"
 
-#: Extras that build on few machines, and are installed by whoever wants them.
-NOT_LOCKED = {"gssapi"}
+#: Extras that build on few machines, and have locks of their own.
+APART = {"gssapi": ".ci/gssapi.lock"}
 
 #: The one place where each of these compiles lines that it made itself.
 COMPILERS = {
@@ -73,11 +73,11 @@ def wanted() -> list[tuple[str, str]]:
     told = project()
     extras = told["project"]["optional-dependencies"]
     rows = [*told["project"]["dependencies"], *told["dependency-groups"]["dev"]]
-    rows += [row for name, some in extras.items() if name not in NOT_LOCKED for row in some]
+    rows += [row for name, some in extras.items() if name not in APART for row in some]
     rows += told["build-system"]["requires"]
-    return [(row, LOCKS[0]) for row in rows] + [
-        (row, LOCKS[1]) for row in told["dependency-groups"]["fuzz"]
-    ]
+    apart = [(row, lock) for name, lock in APART.items() for row in extras[name]]
+    fuzz = [(row, LOCKS[1]) for row in told["dependency-groups"]["fuzz"]]
+    return [*((row, LOCKS[0]) for row in rows), *fuzz, *apart]
 
 
 @pytest.mark.parametrize(("requirement", "lock"), wanted())
