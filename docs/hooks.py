@@ -62,7 +62,13 @@ It is sent again where Kafka calls the code retriable, and fails otherwise.
 An idempotent producer asks for its producer id before it sends its first record, so that nothing
 is in any log then.
 What may pass is asked again until the records' time is up; their `DeliveryTimeout` names the code.
-These codes stop the producer: every record fails with `BrokerRejected`, and so does every call
+These codes say that a right is missing: the records that wait fail with `BrokerRejected` or a class
+of it, and the id is asked for again with the next ones, so that the producer goes on once the right
+is given.
+
+{denials}
+
+These stop the producer: every record fails with `BrokerRejected`, and so does every call
 after it.
 
 {stops}
@@ -88,6 +94,8 @@ What the producer does then:
 - **abort**: it takes no more records for this transaction, which has to be aborted.
   The commit raises `TransactionError` with `abort_required`.
 - **renew**: the same, and the next transaction has a new epoch.
+- **denied**: `start()` raises `TransactionError` or a class of it, and may be called again.
+  After the start it is fatal.
 - **fenced**: another producer has taken over the transactional id, or the transaction took longer
   than `transaction_timeout_ms`.
   In the second case the transaction has to be aborted; in the first, every call raises
@@ -160,6 +168,7 @@ REMEDIES = {
     "FIND": "find",
     "ABORT": "abort",
     "RENEW": "renew",
+    "DENIED": "denied",
     "FENCED": "fenced",
     "FATAL": "fatal",
 }
@@ -289,8 +298,11 @@ def error_codes() -> str:
         head = f"| code | name | {' | '.join(names)} |"
         return "\n".join([head, "|---" * (2 + len(apis)) + "|", *rows])
 
-    stops = [code for code in ErrorCode if judge_identity(code) is IdentityAction.STOP]
-    rows = [f"| {int(code)} | `{code.name}` | {code.text} |" for code in stops]
+    def meanings(action: IdentityAction) -> str:
+        found = [code for code in ErrorCode if judge_identity(code) is action]
+        rows = [f"| {int(code)} | `{code.name}` | {code.text} |" for code in found]
+        return "\n".join(["| code | name | meaning |", "|---|---|---|", *rows])
+
     return ERROR_CODES.format(
         produce=table(code for code in ErrorCode if code in TABLE),
         others=table(code for code in ErrorCode if code not in TABLE),
@@ -299,7 +311,8 @@ def error_codes() -> str:
             (code for code in ErrorCode if code in TRANSACTIONAL), transactional=True
         ),
         remedies=remedies(),
-        stops="\n".join(["| code | name | meaning |", "|---|---|---|", *rows]),
+        denials=meanings(IdentityAction.DENY),
+        stops=meanings(IdentityAction.STOP),
     )
 
 

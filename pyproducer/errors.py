@@ -36,7 +36,8 @@
     |   +-- CredentialsRefused
     |   +-- MechanismNotOffered               .offered
     |   +-- InvalidToken                      expired, or refused by the broker
-    |   `-- ProviderFailed                    no password or token could be had
+    |   +-- ProviderFailed                    no password or token could be had
+    |   `-- SaslExpected                      we say nothing, the port wants to know
     +-- AuthorizationError                    .resource; who we are is believed, and not enough
     |   +-- TopicAuthorizationFailed          a BrokerRejected too
     |   +-- ClusterAuthorizationFailed        a BrokerRejected too
@@ -97,6 +98,7 @@ __all__ = [
     "ProtocolError",
     "ProviderFailed",
     "RecordTooLarge",
+    "SaslExpected",
     "SerializationError",
     "TlsError",
     "TlsExpected",
@@ -435,6 +437,14 @@ class InvalidToken(AuthenticationError):
 
 class ProviderFailed(AuthenticationError):
     """A provider of tokens or passwords raised an error, which is the ``__cause__``."""
+
+
+class SaslExpected(AuthenticationError):
+    """The broker hangs up on whoever did not say who they are: its listener expects SASL.
+
+    No broker says so in words. It tells its versions to anybody, and closes the connection at the
+    first request behind them; that is believed once it has happened three times in a row.
+    """
 
 
 class TlsError(ConnectionFailed):

@@ -25,6 +25,7 @@ from pyproducer.errors import (
     FlushTimeout,
     MechanismNotOffered,
     ProducerError,
+    SaslExpected,
     TlsError,
 )
 from pyproducer.model import FlushReport
@@ -41,6 +42,9 @@ logger = logging.getLogger("pyproducer.producer")
 
 #: Seconds for which other brokers are tried after one failed by its, or our, security.
 _AFTER_REFUSAL: Final = 3.0
+
+#: Seconds for which the first answer is waited for where we do not say who we are.
+_FIRST_ANSWER: Final = 3.0
 
 
 class Lifecycle:
@@ -148,6 +152,7 @@ class Lifecycle:
                     "and that this is its listener for plain connections",
                     address=address,
                 )
+            await self._hear()
             await self._parts.transactor.initialise(
                 patience / 1000, lambda: self._closing is not None
             )
@@ -158,6 +163,27 @@ class Lifecycle:
             parts.appender.owner = runner.thread
         parts.started = True
         parts.refuse(None)
+
+    async def _hear(self) -> None:
+        """See that a broker talks to us: any tells its versions, also where it wants SASL."""
+        parts = self._parts
+        runner, engine = parts.runner, parts.engine
+        if parts.config.sasl_mechanism is not None:
+            # It has accepted who we are.
+            return
+
+        def hung_up() -> bool:
+            return any(isinstance(one, SaslExpected) for one in engine.refusals.values())
+
+        # One that answers nothing is no reason to give up: it may be busy, and records wait.
+        with contextlib.suppress(TimeoutError):
+            await runner.until(
+                lambda: engine.heard or hung_up() or self._closing is not None, _FIRST_ANSWER
+            )
+        if self._closing is not None:
+            raise closed_error()
+        if hung_up():
+            raise _refusal(engine.refusals, engine.failed_addresses)
 
     async def flush(self, timeout: float | None) -> FlushReport:
         """Wait for what is queued; see :meth:`AsyncProducer.flush`."""

@@ -65,12 +65,13 @@ def test_every_error_code_has_its_row(hooks: ModuleType):
 
 def test_codes_instead_of_a_producer_id(hooks: ModuleType):
     """
-    The page has each code that stops a producer which asks for its id.
+    The page has each code that stops a producer which asks for its id, or fails its records.
     """
     found = rows(parts(hooks.error_codes())["In the answer to InitProducerId"])
-    stops = {code for code, action in IDENTITY_TABLE.items() if action is IdentityAction.STOP}
+    ends = {IdentityAction.STOP, IdentityAction.DENY}
+    told = {code for code, action in IDENTITY_TABLE.items() if action in ends}
 
-    assert set(found) == {ErrorCode(code).name for code in stops}
+    assert set(found) == {ErrorCode(code).name for code in told}
 
 
 def test_codes_in_transactions(hooks: ModuleType):

@@ -10,7 +10,7 @@ from typing import Self, TypeVar, cast
 
 from pyproducer.cli.connection import BrokerConnection
 from pyproducer.config.bootstrap import parse_bootstrap
-from pyproducer.errors import ConnectionFailed, TlsError, UnknownTopic
+from pyproducer.errors import ConnectionFailed, SaslExpected, TlsError, UnknownTopic
 from pyproducer.net.security import Security
 from pyproducer.protocol.error_codes import ErrorCode, error_name
 from pyproducer.protocol.messages.metadata import (
@@ -32,6 +32,8 @@ _CONNECT_TIMEOUT = 5.0
 #: Seconds for which a topic may be without leader, as it is right after its creation.
 _LEADER_TIMEOUT = 10.0
 _PAUSE = 0.1
+#: How often a broker that ended a connection at its first request is asked something else.
+_ASKED_AGAIN = 2
 
 _Response = TypeVar("_Response", bound=Message)
 
@@ -102,12 +104,21 @@ class Cluster:
 
         Raises:
             ConnectionFailed: the broker cannot be reached, or did not answer.
+            SaslExpected: its listener wants to know who we are.
             UnsupportedVersion: it does not serve the request.
         """
         connection = await self._reach(node)
-        response = await connection.request(
-            message, timeout=self._timeout + wait, max_version=max_version
-        )
+        try:
+            response = await connection.request(
+                message, timeout=self._timeout + wait, max_version=max_version
+            )
+        except SaslExpected as error:
+            if await self._hangs_up(connection):
+                raise
+            raise ConnectionFailed(
+                f"{connection.address}: the broker closed the connection before it answered",
+                address=connection.address,
+            ) from error
         return cast("_Response", response)
 
     async def versions(self, api_key: int, node: int = ANY) -> tuple[int, int] | None:
@@ -156,6 +167,28 @@ class Cluster:
                 reasons = ", ".join(error_name(code) for code in sorted(codes - {0}))
                 raise ConnectionFailed(f"topic {name!r} is not available: {reasons}")
             await asyncio.sleep(_PAUSE)
+
+    async def _hangs_up(self, lost: BrokerConnection) -> bool:
+        """True where a broker goes on ending connections at the first request, whatever it is.
+
+        One that is going down ends a connection as well. It is not asked again what was asked:
+        that may have been done.
+        """
+        for _ in range(_ASKED_AGAIN):
+            try:
+                connection = await self._open(lost.host, lost.port)
+            except ConnectionFailed:
+                return False
+            try:
+                await connection.request(MetadataRequest(topics=[]), timeout=self._timeout)
+            except SaslExpected:
+                continue
+            except ConnectionFailed:
+                return False
+            finally:
+                connection.close()
+            return False
+        return True
 
     def forget(self, node: int) -> None:
         """Drops the connection to a node; the next request opens another."""

@@ -6,7 +6,7 @@ import asyncio
 from typing import Self
 
 from pyproducer.core.effects import Connect, Send
-from pyproducer.errors import AuthenticationError, ConnectionFailed
+from pyproducer.errors import AuthenticationError, ConnectionFailed, ProducerError, SaslExpected
 from pyproducer.net.dialing import Dialing
 from pyproducer.net.failures import is_security, located
 from pyproducer.net.resolver import Resolver
@@ -23,14 +23,18 @@ class BrokerConnection:
 
     Attributes:
         address: ``host:port`` of the broker.
+        host: its name.
+        port: its port.
     """
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, host: str, port: int) -> None:
+        self.host, self.port = host, port
+        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._transport: BrokerTransport | None = None
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._next_tag = 0
         self._lost: str | None = None
+        self._hung_up: SaslExpected | None = None
 
     @classmethod
     async def open(
@@ -42,8 +46,8 @@ class BrokerConnection:
             ConnectionFailed: nothing listens there, it is no Kafka broker, or TLS fails.
             AuthenticationError: the broker does not believe who we are.
         """
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        made = cls(address)
+        made = cls(host, port)
+        address = made.address
         loop = asyncio.get_running_loop()
         dialing = Dialing(
             Connect(0, host, port, timeout),
@@ -89,6 +93,7 @@ class BrokerConnection:
         Raises:
             ConnectionFailed: the connection is gone, or the answer did not come in time; the
                 broker may have carried out the request.
+            SaslExpected: the connection has ended at its first request.
             UnsupportedVersion: the broker does not serve the request.
         """
         if self._lost is not None:
@@ -113,7 +118,9 @@ class BrokerConnection:
         if self._transport is not None:
             self._transport.abort()
 
-    def _failure(self, reason: str) -> ConnectionFailed:
+    def _failure(self, reason: str) -> ProducerError:
+        if self._hung_up is not None:
+            return located(self._hung_up, self.address)
         return ConnectionFailed(f"{self.address}: {reason}", address=self.address)
 
     # The transport's side.
@@ -151,7 +158,8 @@ class BrokerConnection:
     ) -> None:
         """The connection is gone; whoever waits is told."""
         self._lost = reason
-        error = self._failure(reason)
+        self._hung_up = error if isinstance(error, SaslExpected) else None
+        failure = self._failure(reason)
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(failure)

@@ -26,6 +26,7 @@ class Remedy(Enum):
     FIND = "asked again once the coordinator is found anew"
     ABORT = "given up, and the transaction must be aborted"
     RENEW = "given up, the transaction must be aborted, and the producer asks for a new epoch"
+    DENIED = "given up; the start may be tried again, and after it the producer takes no more"
     FENCED = "given up: another producer has taken over; this one takes no more"
     FATAL = "given up, and the producer takes no more"
 
@@ -61,6 +62,9 @@ _COMMON: Final[dict[int, Remedy]] = {
 }
 
 _INIT: Final[dict[int, Remedy]] = {
+    # Nothing was sent yet: once the right is given, the start may be tried again.
+    _E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Remedy.DENIED,
+    _E.CLUSTER_AUTHORIZATION_FAILED: Remedy.DENIED,
     # Nothing is left to be aborted when an id is asked for.
     _E.TRANSACTION_ABORTABLE: Remedy.RETRY,
     _E.UNKNOWN_PRODUCER_ID: Remedy.FATAL,
@@ -102,6 +106,7 @@ _COMMIT_OFFSETS: Final[dict[int, Remedy]] = {
 }
 
 _FIND: Final[dict[int, Remedy]] = {
+    _E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: Remedy.DENIED,
     _E.COORDINATOR_NOT_AVAILABLE: Remedy.RETRY,
     _E.NOT_COORDINATOR: Remedy.RETRY,
     _E.REQUEST_TIMED_OUT: Remedy.RETRY,

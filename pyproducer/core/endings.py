@@ -18,7 +18,15 @@ from pyproducer.errors import (
 )
 from pyproducer.protocol.error_codes import ErrorCode
 
-__all__ = ["MakeError", "advice", "dropped_with", "rejected", "stopped_by", "transaction_refused"]
+__all__ = [
+    "MakeError",
+    "advice",
+    "denied_by",
+    "dropped_with",
+    "rejected",
+    "stopped_by",
+    "transaction_refused",
+]
 
 #: Makes the error for records of (topic, partition), after so many seconds, being maybe written or
 #: not, after so many attempts.
@@ -46,12 +54,19 @@ def dropped_with(reason: str) -> MakeError:
 
 def stopped_by(error: BrokerRejected | TransactionError) -> MakeError:
     """For records of a producer that was refused as a whole."""
+    return _as(error, f"the producer stopped: {error}")
 
+
+def denied_by(error: BrokerRejected) -> MakeError:
+    """For records that cannot be sent for want of a right that all of them need."""
+    return _as(error, str(error))
+
+
+def _as(error: BrokerRejected | TransactionError, text: str) -> MakeError:
     def make(
         topic: str, partition: int | None, elapsed: float, maybe: bool, attempts: int
     ) -> DeliveryError:
         # What was refused is not what these records met: they may be written.
-        text = f"the producer stopped: {error}"
         details: dict[str, Any] = {
             "topic": topic,
             "partition": partition,

@@ -21,10 +21,7 @@ cdef class Engine:
     cdef public bint has_more
     cdef list _again
     cdef long long _again_count
-    cdef bint _identity_asked
-    cdef double _identity_at
-    cdef int _identity_failures
-    cdef object _identity_backoff
+    cdef object _enrolment
     cdef object _fatal
     cdef public Stats stats
     cdef public Settler settler
@@ -49,7 +46,6 @@ cdef class Engine:
     cpdef ready(self, PartitionQueue queue)
     @cython.locals(meta=Node, cluster=Cluster, want_metadata=bint, want_identity=bint)
     cdef _ask(self, double now)
-    cdef bint _lacks_identity(self)
     @cython.locals(meta=Node, at=double)
     cdef double _asking_at(self)
     @cython.locals(made=tuple, batches=list)

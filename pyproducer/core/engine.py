@@ -31,9 +31,9 @@ from pyproducer.core.budget import WaitLine
 from pyproducer.core.delivery import Flush, Ledger
 from pyproducer.core.effects import Compress, Effect
 from pyproducer.core.endings import MakeError, dropped_with, stopped_by, transaction_refused
+from pyproducer.core.enrolment import Enrolment
 from pyproducer.core.gate import Gate
 from pyproducer.core.identity import Identity
-from pyproducer.core.identity_verdict import IdentityAction, identity_refused, judge_identity
 from pyproducer.core.intake import Intake
 from pyproducer.core.links import NEVER, Links, Loss
 from pyproducer.core.metadata import Cluster
@@ -43,11 +43,8 @@ from pyproducer.core.settler import Settler
 from pyproducer.core.stats import Stats
 from pyproducer.core.topics import Topics
 from pyproducer.errors import BrokerRejected, ProducerError, ProducerFenced, TransactionError
-from pyproducer.protocol.error_codes import ErrorCode, error_name
-from pyproducer.protocol.messages.init_producer_id import (
-    InitProducerIdRequest,
-    InitProducerIdResponse,
-)
+from pyproducer.protocol.error_codes import ErrorCode
+from pyproducer.protocol.messages.init_producer_id import InitProducerIdResponse
 from pyproducer.protocol.messages.metadata import MetadataResponse
 from pyproducer.protocol.messages.produce import ProduceResponse
 from pyproducer.protocol.schema import Message
@@ -120,13 +117,14 @@ class Engine:
         retry = Backoff(*options.retry_backoff, random)
         self._again: list[tuple[float, int, PartitionQueue]] = []
         self._again_count = 0
-        self._identity_asked = False
-        self._identity_at = 0.0
-        self._identity_failures = 0
-        self._identity_backoff = retry
         self._fatal: BrokerRejected | TransactionError | None = None
         self.stats = Stats()
         self.settler = Settler(appender, ledger, self.stats)
+        self._enrolment = (
+            Enrolment(self._identity, self.settler, retry, self)
+            if options.idempotent and options.transactional_id is None
+            else None
+        )
         self.waiters = WaitLine(appender)
         self.cluster = Cluster(
             options.bootstrap,
@@ -316,8 +314,8 @@ class Engine:
             self._topics.learn(response, now)
         elif self.transactions is not None:
             self.transactions.on_answer(response, now)
-        elif isinstance(response, InitProducerIdResponse):
-            self._identify(response, now)
+        elif self._enrolment is not None and isinstance(response, InitProducerIdResponse):
+            self._enrolment.on_answer(response, now)
         return True
 
     def on_compressed(self, sealed: SealedBatch, body: bytes | None) -> None:
@@ -333,6 +331,12 @@ class Engine:
         self.ready(sealed.queue)
 
     # The producer's side.
+
+    def start_over(self, now: float) -> None:
+        """Nothing was reached so far: the start was given up, and another may follow."""
+        self._links.start_over()
+        # So that the next one has something to ask.
+        self.cluster.refresh(now)
 
     def want(self, topic: str, now: float) -> None:
         """Somebody needs to know the topic."""
@@ -383,8 +387,13 @@ class Engine:
 
     @property
     def contacted(self) -> bool:
-        """True once a broker answered."""
+        """True once a broker told its versions."""
         return self._links.contacted
+
+    @property
+    def heard(self) -> bool:
+        """True once a broker answered more than that."""
+        return self._links.heard
 
     @property
     def failed_addresses(self) -> list[tuple[str, str]]:
@@ -487,6 +496,7 @@ class Engine:
         if self._fatal is not None:
             return
         self._fatal = error
+        self._enrolment = None
         logger.error("the producer stops: %s", error)
 
         def refuse() -> ProducerError:
@@ -509,8 +519,9 @@ class Engine:
             if meta.connected:
                 self._lose(self._links.move_on(complaint, now), now)
         want_metadata = not cluster.asked and cluster.due_at() <= now
+        enrolment = self._enrolment
         want_identity = (
-            self._identity.producer_id < 0 and self._lacks_identity() and self._identity_at <= now
+            enrolment is not None and self._identity.producer_id < 0 and enrolment.due() <= now
         )
         if not (want_identity or want_metadata):
             return
@@ -519,46 +530,17 @@ class Engine:
             return
         if want_metadata:
             self._links.send(meta, self._topics.question(now), [], now)
-        if want_identity:
-            self._identity_asked = True
-            self._links.send(meta, InitProducerIdRequest(transactional_id=None), [], now)
-
-    def _lacks_identity(self) -> bool:
-        return (
-            not self._identity.known
-            and self._options.idempotent
-            and self.transactions is None
-            and not self._identity_asked
-            and self._fatal is None
-        )
+        if want_identity and enrolment is not None:
+            self._links.send(meta, enrolment.question(), [], now)
 
     def _asking_at(self) -> float:
         meta = self._links.meta
         if meta.connecting:
             return NEVER
         at = NEVER if self.cluster.asked else self.cluster.due_at()
-        if self._identity.producer_id < 0 and self._lacks_identity():
-            at = min(at, self._identity_at)
+        if self._enrolment is not None and self._identity.producer_id < 0:
+            at = min(at, self._enrolment.due())
         return at if meta.connected else max(at, meta.retry_at)
-
-    def _identify(self, response: InitProducerIdResponse, now: float) -> None:
-        self._identity_asked = False
-        code = response.error_code
-        match judge_identity(code):
-            case IdentityAction.TAKE if response.producer_id >= 0:
-                self._identity_failures = 0
-                self._identity.assign(response.producer_id, response.producer_epoch)
-                for batch in list(self.settler.live.values()):
-                    if batch.home.queue is not None:
-                        self.ready(batch.home.queue)
-            case IdentityAction.TAKE | IdentityAction.ASK:
-                if self._identity.refusal != code:
-                    logger.warning("no producer id: %s; asking again", error_name(code))
-                self._identity.refusal = code
-                self._identity_failures += 1
-                self._identity_at = now + self._identity_backoff.delay(self._identity_failures)
-            case IdentityAction.STOP:
-                self.fatal(identity_refused(code), now)
 
     def _serve(self, node: Node, now: float) -> None:
         if not node.connected:
@@ -587,7 +569,8 @@ class Engine:
         if loss.node is self._links.meta:
             if self.cluster.asked:
                 self.cluster.lost(now)
-            self._identity_asked = False
+            if self._enrolment is not None:
+                self._enrolment.lost()
         elif loss.node.node_id >= 0 and (loss.owed or loss.node.line):
             self.stale(now)
         if self.transactions is not None and loss.node.node_id < 0:

@@ -1,8 +1,9 @@
 """What an error code in an InitProducerId response means for the producer: one table.
 
 Nothing is at stake while there is no producer id: no record was sent under it. So whatever may
-pass is asked again, for as long as the records have time, and only what asking again cannot mend
-stops the producer. This is about producers without a transactional id.
+pass is asked again, for as long as the records have time; a right that is missing fails them at
+once, and only what nothing can mend stops the producer. This is about producers without a
+transactional id.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class IdentityAction(Enum):
 
     TAKE = "the producer id is taken"
     ASK = "asked again after a pause; records whose time is up meanwhile fail"
+    DENY = "the records that wait for it fail, and it is asked for again with the next ones"
     STOP = "every record fails, and the producer takes no more"
 
 
@@ -31,9 +33,9 @@ _E = ErrorCode
 IDENTITY_TABLE: Final[dict[int, IdentityAction]] = {
     _E.NONE: IdentityAction.TAKE,
     # The cluster lacks the permission IdempotentWrite for this client, or a client that may write
-    # to any topic at all (KIP-679).
-    _E.CLUSTER_AUTHORIZATION_FAILED: IdentityAction.STOP,
-    _E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: IdentityAction.STOP,
+    # to any topic at all (KIP-679). A right may be given while the producer runs.
+    _E.CLUSTER_AUTHORIZATION_FAILED: IdentityAction.DENY,
+    _E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: IdentityAction.DENY,
     _E.SASL_AUTHENTICATION_FAILED: IdentityAction.STOP,
     # The broker does not have the request, or not in a form that this client has.
     _E.UNSUPPORTED_VERSION: IdentityAction.STOP,
@@ -53,7 +55,7 @@ def judge_identity(code: int) -> IdentityAction:
 
 
 def identity_refused(code: int) -> BrokerRejected:
-    """The error with which the producer stops."""
+    """The error of records that cannot be sent without it."""
     return rejected(
         f"the broker gives this client no producer id: {error_name(code)}; allow it Write on its "
         "topic, or IdempotentWrite on the cluster, or set enable_idempotence=False",

@@ -14,6 +14,8 @@ cdef class Links:
     cdef public object newest_produce
     cdef object _features_epoch
     cdef public bint contacted
+    cdef public bint heard
+    cdef public int hang_ups
     cdef public list failed_addresses
     cdef public dict refusals
     cdef public object sessions

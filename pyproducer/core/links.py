@@ -24,7 +24,7 @@ from pyproducer.core.metadata import Cluster
 from pyproducer.core.sessions import Sessions
 from pyproducer.core.stats import Stats
 from pyproducer.core.window import Window
-from pyproducer.errors import ProducerError
+from pyproducer.errors import ProducerError, SaslExpected
 from pyproducer.protocol.schema import Message
 
 __all__ = ["NEVER", "NEWEST_PRODUCE", "Links", "Loss"]
@@ -39,6 +39,9 @@ NEWEST_PRODUCE: Final = 12
 
 #: So many addresses that could not be used, and reasons that were logged, are remembered.
 _REMEMBERED: Final = 1024
+
+#: So many connections in a row that end at their first request are no accident.
+_CERTAIN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,9 @@ class Links:
         brokers: those that take records; new ones are added at the end.
         features: finalized level of each of the cluster's features, by name.
         newest_produce: newest Produce version to be used.
-        contacted: True once a broker answered.
+        contacted: True once a broker told its versions.
+        heard: True once a broker answered more than that.
+        hang_ups: how many connections have ended at their first request since a broker answered.
         failed_addresses: each address that could not be reached since a broker was last, with
             the newest reason, the newest last.
         refusals: of those, what security failed by, by address: TLS, or who we are.
@@ -95,7 +100,8 @@ class Links:
         self.features: Mapping[str, int] = {}
         self.newest_produce = NEWEST_PRODUCE
         self._features_epoch = -1
-        self.contacted = False
+        self.contacted = self.heard = False
+        self.hang_ups = 0
         self.failed_addresses: list[tuple[str, str]] = []
         self.refusals: dict[str, ProducerError] = {}
         self.sessions = sessions
@@ -152,6 +158,13 @@ class Links:
         timeout = self._setup_timeout.after(failures)
         self._effects.append(Connect(node.node_id, node.host, node.port, timeout))
 
+    def start_over(self) -> None:
+        """Nothing was reached so far; what could not be is forgotten."""
+        self.contacted = self.heard = False
+        self.hang_ups = 0
+        self.failed_addresses.clear()
+        self.refusals.clear()
+
     def point(self, node: Node, host: str, port: int) -> None:
         """Where a coordinator is now; a connection to somewhere else is dropped."""
         if (node.connected or node.connecting) and node.at != (host, port):
@@ -176,8 +189,10 @@ class Links:
         node.window = Window()
         self.sessions.begun(node, session, now)
         self.contacted = True
-        self.failed_addresses.clear()
-        self.refusals.clear()
+        if not self.hang_ups:
+            # Who hangs up on the first question tells its versions each time before.
+            self.failed_addresses.clear()
+            self.refusals.clear()
 
     def lost(
         self, node_id: int, reason: str, now: float, error: ProducerError | None = None
@@ -192,6 +207,11 @@ class Links:
             self._leave_contact(now)
         else:
             node.retry_at = now + self._backoff.delay(node.failures)
+        if isinstance(error, SaslExpected):
+            self.hang_ups += 1
+            if self.hang_ups < _CERTAIN:
+                # A broker that goes down may do the same, once or twice.
+                error = None
         if error is not None:
             self.refusals[node.address] = error
         else:
@@ -222,7 +242,7 @@ class Links:
     def trouble(self, node_id: int) -> str:
         """Why there is no connection to a broker that takes records; "" if there is one."""
         node = self._nodes.get(node_id)
-        if node is None or node.connected or not node.trouble:
+        if node is None or not node.trouble or (node.connected and not self.hang_ups):
             return ""
         return f"no connection to broker {node_id} ({node.address}): {node.trouble}"
 
@@ -253,6 +273,11 @@ class Links:
             logger.info("connected to %s", node.address)
             node.failures = 0
             self._logged = {line for line in self._logged if line[0] != node_id}
+        if self.hang_ups or not self.heard:
+            self.heard = True
+            self.hang_ups = 0
+            self.failed_addresses.clear()
+            self.refusals.clear()
         node.used_at = now
         took = now - self._sent_at.pop(tag)
         full = len(node.in_flight) >= node.window.size

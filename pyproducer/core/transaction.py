@@ -2,7 +2,7 @@
 
 ::
 
-    UNREADY -> READYING -> READY -> OPEN -> COMMITTING -> READY
+    UNREADY <> READYING -> READY -> OPEN -> COMMITTING -> READY
                                      |          |
                                      +-> DOOMED <+            a record or a request failed
                                      |     |
@@ -54,6 +54,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
     {
         (State.UNREADY, Event.INITIALISE): State.READYING,
         (State.READYING, Event.END): State.READY,
+        (State.READYING, Event.FAIL): State.UNREADY,
         (State.READY, Event.BEGIN): State.OPEN,
         (State.OPEN, Event.COMMIT): State.COMMITTING,
         (State.OPEN, Event.ABORT): State.ABORTING,

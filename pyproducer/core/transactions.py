@@ -350,6 +350,9 @@ class Transactions:
                 if self.state in {State.DOOMED, State.ABORTING}:
                     self._pause(where, now)
                 self._fail(where + ADVICE.get(code, ""), None, now, code)
+            case Remedy.DENIED if self.state is State.READYING:
+                self._move(Event.FAIL)
+                self._initialising.settle(self._refused(where, code, "then start again"))
             case Remedy.FENCED if (
                 self.state in {State.OPEN, State.COMMITTING}
                 and now >= self._expires_at
@@ -371,17 +374,7 @@ class Transactions:
                     now,
                 )
             case _:
-                self._die(
-                    transaction_refused(
-                        f"{where} for transactional_id={self.transactional_id!r}"
-                        f"{ADVICE.get(code, '')}{self._doubts()}; make a new producer",
-                        code,
-                        self.transactional_id,
-                        fatal=True,
-                        maybe_committed=self._in_doubt,
-                    ),
-                    now,
-                )
+                self._die(self._refused(where, code, "make a new producer", fatal=True), now)
 
     def _aborted_already(self, code: int, now: float) -> bool:
         """True where the coordinator knows of no transaction that the producer wants aborted."""
@@ -556,6 +549,15 @@ class Transactions:
             self.finish.settle(error)
 
     # Words.
+
+    def _refused(
+        self, where: str, code: int, way_out: str, *, fatal: bool = False
+    ) -> TransactionError:
+        name = self.transactional_id
+        text = f"{where} for transactional_id={name!r}{ADVICE.get(code, '')}{self._doubts()}"
+        return transaction_refused(
+            f"{text}; {way_out}", code, name, fatal=fatal, maybe_committed=self._in_doubt
+        )
 
     def _doubts(self) -> str:
         if not self._in_doubt:

@@ -12,6 +12,7 @@ from pyproducer.errors import (
     ClientCertificateRefused,
     ExpiredCertificate,
     ProducerError,
+    SaslExpected,
     TlsError,
     TlsExpected,
     TlsNotOffered,
@@ -20,7 +21,15 @@ from pyproducer.errors import (
 )
 from pyproducer.protocol.frame import TlsSpoken
 
-__all__ = ["cut_off", "is_security", "located", "plain_failure", "silent_failure", "tls_failure"]
+__all__ = [
+    "cut_off",
+    "hung_up",
+    "is_security",
+    "located",
+    "plain_failure",
+    "silent_failure",
+    "tls_failure",
+]
 
 # OpenSSL's X509_V_ERR_... of the certificate that was shown.
 _NOT_YET_VALID: Final = {9, 13}
@@ -122,6 +131,24 @@ def cut_off(error: ConnectionError, *, certificate: bool) -> TlsError:
     made = ClientCertificateRefused(
         f"the broker cut the connection right behind the handshake of TLS: most likely it will not "
         f"{what}; look at ssl_certificate and ssl_key, and at the broker's log"
+    )
+    made.__cause__ = error
+    return made
+
+
+def hung_up(error: Exception | None) -> SaslExpected | None:
+    """The likely error of a connection that ended at the first request behind the versions.
+
+    Kafka's brokers do that to whoever has not authenticated, without a word; and so does any that
+    goes down at that moment. None where something else ended it.
+    """
+    ended = error is None or isinstance(error, ConnectionError | EOFError)
+    if not ended and not (isinstance(error, ssl.SSLError) and "EOF" in (error.reason or "")):
+        return None
+    made = SaslExpected(
+        "the broker told its versions and closed the connection at the first request behind them: "
+        "most likely this listener wants SASL; give sasl_mechanism and a security_protocol with "
+        "SASL, or use the port of a listener without"
     )
     made.__cause__ = error
     return made

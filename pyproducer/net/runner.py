@@ -154,8 +154,7 @@ class Runner:
         finally:
             for node in nodes:
                 self.engine.on_disconnected(node, "the start was given up", self.now)
-            self.engine.failed_addresses.clear()
-            self.engine.refusals.clear()
+            self.engine.start_over(self.now)
 
     def forget(self) -> None:
         """This is the child of a fork: loop, sockets and outcomes are the parent's."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pyproducer._version import VERSION
 from pyproducer.errors import ProducerError
+from pyproducer.net.failures import hung_up
 from pyproducer.net.threads import in_thread
 from pyproducer.protocol.connection import Answer, ClientConnection
 from pyproducer.writing import write_buffers
@@ -263,7 +264,10 @@ class BrokerTransport:
         if self._over:
             return
         self.abort()
-        if error is not None and self._explain is not None:
+        unheard = self._connected and not self._answered and not self._asks
+        if unheard and self._wire.in_flight and (likely := hung_up(error)) is not None:
+            error = likely
+        elif error is not None and self._explain is not None:
             error = self._explain(error)
         if error is None:
             reason = "the broker closed the connection"
@@ -271,9 +275,6 @@ class BrokerTransport:
             reason = str(error)
         else:
             reason = f"{type(error).__name__}: {error}"
-        if self._connected and not self._answered and not self._asks:
-            # It told its versions, and hung up on the first question.
-            reason += "; its listener may want to know who we are: a security_protocol with SASL"
         self.owner.disconnected(self, reason, error)
 
 

@@ -202,6 +202,42 @@ async def test_right_that_is_given_later(narrowed: Secured) -> None:
         assert TOPIC == (await producer.send(TOPIC, "two")).topic
 
 
+async def test_right_to_a_producer_id_that_is_given_later(narrowed: Secured) -> None:
+    """
+    An idempotent producer without an id fails each record, and goes on once it may have one.
+    """
+    way = access(narrowed, "SASL", "SCRAM-SHA-512", OTHER)
+    principal = principals(OTHER)[0]
+    await asyncio.to_thread(allow, narrowed.bootstrap_servers, principal, [SEE_TOPIC])
+
+    async with AsyncProducer(way.address, **way.ours()) as producer:
+        for value in ("one", "two"):
+            with pytest.raises(ClusterAuthorizationFailed, match="IdempotentWrite"):
+                await producer.send(TOPIC, value)
+        await asyncio.to_thread(allow, narrowed.bootstrap_servers, principal, [WRITE_TOPIC])
+
+        assert (await producer.send(TOPIC, "three")).offset >= 0
+
+
+async def test_right_to_a_transactional_id_that_is_given_later(narrowed: Secured) -> None:
+    """
+    A start that is refused may be tried again, whichever of its two questions was.
+    """
+    way = access(narrowed, "SASL", "SCRAM-SHA-512", OTHER)
+    principal = principals(OTHER)[0]
+    producer = AsyncProducer(way.address, **way.ours(), transactional_id=NAME)
+
+    for rules in ([WRITE_TOPIC], [SEE_NAME]):
+        await asyncio.to_thread(allow, narrowed.bootstrap_servers, principal, rules)
+        with pytest.raises(TransactionalIdAuthorizationFailed, match="then start again") as caught:
+            await producer.start()
+        assert not caught.value.fatal
+    await asyncio.to_thread(allow, narrowed.bootstrap_servers, principal, [WRITE_NAME])
+
+    async with producer, producer.transaction():
+        assert (await producer.send(TOPIC, "one")).topic == TOPIC
+
+
 def test_every_error_of_the_family_is_in_the_table() -> None:
     """
     No class that tells a missing right is without a request that meets it.

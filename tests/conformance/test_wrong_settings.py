@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,6 +21,7 @@ from pyproducer import (
     MechanismNotOffered,
     ProducerError,
     ProviderFailed,
+    SaslExpected,
     SyncProducer,
     TlsExpected,
     TlsNotOffered,
@@ -29,6 +31,7 @@ from pyproducer import (
 from pyproducer.security import Token
 from tests.helpers.access import Access
 from tests.helpers.authority import Authority
+from tests.helpers.command_line import run_cli
 from tests.helpers.secured import USER, Secured, access
 
 #: What is promised: an answer within so many seconds.
@@ -143,6 +146,16 @@ CASES = {
         MechanismNotOffered,
         ("no SASL", "security_protocol"),
     ),
+    "plain to a port with SASL": Case(
+        lambda broker, _: change(access(broker, "CLEAR"), protocol="PLAINTEXT"),
+        SaslExpected,
+        ("wants SASL", "sasl_mechanism", "closed the connection"),
+    ),
+    "TLS alone to a port with SASL": Case(
+        lambda broker, _: change(access(broker, "SASL"), protocol="SSL"),
+        SaslExpected,
+        ("wants SASL", "sasl_mechanism", "closed the connection"),
+    ),
     "expired token": Case(with_token(lifetime=-120), InvalidToken, ("expire", "clock")),
     "token for somebody else": Case(
         with_token(audience="another cluster"), InvalidToken, ("token", "audience")
@@ -205,6 +218,39 @@ def test_blocking_producer(secured: Secured, other_authority: Authority, name: s
         pass
 
     check(case, way, caught.value, time.monotonic() - begun)
+
+
+@pytest.mark.parametrize(("listener", "protocol"), [("CLEAR", "PLAINTEXT"), ("SASL", "SSL")])
+@pytest.mark.parametrize(
+    "command", [("topics", "list"), ("produce", "no-matter"), ("acls", "list")]
+)
+def test_command_without_sasl(
+    secured: Secured, tmp_path: Path, listener: str, protocol: str, command: tuple[str, ...]
+) -> None:
+    """
+    A command to a port that wants SASL says so, and gives up within seconds.
+    """
+    way = change(access(secured, listener), protocol=protocol)
+    settings = tmp_path / "client.properties"
+    lines = [f"{name}={value}" for name, value in way.librdkafka().items()]
+    settings.write_text("\n".join(lines), encoding="utf-8")
+
+    begun = time.monotonic()
+    done = run_cli(
+        *command,
+        "--config",
+        settings,
+        "--dialect",
+        "librdkafka",
+        servers=way.address,
+        stdin="a record\n",
+    )
+
+    assert time.monotonic() - begun < SECONDS + 5
+    assert 3 == done.returncode
+    for part in (way.address, "wants SASL", "sasl_mechanism"):
+        assert part in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 async def test_token_that_only_the_broker_knows_is_over(secured: Secured) -> None:

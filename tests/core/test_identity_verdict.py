@@ -14,9 +14,8 @@ E = ErrorCode
 
 # Written out a second time, on purpose. Every other code is asked again: no record was sent yet,
 # so that waiting costs nothing but time.
+DENIES = {"CLUSTER_AUTHORIZATION_FAILED", "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"}
 STOPS = {
-    "CLUSTER_AUTHORIZATION_FAILED",
-    "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
     "SASL_AUTHENTICATION_FAILED",
     "UNSUPPORTED_VERSION",
     "INVALID_REQUEST",
@@ -26,18 +25,21 @@ STOPS = {
     "INVALID_PRODUCER_EPOCH",
     "PRODUCER_FENCED",
 }
-ASKED_AGAIN = [*(code for code in E if code and code.name not in STOPS), -2, 32000]
+ASKED_AGAIN = [*(code for code in E if code and code.name not in STOPS | DENIES), -2, 32000]
 
 
 def test_every_row_is_expected():
     """
-    The table stops the producer for the codes of this file and no others.
+    The table stops the producer, or its records, for the codes of this file and no others.
     """
-    stopping = {code for code, action in IDENTITY_TABLE.items() if action is IdentityAction.STOP}
+    found: dict[IdentityAction, set[str]] = {}
+    for code, action in IDENTITY_TABLE.items():
+        found.setdefault(action, set()).add(E(code).name)
 
-    assert STOPS == {E(code).name for code in stopping}
-    assert {0: IdentityAction.TAKE} == {
-        code: action for code, action in IDENTITY_TABLE.items() if code not in stopping
+    assert found == {
+        IdentityAction.TAKE: {"NONE"},
+        IdentityAction.DENY: DENIES,
+        IdentityAction.STOP: STOPS,
     }
 
 
@@ -104,6 +106,62 @@ def test_stops(name):
     with pytest.raises(BrokerRejected, match=name):
         rig.send(b"b")
     rig.assert_idle()
+
+
+@pytest.mark.parametrize("name", sorted(DENIES))
+def test_denied(name, caplog):
+    """
+    A right that is missing fails the records that wait, none written; who sends others has it
+    asked for again, not at once, and they go once it is given.
+    """
+    rig = Rig(linger=0.0)
+    rig.identity_error = int(E[name])
+    first = rig.send(b"a")
+    rig.turn()
+    error = first.exception()
+    assert isinstance(error, BrokerRejected)
+    assert (int(E[name]), name) == (error.code, error.broker_error)
+    assert (0, False, False) == (error.attempts, error.maybe_written, error.retriable)
+    assert rig.engine.fatal_error is None
+
+    # Without records nobody asks.
+    asked = count(rig)
+    rig.advance(100)
+    rig.assert_idle()
+    assert asked == count(rig)
+
+    for _ in range(5):
+        other = rig.send(b"b")
+        rig.advance(2)
+        assert isinstance(other.exception(), BrokerRejected)
+    assert asked + 5 == count(rig)
+    told = [one for one in caplog.records if one.name == "pyproducer.engine"]
+    assert ["ERROR"] == [one.levelname for one in told]
+
+    rig.identity_error = 0
+    last = rig.send(b"c")
+    [sent] = rig.advance(2)
+    rig.answer(sent)
+    assert 0 == last.result().offset
+    rig.assert_idle()
+
+
+def test_denied_again_and_again_is_asked_with_pauses():
+    """
+    Records that follow each other without an end do not make for questions without an end.
+    """
+    rig = Rig(linger=0.0)
+    rig.identity_error = int(E.CLUSTER_AUTHORIZATION_FAILED)
+    for _ in range(2000):
+        rig.send(b"a")
+        rig.advance(0.01)
+
+    assert 15 < count(rig) < 40
+
+
+def count(rig: Rig) -> int:
+    """How often a broker was asked for an id."""
+    return len([one for one in rig.effects if "InitProducerId" in repr(one)])
 
 
 def test_success_without_an_id():

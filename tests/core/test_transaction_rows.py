@@ -40,6 +40,7 @@ FOUND = "asked again where the coordinator is found to be"
 ABORTED = "the transaction has to be aborted"
 RENEWED = "the transaction has to be aborted, and a new epoch is asked for"
 FENCED = "the producer is fenced"
+DENIED = "the start is refused, and may be tried again"
 DEAD = "the producer is dead"
 
 # Written out a second time, on purpose: from what Kafka's coordinators mean by each code. A code
@@ -75,7 +76,11 @@ SCENES = {
     "find the coordinator": (
         ApiKey.FIND_COORDINATOR,
         # Before there is a transaction there is none to abort.
-        FINDING | {DEAD: {*EVERYWHERE[ABORTED], *EVERYWHERE[RENEWED]}},
+        FINDING
+        | {
+            DEAD: {*EVERYWHERE[ABORTED], *EVERYWHERE[RENEWED]},
+            DENIED: {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED"},
+        },
     ),
     "find the group": (ApiKey.FIND_COORDINATOR, FINDING | {ABORTED: GROUP_REFUSES}),
     "get an id": (
@@ -83,6 +88,7 @@ SCENES = {
         {
             RETRIED: {"TRANSACTION_ABORTABLE", "UNKNOWN_SERVER_ERROR"},
             DEAD: {*EVERYWHERE[RENEWED]},
+            DENIED: {"TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"},
         },
     ),
     "add partitions": (
@@ -177,6 +183,8 @@ class Asking:
             with pytest.raises(TransactionError):
                 rig.send(b"b")
             return FENCED if isinstance(error, ProducerFenced) else DEAD
+        if rig.state is State.UNREADY:
+            return self.seen_to_be_denied()
         if rig.state is State.DOOMED:
             return self.seen_to_be_doomed()
         rig.advance(2)
@@ -189,6 +197,18 @@ class Asking:
         after = rig.apis(self.since)
         after = after[after.index(api) + 1 :]
         return FOUND if ApiKey.FIND_COORDINATOR in after[: after.index(api)] else RETRIED
+
+    def seen_to_be_denied(self) -> str:
+        """The start has failed, and the next one goes."""
+        rig, error = self.rig, self.outcome.error
+        assert isinstance(error, TransactionError)
+        assert (error.fatal, error.abort_required, error.maybe_committed) == (False, False, False)
+        assert rig.engine.fatal_error is None
+        again = rig.transactions.initialise()
+        rig.advance(2)
+        assert (again.done, again.error) == (True, None)
+        assert_next_transaction_commits(rig)
+        return DENIED
 
     def settled(self) -> bool:
         """The question has got its answer."""
@@ -255,6 +275,9 @@ def others(api: ApiKey, code: int) -> set[Remedy]:
     row = TABLE[api][code]
     found = set(Remedy) - {row}
     same = [{Remedy.RETRY, Remedy.FIND}] if api is ApiKey.FIND_COORDINATOR else []
+    if api not in {ApiKey.FIND_COORDINATOR, ApiKey.INIT_PRODUCER_ID}:
+        # Only a start can be denied.
+        same.append({Remedy.DENIED, Remedy.FATAL})
     if api is ApiKey.INIT_PRODUCER_ID:
         same.append({Remedy.ABORT, Remedy.RENEW, Remedy.FATAL})
     if api is ApiKey.ADD_PARTITIONS_TO_TXN:

@@ -20,6 +20,7 @@ from pyproducer.core.batch import SealedBatch
 from pyproducer.core.budget import WaitLine
 from pyproducer.core.delivery import Flush
 from pyproducer.core.engine import Engine
+from pyproducer.core.enrolment import Enrolment
 from pyproducer.core.identity import Identity
 from pyproducer.core.intake import Intake
 from pyproducer.core.links import Links
@@ -317,14 +318,14 @@ def has_eight_unresolved(patch: Patch) -> None:
 
 @_plant
 def asks_once_for_a_producer_id(patch: Patch) -> None:
-    true = Engine._identify
+    true = Enrolment.on_answer
 
-    def identify(self: Engine, response: Any, now: float) -> None:
+    def on_answer(self: Enrolment, response: Any, now: float) -> None:
         true(self, response, now)
         if response.error_code:
-            self._identity_at = float("inf")
+            self._at = float("inf")
 
-    patch.setattr(Engine, "_identify", identify)
+    patch.setattr(Enrolment, "on_answer", on_answer)
 
 
 @_plant
