@@ -42,7 +42,8 @@ class BrokerClock:
 
     def wall_ms(self) -> int:
         """Milliseconds since the epoch, for what is written into records and logs."""
-        return self.outside.wall_ms() + round(self.ahead * 1000)
+        ahead = self.ahead
+        return self.outside.wall_ms() + round(ahead * 1000) if ahead else self.outside.wall_ms()
 
 
 def checked_span(delta: timedelta | None, parts: Mapping[str, Any]) -> float:

@@ -64,12 +64,15 @@ class _SparseIndex:
     """
 
     _ENTRY: struct.Struct
+    #: Entries that are kept free in an index of the segment that is written to.
+    _SPARE = 0
 
     def __init__(self, fs: FileSystem, path: Path, base_offset: int, max_bytes: int) -> None:
         self._fs = fs
         self.path = path
         self.base_offset = base_offset
-        self.max_entries = max(1, max_bytes // self._ENTRY.size)
+        # Asked at every batch, so in bytes, which need no division.
+        self._full_from = max(1, max_bytes // self._ENTRY.size - self._SPARE) * self._ENTRY.size
         self._memory: bytearray | None = None
         self._written = 0
 
@@ -91,13 +94,19 @@ class _SparseIndex:
                 raise CorruptIndexError(f"{self.path}: entries run from {first} to {last}")
 
     def __len__(self) -> int:
-        size = self._written if self._memory is None else len(self._memory)
-        return size // self._ENTRY.size
+        return self.size // self._ENTRY.size
 
     @property
     def size(self) -> int:
         """Bytes of all entries."""
-        return len(self) * self._ENTRY.size
+        memory = self._memory
+        return self._written if memory is None else len(memory)
+
+    @property
+    def full(self) -> bool:
+        """Whether the segment has to be rolled before there is another entry to be made."""
+        memory = self._memory
+        return (self._written if memory is None else len(memory)) >= self._full_from
 
     def _entry(self, at: int) -> tuple[int, int]:
         """The entry at a place, as it is stored."""
@@ -194,11 +203,6 @@ class OffsetIndex(_SparseIndex):
     _ENTRY = OFFSET_ENTRY
 
     @property
-    def full(self) -> bool:
-        """Whether another entry would exceed ``segment.index.bytes``."""
-        return len(self) >= self.max_entries
-
-    @property
     def last(self) -> OffsetPosition | None:
         """The newest entry, or None."""
         return self._absolute(self._entry(len(self) - 1)) if len(self) else None
@@ -229,11 +233,8 @@ class TimeIndex(_SparseIndex):
     """Which batch first reached a timestamp."""
 
     _ENTRY = TIME_ENTRY
-
-    @property
-    def full(self) -> bool:
-        """Whether only the entry that closing the segment needs would still fit."""
-        return len(self) >= max(1, self.max_entries - 1)
+    # The one that closing the segment needs.
+    _SPARE = 1
 
     @property
     def last(self) -> TimestampOffset:

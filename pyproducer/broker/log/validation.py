@@ -169,7 +169,7 @@ def validate(
             ErrorCode.RECORD_LIST_TOO_LARGE,
             f"the batch has {final.size} bytes, segment.bytes is {config.segment_bytes}",
         )
-    if final == header:
+    if final is header or final == header:
         return ValidBatch(header, (view[MAGIC_POSITION:],), append_time)
     final, head = repack_header(final, block)
     return ValidBatch(final, (head[MAGIC_POSITION:], block), append_time)
