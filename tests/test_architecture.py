@@ -22,6 +22,7 @@ LAYERS = [
         "loop_thread",
         "generics",
         "pem_files",
+        "threads",
         "writing",
         "_metadata",
         "_version",

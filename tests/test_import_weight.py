@@ -153,6 +153,7 @@ def test_a_plain_producer_is_made_without_what_few_need():
         "config.dialects",
         "config.security_dialects",
         "config.security_rules",
+        "config.tls_contexts",
         "core.coordination",
         "core.transaction_requests",
         "core.transactions",
@@ -160,7 +161,6 @@ def test_a_plain_producer_is_made_without_what_few_need():
         "metrics",
         "net.credentials",
         "net.security",
-        "net.tls",
         "offsets",
     }
     # What shows the sources to a pure interpreter looks for them with pathlib and its like.

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pyproducer.errors import InvalidToken, ProducerError, ProviderFailed
-from pyproducer.net.threads import in_thread
 from pyproducer.security import Token
+from pyproducer.threads import in_thread
 
 if TYPE_CHECKING:
     from pyproducer.clock import Clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyproducer.config.certificates import Certificates
+from pyproducer.config.tls_contexts import TlsContexts
 from pyproducer.net.credentials import Credentials, MakeMechanism
-from pyproducer.net.tls import TlsContexts
 
 if TYPE_CHECKING:
     import asyncio

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from pyproducer._version import VERSION
 from pyproducer.errors import ProducerError
 from pyproducer.net.failures import hung_up
-from pyproducer.net.threads import in_thread
 from pyproducer.protocol.connection import Answer, ClientConnection
+from pyproducer.threads import in_thread
 from pyproducer.writing import write_buffers
 
 if TYPE_CHECKING:

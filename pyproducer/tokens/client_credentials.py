@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote_plus, urlsplit
 
 from pyproducer.config.certificates import Certificates
-from pyproducer.errors import ConfigError
+from pyproducer.config.tls_contexts import TlsContexts
+from pyproducer.errors import ConfigError, TlsError
 from pyproducer.security import Token
 from pyproducer.tokens.request_failed import TokenRequestFailed
 
@@ -69,7 +70,8 @@ class ClientCredentials:
         extensions: names and values that the broker wants beside the token (KIP-342), as
             ``logicalCluster`` of Confluent Cloud.
         lifetime: seconds that tokens are good for, with a server that does not tell.
-        ssl_ca: authorities to trust, a PEM file or its text; None trusts the system's.
+        ssl_ca: authorities to trust, a PEM file or its text; None trusts the system's. A file that
+            changes is read again for the next request.
         ssl_context: a context of your own in place of it.
         allow_http: also talk to another machine without TLS, and so show it the secret.
         timeout: seconds for a token, everything included.
@@ -128,10 +130,11 @@ class ClientCredentials:
         self._wanted = {name: value for name, value in wanted.items() if value is not None}
         self._extensions = dict(extensions or {})
         self._lifetime = lifetime
-        self._certificates = Certificates(ssl_ca, None, None, None, check_hostname=True)
+        certificates = None
         if ssl_context is None:
-            self._certificates.check()
-        self._context = ssl_context
+            certificates = Certificates(ssl_ca, None, None, None, check_hostname=True)
+            certificates.check()
+        self._contexts = TlsContexts(certificates, ssl_context)
         self._timeout = timeout
         if private_key is not None:
             # What cannot sign is told now, not at the first connection.
@@ -178,9 +181,7 @@ class ClientCredentials:
     async def _ask(self, secret: str | None) -> Token:
         import aiohttp
 
-        context = self._context
-        if context is None and self._url.lower().startswith("https:"):
-            context = self._certificates.context()
+        context = await self._context()
         form, headers = self._request(secret)
         asked = time.monotonic()
         try:
@@ -206,6 +207,16 @@ class ClientCredentials:
         if status != 200:
             raise self._refused(status, text, secret)
         return self._token(text, elapsed)
+
+    async def _context(self) -> SSLContext | None:
+        """What verifies the server; None where there is no TLS."""
+        if not self._url.lower().startswith("https:"):
+            return None
+        try:
+            return await self._contexts.context()
+        except TlsError as error:
+            # It was good when this was made: somebody may be writing it at this moment.
+            raise TokenRequestFailed(str(error), url=self._url, retriable=True) from error
 
     def _request(self, secret: str | None) -> tuple[dict[str, str], dict[str, str]]:
         form = {"grant_type": "client_credentials", **self._wanted}

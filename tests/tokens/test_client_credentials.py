@@ -7,9 +7,11 @@ import copy
 import logging
 import pickle
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import jwt
 import pytest
@@ -157,6 +159,40 @@ async def test_secret_from_a_callable(server: TokenServer) -> None:
         await asked()
 
     assert [CLIENT_ID, CLIENT_ID] == [one.client for one in server.asked]
+
+
+async def test_the_context_is_made_once_and_by_a_thread(
+    server: TokenServer, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Requests share what verifies the server; its file is read again only once it has changed, and
+    never on the event loop.
+    """
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(authority.certificate.read_bytes())
+    readers: list[bool] = []
+    read = Path.read_text
+
+    def seen(path: Path, *arguments: object, **options: object) -> str:
+        if path == trusted:
+            readers.append(threading.current_thread() is threading.main_thread())
+        return read(path, *arguments, **options)
+
+    asked = provider(server, token_endpoint=server.secure_token_url, ssl_ca=trusted)
+    monkeypatch.setattr(Path, "read_text", seen)
+    for _ in range(3):
+        await asked()
+    assert [False] == readers
+
+    # Half a file is no reason to trust nobody.
+    trusted.write_text("-----BEGIN CERTIFICATE-----\n")
+    await asked()
+    other = Authority(tmp_path, "other")
+    other.certificate.replace(trusted)
+    assert "certificate verify failed" in str(await failure(asked))
+    trusted.write_bytes(authority.certificate.read_bytes())
+    await asked()
+    assert [False] * 4 == readers
 
 
 async def test_tls_by_the_authority_given(server: TokenServer, authority: Authority) -> None:

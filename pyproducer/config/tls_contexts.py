@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from pyproducer.errors import ConfigError, TlsError
-from pyproducer.net.threads import in_thread
+from pyproducer.threads import in_thread
 
 if TYPE_CHECKING:
     import ssl
