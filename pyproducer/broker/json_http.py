@@ -18,7 +18,9 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     from aiohttp import web
 
     # A page of some web site, opened in a browser on this machine, can send anything but this.
-    if request.content_type != "application/json":
+    # Read here, since aiohttp's way fails at parameters that are none.
+    kind = request.headers.get("Content-Type", "").partition(";")[0]
+    if kind.strip().lower() != "application/json":
         raise _told(web.HTTPUnsupportedMediaType, "JSON, with Content-Type: application/json")
     try:
         # Whatever charset the header names: JSON is UTF-8 (RFC 8259), and names are looked up.
