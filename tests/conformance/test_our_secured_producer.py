@@ -8,7 +8,6 @@ import logging
 import pytest
 
 from pyproducer import AsyncProducer
-from pyproducer.errors import DeliveryTimeout
 from tests.helpers.secure_kafka import SecureKafka
 from tests.helpers.secured import BRIEF_MS, MECHANISMS, USER, USERS, access
 
@@ -41,18 +40,6 @@ async def test_sessions_are_renewed(kafka, mechanism, caplog):
     assert list(range(first + 1, first + 51)) == [one.offset for one in deliveries]
     told = [one.getMessage() for one in caplog.records if one.name.startswith("pyproducer")]
     assert [] == told
-
-
-async def test_a_listener_that_wants_to_know_who_we_are(kafka):
-    """
-    Without SASL at a listener that wants it, a record's timeout says what may be the matter.
-    """
-    options = {**access(kafka, "TLS").ours(), "delivery_timeout_ms": 3_000}
-    async with AsyncProducer(
-        kafka.address("SASL"), **options, request_timeout_ms=1_000
-    ) as producer:
-        with pytest.raises(DeliveryTimeout, match="security_protocol with SASL"):
-            await producer.send(TOPIC, b"x")
 
 
 async def test_a_password_that_changes(kafka):
