@@ -537,6 +537,10 @@ PLACES: dict[int, Place] = {
     ApiKey.DESCRIBE_ACLS: Whole(reads=True),
     ApiKey.CREATE_ACLS: Each("creations", "results"),
     ApiKey.DELETE_ACLS: Each("filters", "filter_results"),
+    ApiKey.CREATE_DELEGATION_TOKEN: Whole(),
+    ApiKey.RENEW_DELEGATION_TOKEN: Whole(),
+    ApiKey.EXPIRE_DELEGATION_TOKEN: Whole(),
+    ApiKey.DESCRIBE_DELEGATION_TOKEN: Whole(reads=True),
     ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS: Whole(reads=True),
     ApiKey.ALTER_USER_SCRAM_CREDENTIALS: Items(
         ("deletions", "upsertions"), "results", name="user", by_topic=False
