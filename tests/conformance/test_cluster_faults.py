@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from pyproducer import AsyncProducer, TransactionError
+from pyproducer import AsyncProducer, BrokerRejected, TransactionError
+from pyproducer.protocol.error_codes import ErrorCode
 from tests.helpers.cluster_chaos import Chaos
-from tests.helpers.history import Counts, History, Outcome, Verdict, check, table
+from tests.helpers.history import Counts, Entry, History, Outcome, Verdict, check, table
 from tests.helpers.kafka_cluster import CONTROLLER, KafkaCluster
 from tests.helpers.read_back import read_foreign
 from tests.helpers.scoreboard import Scoreboard
@@ -236,6 +237,19 @@ def told(load: Load, rows: dict[str, Counts]) -> list[str]:
     return [*lines, met, f"{len(load.aborts)} transactions aborted because of the faults"]
 
 
+def was_forgotten(entry: Entry) -> bool:
+    """True for a record that a broker refuses though it has it: see test_kafka_forgets.py.
+
+    It is told as what it is: it may be there.
+    """
+    error = entry.error
+    return (
+        entry.outcome is Outcome.MAYBE
+        and isinstance(error, BrokerRejected)
+        and error.code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    )
+
+
 def assert_kept(load: Load, verdicts: Mapping[str, Verdict], remark: str) -> None:
     """Every promise was kept."""
     for writing in load.writings:
@@ -245,7 +259,10 @@ def assert_kept(load: Load, verdicts: Mapping[str, Verdict], remark: str) -> Non
             if writing.transactional:
                 assert verdict.counts.committed > len(load.aborts), load.aborts
             elif writing.patient:
-                assert verdict.counts.acknowledged == verdict.counts.sent
+                forgotten = sum(map(was_forgotten, writing.history.entries))
+                assert verdict.counts.acknowledged + forgotten == verdict.counts.sent
+                # Seldom: they stand before a producer's last batch, while brokers start anew.
+                assert forgotten < verdict.counts.sent / 1000
         except AssertionError as error:
             error.add_note(f"{writing.name}; {remark}")
             told = Counter(str(entry.error) for entry in writing.history.entries if entry.error)
