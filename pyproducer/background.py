@@ -96,12 +96,15 @@ class Background:
             WouldDeadlock: this is the thread.
             ProducerClosed: the producer was closed meanwhile.
         """
-        if self._is_foreign:
+        try:
+            if self._is_foreign:
+                raise forked()
+            if not self._thread.running:
+                raise closed_error()
+        except BaseException:
+            # Ctrl-C may strike here too: nobody runs it.
             coroutine.close()
-            raise forked()
-        if not self._thread.running:
-            coroutine.close()
-            raise closed_error()
+            raise
         try:
             return self._thread.call(coroutine)
         except UsageError as error:
