@@ -7,7 +7,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 from pyproducer.protocol._shortcut_py import between
 from pyproducer.protocol.messages.produce import (
@@ -34,9 +34,6 @@ cdef enum:
     _LAST = 12
     # Beyond this many bytes the general way says what is wrong.
     _MOST = 0x7FFF0000
-    # Bytes of an answer without the topic's name, and the longest name whose length is one byte.
-    _ANSWER = 47
-    _LONGEST_NAME = 126
     # Bytes of a partition in an answer, of which nothing but where its batch is can be told.
     _PART = 33
     # From so many on, records are passed on uncopied: see _shortcut_py.py.
@@ -123,6 +120,31 @@ def request_of(transactional_id, acks, timeout_ms, list batches):
     return request
 
 
+cdef uint8_t *_begin(
+    uint8_t *at, Py_ssize_t size, int version, int32_t correlation_id, bytes start
+) noexcept:
+    """Write a frame's size, and what stands in it up to its topics; where they begin is returned."""
+    _put32(at, <uint32_t>size)
+    _put16(at + 4, <uint16_t>_api_key)
+    _put16(at + 6, <uint16_t>version)
+    _put32(at + 8, <uint32_t>correlation_id)
+    memcpy(at + 12, PyBytes_AS_STRING(start), PyBytes_GET_SIZE(start))
+    return at + 12 + PyBytes_GET_SIZE(start)
+
+
+cdef Py_ssize_t _body_size(found) except -2:
+    """Bytes of the body where records are a header and a body; -1 for others."""
+    cdef Py_ssize_t size
+    if type(found) is not list or len(<list>found) != 2:
+        return -1
+    header, body = (<list>found)[0], (<list>found)[1]
+    if type(header) is not bytes or type(body) is memoryview or not PyBytes_GET_SIZE(header):
+        # A view has as many items as it likes for its bytes, and empty buffers are not passed on.
+        return -1
+    size = len(body)
+    return size if size else -1
+
+
 def encode_batches(request, int version, int32_t correlation_id, str client_id):
     """The frame of a request whose batches are each a header and a body; None for others."""
     cdef list records
@@ -142,17 +164,11 @@ def encode_batches(request, int version, int32_t correlation_id, str client_id):
         return _encode_many(request, version, correlation_id, client_id)
     part = parts[0]
     found = part.records
-    if type(found) is not list or len(<list>found) != 2:
+    size = _body_size(found)
+    if size < 0:
         return None
     records = <list>found
     header, body = records[0], records[1]
-    if type(header) is not bytes or type(body) is memoryview:
-        # A view has as many items as it likes for its bytes.
-        return None
-    size = len(body)
-    if not size or not PyBytes_GET_SIZE(header):
-        # Empty buffers are not passed on.
-        return None
     size += PyBytes_GET_SIZE(header)
     start = between(
         client_id, request.transactional_id, request.acks, request.timeout_ms, topic.name
@@ -169,12 +185,7 @@ def encode_batches(request, int version, int32_t correlation_id, str client_id):
     head = PyBytes_FromStringAndSize(NULL, total)
     at = <uint8_t *>PyBytes_AS_STRING(head)
     # The size counts what stands behind it: this head, the records, and the end.
-    _put32(at, <uint32_t>(total - 4 + size + 3))
-    _put16(at + 4, <uint16_t>_api_key)
-    _put16(at + 6, <uint16_t>version)
-    _put32(at + 8, <uint32_t>correlation_id)
-    memcpy(at + 12, PyBytes_AS_STRING(start), fixed)
-    at += 12 + fixed
+    at = _begin(at, total - 4 + size + 3, version, correlation_id, start)
     _put32(at, <uint32_t>index)
     _put_length(at + 4, length)
     return [head, header, body, _end]
@@ -222,15 +233,11 @@ cdef list _encode_many(request, int version, int32_t correlation_id, str client_
             run += _width(<uint32_t>size + 1) + size + _width(<uint32_t>len(parts) + 1)
             for part in parts:
                 data = part.records
-                if type(data) is not list or len(<list>data) != 2:
+                size = _body_size(data)
+                if not 0 <= size <= _MOST:
                     return None
                 records = <list>data
-                header, body = records[0], records[1]
-                if type(header) is not bytes or type(body) is memoryview:
-                    return None
-                size = len(body)
-                if not size or not PyBytes_GET_SIZE(header) or size > _MOST:
-                    return None
+                header = records[0]
                 try:
                     indexes[number] = part.index
                 except (OverflowError, TypeError):
@@ -256,12 +263,8 @@ cdef list _encode_many(request, int version, int32_t correlation_id, str client_
         sizes.reverse()
         piece = PyBytes_FromStringAndSize(NULL, sizes.pop())
         at = <uint8_t *>PyBytes_AS_STRING(piece)
-        _put32(at, <uint32_t>(total - 4))
-        _put16(at + 4, <uint16_t>_api_key)
-        _put16(at + 6, <uint16_t>version)
-        _put32(at + 8, <uint32_t>correlation_id)
-        memcpy(at + 12, PyBytes_AS_STRING(start), PyBytes_GET_SIZE(start))
-        at = _put_length(at + 12 + PyBytes_GET_SIZE(start), <uint32_t>len(names) + 1)
+        at = _begin(at, total - 4, version, correlation_id, start)
+        at = _put_length(at, <uint32_t>len(names) + 1)
         number = 0
         for place in range(len(names)):
             name = <bytes>names[place]
@@ -310,40 +313,9 @@ def read_answers(frame, int version):
         return None
     PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
     try:
-        one = _read(<const uint8_t *>view.buf, view.len)
-        return _read_many(<const uint8_t *>view.buf, view.len) if one is None else one
+        return _read(<const uint8_t *>view.buf, view.len)
     finally:
         PyBuffer_Release(&view)
-
-
-cdef tuple _read(const uint8_t *at, Py_ssize_t size):
-    """See ``read_one_answer``.
-
-    Correlation id, no tags, one topic, its name, one partition: index, code, offset, time, first
-    offset of the log; no errors of records, no message, no tags of partition and topic; throttling
-    and no tags.
-    """
-    cdef Py_ssize_t length = size - _ANSWER
-    cdef const uint8_t *rest
-    if not 0 <= length <= _LONGEST_NAME:
-        return None
-    rest = at + 7 + length
-    if at[4] or at[5] != 2 or at[6] != length + 1 or rest[0] != 2:
-        return None
-    if memcmp(rest + 31, b"\1\0\0\0", 4) or rest[39]:
-        return None
-    topic = _new(TopicProduceResponse)
-    try:
-        topic.name = PyUnicode_DecodeUTF8(<const char *>at + 7, length, NULL)
-    except UnicodeDecodeError:
-        return None
-    topic.topic_id = _no_topic
-    topic.partition_responses = [_read_part(rest + 1)]
-    response = _new(ProduceResponse)
-    response.responses = [topic]
-    response.throttle_time_ms = <int32_t>_get32(rest + 35)
-    response.node_endpoints = []
-    return <int32_t>_get32(at), response
 
 
 cdef _read_part(const uint8_t *at):
@@ -359,8 +331,12 @@ cdef _read_part(const uint8_t *at):
     return part
 
 
-cdef tuple _read_many(const uint8_t *at, Py_ssize_t size):
-    """See ``read_answers``; the same fields, of any number of topics and partitions."""
+cdef tuple _read(const uint8_t *at, Py_ssize_t size):
+    """See ``read_answers``.
+
+    Correlation id, no tags; of each topic its name, of each partition index, code, offset, time and
+    first offset of the log, no errors of records, no message, no tags; throttling and no tags.
+    """
     cdef const uint8_t *start = at
     cdef const uint8_t *end = at + size
     cdef Py_ssize_t topics, count, length

@@ -42,21 +42,6 @@ _LARGE: Final = 16 * 1024
 #: Partitions in a request; for more the general way is as good.
 _MANY: Final = 100_000
 
-#: Bytes of an answer without the topic's name.
-_ANSWER: Final = 47
-#: Longer names have a longer length.
-_LONGEST_NAME: Final = 126
-#: No errors of records, no message, no tagged fields of the partition, nor of the topic.
-_NOTHING: Final = b"\1\0\0\0"
-#: How an answer looks whose topic has a name of so many bytes.
-_LAYOUTS: Final = tuple(
-    struct.Struct(f">i3s{length}scihqqq4siB") for length in range(_LONGEST_NAME + 1)
-)
-#: And how it begins: no tagged fields of the header, one topic, and the length of its name.
-_BEGINNINGS: Final = tuple(
-    b"\0" + _ONE + bytes([length + 1]) for length in range(_LONGEST_NAME + 1)
-)
-
 #: A partition of which nothing but where its batch is can be told.
 _PART: Final = struct.Struct(">ihqqq3s")
 _NO_MORE: Final = b"\1\0\0"
@@ -216,54 +201,8 @@ def _encode_many(
 
 def read_answers(frame: memoryview, version: int) -> tuple[int, ProduceResponse] | None:
     """The correlation id of an answer that tells nothing but offsets, and the answer; else None."""
-    if version not in _VERSIONS:
-        return None
-    found = _read_one(frame)
-    return _read_many(frame) if found is None else found
-
-
-def _read_one(frame: memoryview) -> tuple[int, ProduceResponse] | None:
-    """An answer about one partition, at a glance."""
-    length = len(frame) - _ANSWER
-    if not 0 <= length <= _LONGEST_NAME:
-        return None
-    part = _new(PartitionProduceResponse)
-    (
-        correlation_id,
-        begins,
-        name,
-        partitions,
-        part.index,
-        part.error_code,
-        part.base_offset,
-        part.log_append_time_ms,
-        part.log_start_offset,
-        nothing,
-        throttle_time_ms,
-        tags,
-    ) = _LAYOUTS[length].unpack(frame)
-    if begins != _BEGINNINGS[length] or partitions != _ONE or nothing != _NOTHING or tags:
-        return None
-    topic = _new(TopicProduceResponse)
-    try:
-        topic.name = name.decode()
-    except UnicodeDecodeError:
-        return None
-    part.record_errors = []
-    part.error_message = part.current_leader = None
-    topic.topic_id = ZERO_UUID
-    topic.partition_responses = [part]
-    response = _new(ProduceResponse)
-    response.responses = [topic]
-    response.throttle_time_ms = throttle_time_ms
-    response.node_endpoints = []
-    return correlation_id, response
-
-
-def _read_many(frame: memoryview) -> tuple[int, ProduceResponse] | None:
-    """See ``read_answers``; the same fields, of any number of topics and partitions."""
     end = len(frame)
-    if end < _SIZE + 1 or frame[_SIZE]:
+    if version not in _VERSIONS or end < _SIZE + 1 or frame[_SIZE]:
         return None
     topics, at = _count(frame, _SIZE + 1)
     responses = []
