@@ -41,4 +41,5 @@ class OptionGroup:
     @classmethod
     def taken_from(cls, arguments: dict[str, Any]) -> Self:
         """The group with the arguments of its options, which are taken out."""
-        return cls(**{one.name: arguments.pop(one.name) for one in cls.parameters()})
+        assert is_dataclass(cls)
+        return cls(**{one.name: arguments.pop(one.name) for one in fields(cls)})

@@ -161,9 +161,7 @@ class Links:
     def start_over(self) -> None:
         """Nothing was reached so far; what could not be is forgotten."""
         self.contacted = self.heard = False
-        self.hang_ups = 0
-        self.failed_addresses.clear()
-        self.refusals.clear()
+        self._forget_failures()
 
     def point(self, node: Node, host: str, port: int) -> None:
         """Where a coordinator is now; a connection to somewhere else is dropped."""
@@ -191,8 +189,7 @@ class Links:
         self.contacted = True
         if not self.hang_ups:
             # Who hangs up on the first question tells its versions each time before.
-            self.failed_addresses.clear()
-            self.refusals.clear()
+            self._forget_failures()
 
     def lost(
         self, node_id: int, reason: str, now: float, error: ProducerError | None = None
@@ -275,9 +272,7 @@ class Links:
             self._logged = {line for line in self._logged if line[0] != node_id}
         if self.hang_ups or not self.heard:
             self.heard = True
-            self.hang_ups = 0
-            self.failed_addresses.clear()
-            self.refusals.clear()
+            self._forget_failures()
         node.used_at = now
         took = now - self._sent_at.pop(tag)
         full = len(node.in_flight) >= node.window.size
@@ -333,6 +328,11 @@ class Links:
         meta, contacts = self.meta, self._cluster.contacts
         over = contacts.failed((meta.host, meta.port))
         meta.retry_at = now + self._backoff.delay(contacts.rounds) if over else now
+
+    def _forget_failures(self) -> None:
+        self.hang_ups = 0
+        self.failed_addresses.clear()
+        self.refusals.clear()
 
     def _forget_requests(self, node: Node) -> None:
         for tag in node.in_flight:

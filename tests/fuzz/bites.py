@@ -50,3 +50,9 @@ class Bites:
         found = self._data[self._at :]
         self._at = len(self._data)
         return found
+
+
+def pieces(stream: bytes, size: int) -> list[bytes]:
+    """A stream cut into pieces of one byte more than the size; 0 is all at once."""
+    step = 1 + size if size else len(stream) or 1
+    return [stream[at : at + step] for at in range(0, len(stream), step)]

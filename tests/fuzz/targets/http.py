@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterator
 
 from pyproducer.broker import Broker
-from tests.fuzz.bites import Bites
+from tests.fuzz.bites import Bites, pieces
 from tests.fuzz.target import Target
 from tests.fuzz.targets._pipes import PipeTransport
 from tests.helpers.memory_disk import MemoryDisk
@@ -132,10 +132,8 @@ def run(data: bytes) -> None:
     stream = bites.rest()
     if knows:
         stream = stream.replace(_KNOWN, _TOKEN.encode())
-    step = 1 + size if size else len(stream) or 1
-    pieces = [stream[at : at + step] for at in range(0, len(stream), step)]
     try:
-        for status in _statuses(_served.ask(pieces)):
+        for status in _statuses(_served.ask(pieces(stream, size))):
             assert status < 500
             assert knows or status in _WITHOUT_TOKEN
         _served.broker.faults.clear()

@@ -28,7 +28,7 @@ from pyproducer.protocol.messages.metadata import MetadataRequest
 from pyproducer.protocol.messages.sasl_authenticate import SaslAuthenticateRequest
 from pyproducer.protocol.messages.sasl_handshake import SaslHandshakeRequest
 from pyproducer.protocol.schema import Message
-from tests.fuzz.bites import Bites
+from tests.fuzz.bites import Bites, pieces
 from tests.fuzz.target import Target
 from tests.helpers.memory_disk import MemoryDisk
 
@@ -155,9 +155,8 @@ def run(data: bytes) -> None:
             stream += struct.pack(">i", len(frame)) + frame
     else:
         stream += bites.rest()
-    step = 1 + size if size else len(stream) or 1
     try:
-        found = _listening.visit([stream[at : at + step] for at in range(0, len(stream), step)])
+        found = _listening.visit(pieces(stream, size))
         while found:
             (length,) = struct.unpack_from(">i", found)
             assert 0 <= length <= len(found) - 4
