@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -115,6 +116,20 @@ async def test_peer_that_is_gone_is_noticed_while_idle(names):
 
     assert len(socks) == 2
     assert ({1}, {1}, {60}) == (kept, prompt, idle)
+
+
+async def test_loop_that_is_kept_from_running():
+    """
+    A program that keeps its loop from running for longer than an attempt may take, while the broker
+    has answered for long, is connected all the same.
+    """
+    loop = asyncio.get_running_loop()
+    loop.slow_callback_duration = 10
+    with Broker({"t": 1}) as broker:
+        for pause in (0.0, 0.001, 0.002, 0.005):
+            loop.call_later(pause, time.sleep, 1)
+            options = {"socket_connection_setup_timeout_ms": 400, "max_block_ms": 400}
+            await one_record(broker.bootstrap_servers, **options)
 
 
 async def test_error_names_every_address(names):
