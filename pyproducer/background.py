@@ -15,7 +15,7 @@ import sys
 import threading
 import warnings
 import weakref
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pyproducer.assembly import forked
@@ -82,31 +82,29 @@ class Background:
                 return
             self._thread.start()
             try:
-                self._thread.call(self._inner.start())
+                self._thread.call(self._inner.start)
             except BaseException:
                 self._thread.stop()
                 raise
             _running[id(self)] = self
             _close_at_exit()
 
-    def call(self, coroutine: Coroutine[Any, Any, R]) -> R:
+    def call(self, function: Callable[[], Coroutine[Any, Any, R]]) -> R:
         """Run a coroutine of the producer on the thread, and wait for it.
+
+        Args:
+            function: makes the coroutine, on the thread.
 
         Raises:
             WouldDeadlock: this is the thread.
             ProducerClosed: the producer was closed meanwhile.
         """
+        if self._is_foreign:
+            raise forked()
+        if not self._thread.running:
+            raise closed_error()
         try:
-            if self._is_foreign:
-                raise forked()
-            if not self._thread.running:
-                raise closed_error()
-        except BaseException:
-            # Ctrl-C may strike here too: nobody runs it.
-            coroutine.close()
-            raise
-        try:
-            return self._thread.call(coroutine)
+            return self._thread.call(function)
         except UsageError as error:
             if type(error) is UsageError and self._closed is not None:
                 raise closed_error() from error
@@ -114,7 +112,7 @@ class Background:
 
     def room(self, made: Prepared) -> Delivery:
         """Wait for room for a record; see :meth:`call`."""
-        return self.call(self._parts.room(made))
+        return self.call(lambda: self._parts.room(made))
 
     def check_thread(self) -> None:
         """Refuse to wait on the thread that has to go on.

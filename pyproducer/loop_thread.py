@@ -1,7 +1,7 @@
 """A background thread that runs one event loop and takes calls from other threads.
 
-Blocking front ends (the sync producer, the embedded broker) own a `LoopThread` and hand
-coroutines to it. The thread is a daemon, so a program that forgets to stop it can still end.
+Blocking front ends (the sync producer, the embedded broker) own a `LoopThread` and have
+coroutines run by it. The thread is a daemon, so a program that forgets to stop it can still end.
 A fork copies the object but not the thread: the child is told so instead of waiting for ever.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,11 +97,14 @@ class LoopThread:
                 raise
             self._thread = thread
 
-    def call(self, coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
-        """Runs the coroutine on the loop and returns its result; blocks the calling thread.
+    def call(
+        self, function: Callable[[], Coroutine[Any, Any, T]], timeout: float | None = None
+    ) -> T:
+        """Runs a coroutine on the loop and returns its result; blocks the calling thread.
 
         Args:
-            coroutine: Consumed in every case: it is run, or closed if it cannot be.
+            function: Makes the coroutine, on the loop's thread. So there is none that Ctrl-C,
+                which may strike the caller anywhere, keeps from being run or closed.
             timeout: Seconds to wait; then the coroutine is cancelled. None waits for ever.
 
         Raises:
@@ -108,6 +112,7 @@ class LoopThread:
             WouldDeadlock: Called on the loop's own thread, which would wait for itself.
             UsageError: The thread is not running, or was stopped during the call.
         """
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
         try:
             with self._lock:
                 loop = self._running_loop()
@@ -116,18 +121,14 @@ class LoopThread:
                         f"a blocking call on {self._name} from its own thread would wait for "
                         "itself; use the non-blocking form in callbacks"
                     )
-                future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-        except BaseException:
-            coroutine.close()
-            raise
-        try:
+                loop.call_soon_threadsafe(_begin, loop, function, future)
             return future.result(timeout)
         except concurrent.futures.CancelledError:
             if self.running:
                 raise
             raise UsageError(f"{self._name} was stopped during the call") from None
         finally:
-            # Reached with an unfinished future on a timeout and on KeyboardInterrupt alike.
+            # Reached with an unfinished future on a timeout, and on KeyboardInterrupt anywhere.
             future.cancel()
 
     def post(self, callback: Callable[..., object], *args: object) -> None:
@@ -187,3 +188,39 @@ class LoopThread:
         with runner:
             loop.call_soon(started.set_result, loop)
             loop.run_forever()
+
+
+def _begin(
+    loop: asyncio.AbstractEventLoop,
+    function: Callable[[], Coroutine[Any, Any, T]],
+    future: concurrent.futures.Future[T],
+) -> None:
+    """Start a call, on the loop's thread, unless the caller has given it up."""
+    if future.cancelled():
+        return
+    try:
+        task = loop.create_task(function())
+    except Exception as error:
+        if future.set_running_or_notify_cancel():
+            future.set_exception(error)
+        return
+
+    def told(task: asyncio.Task[T]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled():
+            future.cancel()
+        if not future.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(task.result())
+
+    def given_up(future: concurrent.futures.Future[T]) -> None:
+        if future.cancelled() and not task.done():
+            # A loop that is closed has cancelled what ran on it.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+
+    task.add_done_callback(told)
+    future.add_done_callback(given_up)

@@ -364,7 +364,7 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
         self._ready()
-        return self._background.call(self._inner.flush(timeout))
+        return self._background.call(lambda: self._inner.flush(timeout))
 
     @overload
     def topic(
@@ -455,7 +455,7 @@ class SyncProducer(SyncTransactional, Generic[K, V]):
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
         self._ready()
-        return self._background.call(self._inner.partitions_for(topic))
+        return self._background.call(lambda: self._inner.partitions_for(topic))
 
     def metrics(self) -> ProducerMetrics:
         """The producer's numbers at this moment."""

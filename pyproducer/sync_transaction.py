@@ -33,19 +33,19 @@ class SyncTransaction:
         self, offsets: Offsets[Place], group: Group, *, timeout: float | None = None
     ) -> None:
         """Make a consumer's progress part of it; see :meth:`Transaction.send_offsets`."""
-        self._background.call(self._inner.send_offsets(offsets, group, timeout=timeout))
+        self._background.call(lambda: self._inner.send_offsets(offsets, group, timeout=timeout))
 
     def commit(self, *, timeout: float | None = None) -> None:
         """Commit before the block ends; see :meth:`SyncProducer.commit_transaction`."""
-        self._background.call(self._inner.commit(timeout=timeout))
+        self._background.call(lambda: self._inner.commit(timeout=timeout))
 
     def abort(self, *, timeout: float | None = None) -> None:
         """Abort before the block ends; see :meth:`SyncProducer.abort_transaction`."""
-        self._background.call(self._inner.abort(timeout=timeout))
+        self._background.call(lambda: self._inner.abort(timeout=timeout))
 
     def __enter__(self) -> Self:
         self._background.start()
-        self._background.call(self._inner.__aenter__())
+        self._background.call(self._inner.__aenter__)
         return self
 
     def __exit__(
@@ -54,7 +54,7 @@ class SyncTransaction:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._background.call(self._inner.__aexit__(kind, error, traceback))
+        self._background.call(lambda: self._inner.__aexit__(kind, error, traceback))
 
 
 class SyncTransactional:
@@ -90,7 +90,7 @@ class SyncTransactional:
                 producer is done for (``fatal``).
         """
         self._background.start()
-        self._background.call(self._parts.transactor.begin())
+        self._background.call(self._parts.transactor.begin)
 
     def commit_transaction(self, timeout: float | None = None) -> None:
         """Send what is queued, commit, and wait until that is certain.
@@ -109,7 +109,7 @@ class SyncTransactional:
             ProducerFenced: another producer uses the same ``transactional_id``.
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
-        self._background.call(self._parts.transactor.commit(timeout))
+        self._background.call(lambda: self._parts.transactor.commit(timeout))
 
     def abort_transaction(self, timeout: float | None = None) -> None:
         """Drop what is queued, abort, and wait until that is done.
@@ -125,10 +125,10 @@ class SyncTransactional:
             ProducerFenced: another producer uses the same ``transactional_id``.
             WouldDeadlock: it would wait in a callback, on the thread that has to go on.
         """
-        self._background.call(self._parts.transactor.abort(timeout))
+        self._background.call(lambda: self._parts.transactor.abort(timeout))
 
     def send_offsets_to_transaction(
         self, offsets: Offsets[Place], group: Group, timeout: float | None = None
     ) -> None:
         """As :meth:`SyncTransaction.send_offsets`, for the transaction that is open."""
-        self._background.call(self._parts.transactor.send_offsets(offsets, group, timeout))
+        self._background.call(lambda: self._parts.transactor.send_offsets(offsets, group, timeout))

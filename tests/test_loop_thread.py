@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import linecache
 import os
+import sys
 import threading
 import warnings
 
@@ -33,9 +36,9 @@ def test_call_returns_the_result(thread: LoopThread):
     async def fail() -> None:
         raise KeyError("mine")
 
-    assert "test-loop" == thread.call(where())
+    assert "test-loop" == thread.call(where)
     with pytest.raises(KeyError, match="mine"):
-        thread.call(fail())
+        thread.call(fail)
 
 
 def test_call_times_out_and_cancels(thread: LoopThread):
@@ -51,7 +54,7 @@ def test_call_times_out_and_cancels(thread: LoopThread):
             cancelled.set()
 
     with pytest.raises(TimeoutError):
-        thread.call(forever(), timeout=0.01)
+        thread.call(forever, timeout=0.01)
     assert cancelled.wait(10)
 
 
@@ -61,14 +64,74 @@ def test_call_from_its_own_thread_is_refused(thread: LoopThread):
     """
 
     async def nested() -> None:
-        thread.call(asyncio.sleep(0))
+        thread.call(lambda: asyncio.sleep(0))
 
     async def stopping() -> None:
         thread.stop()
 
-    for coroutine in (nested(), stopping()):
+    for function in (nested, stopping):
         with pytest.raises(WouldDeadlock):
-            thread.call(coroutine)
+            thread.call(function)
+
+
+def test_interrupt_at_any_line(thread: LoopThread):
+    """
+    Ctrl-C may strike a call at any line of ours and of asyncio's: the caller has it, the loop goes
+    on, and every coroutine that was made is run to its end or cancelled.
+    """
+    places = (LoopThread.call.__code__.co_filename, asyncio.base_events.__file__)
+    begun: list[int] = []
+    over: list[int] = []
+
+    async def work() -> str:
+        begun.append(1)
+        try:
+            await asyncio.sleep(0)
+        finally:
+            over.append(1)
+        return "done"
+
+    def struck(at: int) -> bool:
+        lines = itertools.count()
+
+        def trace(frame, event, _):
+            if frame.f_code.co_filename not in places:
+                return None
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+            # Python looks for signals after it has left the block, not before.
+            held = line.lstrip().startswith("with ")
+            if event == "line" and not held and next(lines) == at:
+                raise KeyboardInterrupt
+            return trace
+
+        former = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            answer = thread.call(work)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(former)
+        assert "done" == answer
+        return False
+
+    strikes = next(at for at in itertools.count() if not struck(at))
+
+    assert strikes > 20
+    thread.call(lambda: asyncio.sleep(0.01))
+    assert begun == over
+
+
+def test_failure_to_make_the_coroutine_is_the_callers(thread: LoopThread):
+    """
+    What the function raises instead of making a coroutine, the call raises.
+    """
+
+    def broken():
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        thread.call(broken)
 
 
 def test_post_keeps_order(thread: LoopThread):
@@ -78,18 +141,18 @@ def test_post_keeps_order(thread: LoopThread):
     seen: list[int] = []
     for number in range(100):
         thread.post(seen.append, number)
-    thread.call(asyncio.sleep(0))
+    thread.call(lambda: asyncio.sleep(0))
 
     assert list(range(100)) == seen
 
 
 def test_not_running_is_told():
     """
-    Before start and after stop, call and post raise, and the coroutine is closed.
+    Before start and after stop, call and post raise, and no coroutine is made.
     """
     thread = LoopThread()
     with pytest.raises(UsageError, match="not running"):
-        thread.call(asyncio.sleep(0))
+        thread.call(lambda: asyncio.sleep(0))
     thread.start()
     thread.start()
     assert thread.running
@@ -115,7 +178,7 @@ def test_stop_ends_calls_under_way(thread: LoopThread):
 
     def wait() -> None:
         try:
-            thread.call(forever())
+            thread.call(forever)
         except UsageError as error:
             errors.append(error)
 
@@ -139,7 +202,7 @@ def test_no_call_is_lost_between_start_and_stop():
     def work() -> None:
         try:
             while True:
-                thread.call(asyncio.sleep(0))
+                thread.call(lambda: asyncio.sleep(0))
         except UsageError:
             outcomes.append("refused")
 
@@ -193,7 +256,7 @@ def test_fork_is_noticed(thread: LoopThread, tmp_path):
     if child == 0:
         lines = [f"forked={thread.forked} running={thread.running}"]
         for action in (
-            lambda: thread.call(asyncio.sleep(0)),
+            lambda: thread.call(lambda: asyncio.sleep(0)),
             lambda: thread.post(print),
             thread.start,
         ):
@@ -210,4 +273,4 @@ def test_fork_is_noticed(thread: LoopThread, tmp_path):
     assert "forked=True running=False" == first
     assert 3 == len(errors)
     assert all("fork" in error for error in errors)
-    thread.call(asyncio.sleep(0))
+    thread.call(lambda: asyncio.sleep(0))

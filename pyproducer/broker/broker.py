@@ -357,7 +357,7 @@ class Broker(BrokerView):
             thread = LoopThread("pyproducer-broker")
             thread.start()
             try:
-                thread.call(self._open())
+                thread.call(self._open)
             except BaseException:
                 thread.stop(_STOP_TIMEOUT)
                 raise
@@ -381,7 +381,7 @@ class Broker(BrokerView):
                 thread.stop()
                 return
             try:
-                thread.call(self._close(), _STOP_TIMEOUT)
+                thread.call(self._close, _STOP_TIMEOUT)
             finally:
                 thread.stop(_STOP_TIMEOUT)
 
@@ -465,7 +465,7 @@ class Broker(BrokerView):
             except Refused as refused:
                 raise ConfigError(str(refused.message), option="topics") from refused
 
-        self._background().call(create())
+        self._background().call(create)
 
     async def _open(self) -> None:
         self._running = await RunningBroker.open(

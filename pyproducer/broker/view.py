@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from pyproducer.broker.broker_clock import checked_span
@@ -49,7 +50,9 @@ class BrokerView:
             UsageError: The broker is not running in the background.
         """
         background = self._background()
-        parts = background.call(read_all(self._node(), topic, partition, committed=committed))
+        parts = background.call(
+            lambda: read_all(self._node(), topic, partition, committed=committed)
+        )
         return [record for index, batches in parts for record in records_of(index, batches)]
 
     def wait_for(
@@ -69,7 +72,7 @@ class BrokerView:
             UsageError: The broker is not running in the background.
         """
         background, node = self._background(), self._node()
-        background.call(wait_until_held(node, topic, n, timeout, committed=committed))
+        background.call(lambda: wait_until_held(node, topic, n, timeout, committed=committed))
         return self.records(topic, committed=committed)
 
     def assert_log(
@@ -106,7 +109,7 @@ class BrokerView:
         Raises:
             UsageError: The broker is not running in the background.
         """
-        return self._background().call(self._changed(None, 0.0))[0]
+        return self._background().call(lambda: self._changed(None, 0.0))[0]
 
     def wait_until(
         self, predicate: Callable[[BrokerState], object], timeout: float = 10.0
@@ -127,7 +130,8 @@ class BrokerView:
         deadline = time.monotonic() + timeout
         count = None
         while True:
-            state, count = background.call(self._changed(count, deadline - time.monotonic()))
+            left = deadline - time.monotonic()
+            state, count = background.call(partial(self._changed, count, left))
             if predicate(state):
                 return state
             if time.monotonic() >= deadline:
@@ -144,7 +148,7 @@ class BrokerView:
         Raises:
             UsageError: The broker is not running in the background.
         """
-        return self._background().call(self._committed_offsets(group))
+        return self._background().call(lambda: self._committed_offsets(group))
 
     def tick(
         self,
@@ -183,7 +187,7 @@ class BrokerView:
         parts = {"days": days, "hours": hours, "minutes": minutes}
         parts |= {"seconds": seconds, "milliseconds": milliseconds}
         span = checked_span(delta, parts)
-        self._background().call(self._tick(span))
+        self._background().call(lambda: self._tick(span))
 
     async def atick(self, delta: timedelta | None = None, /, **parts: float) -> None:
         """As `tick`, with the same arguments, for coroutines; and the one form with `serve`.
@@ -228,7 +232,7 @@ class BrokerView:
         async def called() -> T:
             return use(self._node())
 
-        return self._background().call(called())
+        return self._background().call(called)
 
     def _background(self) -> LoopThread:
         if self._thread is None:

@@ -99,7 +99,7 @@ class FaultProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._thread.call(self._start())
+        self._thread.call(self._start)
         return self
 
     def __exit__(
@@ -108,7 +108,7 @@ class FaultProxy:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._thread.call(self._stop())
+        self._thread.call(self._stop)
         self._thread.stop(10)
 
     def hold(self, direction: str = "both") -> None:
@@ -162,7 +162,7 @@ class FaultProxy:
         async def do():
             return action()
 
-        return self._thread.call(do())
+        return self._thread.call(do)
 
     def _end_all(self, *, reset: bool) -> int:
         pairs = list(self._open)

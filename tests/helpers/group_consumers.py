@@ -159,7 +159,7 @@ class AioKafka:
         self._thread = LoopThread("aiokafka")
         self._thread.start()
         self._consumer: aiokafka.AIOKafkaConsumer = self._thread.call(
-            self._open(servers, group, topic)
+            lambda: self._open(servers, group, topic)
         )
 
     async def _open(self, servers: str, group: str, topic: str) -> Any:
@@ -182,16 +182,16 @@ class AioKafka:
             self.seen += [(record.partition, record.offset) for record in records]
 
     def step(self) -> None:
-        self._thread.call(self._step())
+        self._thread.call(self._step)
 
     def partitions(self) -> set[int]:
         return {place.partition for place in self._consumer.assignment()}
 
     def commit(self) -> None:
-        self._thread.call(self._consumer.commit())
+        self._thread.call(self._consumer.commit)
 
     def close(self) -> None:
-        self._thread.call(self._consumer.stop())
+        self._thread.call(self._consumer.stop)
         self._thread.stop(10)
         collect_sockets()
 

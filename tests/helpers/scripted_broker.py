@@ -87,7 +87,7 @@ class ScriptedBroker:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._thread.call(self._open())
+        self._thread.call(self._open)
         return self
 
     def __exit__(
@@ -96,12 +96,12 @@ class ScriptedBroker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._thread.call(self._close())
+        self._thread.call(self._close)
         self._thread.stop()
 
     def hang_up(self) -> None:
         """Break every connection there is; new ones are taken."""
-        self._thread.call(self._drop())
+        self._thread.call(self._drop)
 
     async def _open(self) -> None:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)

@@ -41,15 +41,15 @@ class TlsFront:
     def show(self, context: ssl.SSLContext) -> None:
         """Another certificate from now on; the connections there are end."""
         self._context = context
-        self._thread.call(self._restart())
+        self._thread.call(self._restart)
 
     def cut(self) -> None:
         """End all connections."""
-        self._thread.call(self._cut())
+        self._thread.call(self._cut)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._thread.call(self._start())
+        self._thread.call(self._start)
         return self
 
     def __exit__(
@@ -58,7 +58,7 @@ class TlsFront:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._thread.call(self._stop())
+        self._thread.call(self._stop)
         self._thread.stop(10)
 
     async def _start(self) -> None:

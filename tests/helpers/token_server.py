@@ -129,7 +129,7 @@ class TokenServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._thread.call(self._serve())
+        self._thread.call(self._serve)
         return self
 
     def __exit__(
@@ -139,7 +139,7 @@ class TokenServer:
         trace: TracebackType | None,
     ) -> None:
         if self._runner is not None:
-            self._thread.call(self._runner.cleanup())
+            self._thread.call(self._runner.cleanup)
         self._thread.stop(10)
 
     def _make_key(self) -> str:

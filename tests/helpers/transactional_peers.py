@@ -98,29 +98,29 @@ class _AioKafka:
             await producer.start()
             return producer
 
-        self._producer = self._loop.call(start())
+        self._producer = self._loop.call(start)
 
     def begin(self) -> None:
-        self._loop.call(self._producer.begin_transaction())
+        self._loop.call(self._producer.begin_transaction)
 
     def send(self, topic: str, value: bytes) -> None:
-        self._loop.call(self._producer.send_and_wait(topic, value, partition=0))
+        self._loop.call(lambda: self._producer.send_and_wait(topic, value, partition=0))
 
     def send_offset(self, group: str, topic: str, offset: int) -> None:
         place = aiokafka.TopicPartition(topic, 0)
-        self._loop.call(self._producer.send_offsets_to_transaction({place: offset}, group))
+        self._loop.call(lambda: self._producer.send_offsets_to_transaction({place: offset}, group))
 
     def commit(self) -> None:
         try:
-            self._loop.call(self._producer.commit_transaction())
+            self._loop.call(self._producer.commit_transaction)
         except aiokafka.errors.ProducerFenced as error:
             raise Fenced from error
 
     def abort(self) -> None:
-        self._loop.call(self._producer.abort_transaction())
+        self._loop.call(self._producer.abort_transaction)
 
     def close(self) -> None:
-        self._loop.call(self._producer.stop())
+        self._loop.call(self._producer.stop)
         self._loop.stop(10)
 
 
@@ -222,20 +222,20 @@ def _read_aiokafka(servers: str, topic: str, count: int, level: str) -> list[byt
         await consumer.start()
         return consumer
 
-    consumer = loop.call(start())
+    consumer = loop.call(start)
     try:
         return _gather(
             count,
             lambda: [
                 one.value
                 for batch in loop.call(
-                    consumer.getmany(timeout_ms=int(QUIET_SECONDS * 1000))
+                    lambda: consumer.getmany(timeout_ms=int(QUIET_SECONDS * 1000))
                 ).values()
                 for one in batch
             ],
         )
     finally:
-        loop.call(consumer.stop())
+        loop.call(consumer.stop)
         loop.stop(10)
 
 
