@@ -202,3 +202,22 @@ def test_unknown_faults(remote: Remote):
     for method in ("GET", "DELETE"):
         assert 404 == remote.ask(method, "/77")[0]
         assert 404 == remote.ask(method, "/x")[0]
+
+
+def test_most_faults_in_force(served: Broker, remote: Remote):
+    """
+    A thousand faults in force are the most: none is set over HTTP until some have ended.
+    """
+    wanted = {"kind": "fail", "api": "Produce", "code": "NOT_LEADER_OR_FOLLOWER"}
+    for _ in range(999):
+        served.faults.fail("Produce", "NOT_LEADER_OR_FOLLOWER")
+    assert 201 == remote.ask("POST", body=wanted)[0]
+
+    status, answer = remote.ask("POST", body=wanted)
+    assert 429 == status
+    assert (
+        "1000 faults are in force, the most over HTTP; DELETE /faults ends them" == answer["error"]
+    )
+
+    remote.ask("DELETE")
+    assert 201 == remote.ask("POST", body=wanted)[0]

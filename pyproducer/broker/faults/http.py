@@ -44,6 +44,8 @@ KINDS: Final = (
 _DIGITS: Final = 18
 #: Faults that were set over HTTP and can still be asked for after their end.
 _REMEMBERED: Final = 1000
+#: Faults in force beyond which none is set over HTTP: each takes memory, and time of each request.
+_MOST: Final = 1000
 
 
 class FaultsHttp:
@@ -77,6 +79,9 @@ class FaultsHttp:
         kind = body.pop("kind", None)
         if kind not in KINDS:
             return _error(f"kind is one of {', '.join(KINDS)}, not {kind!r}", 400)
+        if len(self._faults.active) >= _MOST:
+            text = f"{_MOST} faults are in force, the most over HTTP; DELETE /faults ends them"
+            return _error(text, 429)
         method = getattr(self._faults, kind)
         try:
             inspect.signature(method).bind(**body)
