@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import linecache
 import os
@@ -105,6 +106,8 @@ def test_interrupt_at_any_line(thread: LoopThread):
             return trace
 
         former = sys.gettrace()
+        # What others have left is not to be struck while it is freed.
+        gc.disable()
         sys.settrace(trace)
         try:
             answer = thread.call(work)
@@ -112,6 +115,7 @@ def test_interrupt_at_any_line(thread: LoopThread):
             return True
         finally:
             sys.settrace(former)
+            gc.enable()
         assert "done" == answer
         return False
 

@@ -18,7 +18,7 @@ from pyproducer.net.failures import (
     silent_failure,
     tls_failure,
 )
-from pyproducer.net.patience import patience
+from pyproducer.net.patience import Patience
 from pyproducer.net.transport import BrokerProtocol, BrokerTransport
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Dialing:
             AuthenticationError: a broker does not believe who we are, or nobody can say it.
         """
         try:
-            async with patience(self._timeout):
+            async with Patience(self._timeout):
                 if self._security is not None:
                     self._stage = "getting ready to say who we are"
                     self._context = await self._security.context()

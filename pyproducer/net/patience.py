@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from types import TracebackType
 from typing import Final
 
-__all__ = ["patience"]
+__all__ = ["Patience"]
 
 #: A wait is counted in so many parts.
 _PARTS: Final = 8
 
 
-@contextlib.asynccontextmanager
-async def patience(seconds: float | None) -> AsyncIterator[None]:
-    """As ``asyncio.timeout``, for what others have to do.
+class Patience:
+    """As ``asyncio.timeout``, for what others have to do: ``async with Patience(seconds)``.
 
     A loop that is kept from running, by the program or because its process does not get a
     processor, listens to nobody. That is not the others' silence: however long it takes, it
@@ -27,23 +25,32 @@ async def patience(seconds: float | None) -> AsyncIterator[None]:
     Raises:
         TimeoutError: the time is over.
     """
-    if seconds is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    part = seconds / _PARTS
-    timer: asyncio.TimerHandle
-    async with asyncio.timeout(None) as limit:
 
-        def spend(left: int) -> None:
-            nonlocal timer
-            if left:
-                timer = loop.call_later(part, spend, left - 1)
-            else:
-                limit.reschedule(loop.time())
+    def __init__(self, seconds: float | None) -> None:
+        self._part = None if seconds is None else seconds / _PARTS
+        self._limit = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle | None = None
 
-        timer = loop.call_later(part, spend, _PARTS - 1)
-        try:
-            yield
-        finally:
-            timer.cancel()
+    async def __aenter__(self) -> None:
+        await self._limit.__aenter__()
+        self._spend(_PARTS)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            # It knows this object, which would have to wait for the garbage collector.
+            self._timer.cancel()
+        await self._limit.__aexit__(kind, error, traceback)
+
+    def _spend(self, left: int) -> None:
+        if self._part is None:
+            return
+        loop = asyncio.get_running_loop()
+        if left:
+            self._timer = loop.call_later(self._part, self._spend, left - 1)
+        else:
+            self._limit.reschedule(loop.time())

@@ -26,7 +26,7 @@ from pyproducer.errors import (
 )
 from pyproducer.net.bell import Bell
 from pyproducer.net.compressor import Compressor
-from pyproducer.net.patience import patience
+from pyproducer.net.patience import Patience
 from pyproducer.net.pool import Pool
 from pyproducer.net.thread_wait import ThreadWait, loop_closed, not_done
 
@@ -206,7 +206,7 @@ class Runner:
         self._watchers.append(look)
         self.ask()
         try:
-            async with patience(timeout):
+            async with Patience(timeout):
                 await future
         except TimeoutError:
             if not condition():
