@@ -15,7 +15,7 @@ READY := $(VENV)/.stamp-built-with-$(COMPILER)
 EXTENSION_SOURCES := $(shell find pyproducer -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd') \
 	$(shell sed -n 's/.*sources = \["\(.*\.py\)"\].*/\1/p' pyproject.toml)
 
-.PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance fuzz test-lowest audit sbom lock clean
+.PHONY: help setup demo test test-pure lint format types docs docs-serve bench bench-quick counts conformance fuzz sanitize test-lowest audit sbom lock clean
 
 help:
 	@echo "make demo         real data through every format and codec, read back and compared"
@@ -29,6 +29,7 @@ help:
 	@echo "make counts       instructions, allocations and memory per record beside those expected; needs valgrind"
 	@echo "make conformance  against Apache Kafka, librdkafka and other peers; needs java, mvn, kcat, krb5-kdc"
 	@echo "make fuzz         a million inputs for each place where strangers' bytes come in, for hours"
+	@echo "make sanitize     the tests of what is compiled, over AddressSanitizer and UndefinedBehaviorSanitizer"
 	@echo "make test-lowest  the tests with the oldest dependencies that pyproject.toml allows"
 	@echo "make audit        known vulnerabilities in what requirements.lock pins"
 	@echo "make sbom         the wheel's bill of materials, in CycloneDX's form, into dist"
@@ -101,6 +102,10 @@ fuzz: $(READY) $(FUZZ)
 $(FUZZ): .ci/fuzz.lock $(DEPS)
 	@sh .ci/setup fuzz
 	@touch $@
+
+# ARGS picks the tests.
+sanitize: $(READY)
+	@sh .ci/sanitize $(ARGS)
 
 test-lowest: $(READY)
 	@sh .ci/setup lowest
