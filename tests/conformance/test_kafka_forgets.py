@@ -3,7 +3,9 @@
 A broker that goes on knows the last five, and takes each of them for a repetition. The snapshot by
 which it starts holds one, so that the four before it are refused as out of order, though they are
 in its log. That is why a batch whose answer was lost with a broker can fail as maybe written: an
-idempotent client cannot tell this refusal from the one of a log that lacks something.
+idempotent client cannot tell this refusal from the one of a log that lacks something. Nor does it
+help to see the last one taken: a log that was made anew takes any number as a producer's first, and
+then has the last batch without those before it.
 """
 
 from __future__ import annotations

@@ -372,8 +372,11 @@ def comes_back_for_nothing(patch: Patch) -> None:
 def says_at_its_end_that_nothing_was_written(patch: Patch) -> None:
     true = Engine.fail_all
 
-    def fail_all(self: Engine, make: Any, now: float) -> int:
-        return true(self, lambda t, p, elapsed, maybe, n: make(t, p, elapsed, False, n), now)
+    def fail_all(self: Engine, make: Any, now: float, **options: Any) -> int:
+        def made(t: str, p: int | None, elapsed: float, maybe: bool, n: int) -> Exception:
+            return make(t, p, elapsed, False, n)
+
+        return true(self, made, now, **options)
 
     patch.setattr(Engine, "fail_all", fail_all)
 
