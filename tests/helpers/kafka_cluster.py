@@ -6,8 +6,6 @@ held or delayed; what brokers say to each other, and what a test asks, does not 
 
 from __future__ import annotations
 
-import random
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +26,7 @@ from pyproducer.protocol.messages.metadata import MetadataRequest, MetadataRespo
 from pyproducer.protocol.schema import Message
 from tests.helpers.fault_proxy import FaultProxy
 from tests.helpers.kafka_node import KafkaNode
-from tests.helpers.processes import PeerFailed
+from tests.helpers.processes import PeerFailed, free_ports
 from tests.helpers.request_trap import RequestTrap
 from tests.helpers.topics import create_topics
 from tests.helpers.wire_client import WireClient
@@ -38,10 +36,6 @@ CONTROLLER = 100
 REPLICAS = 3
 #: Seconds without a word after which the controller takes a broker's leaderships away.
 SESSION_SECONDS = 2.0
-
-# Kafka's ports stay below what systems give to outgoing connections (32768 and up, or 49152), or
-# some connection would sit on the port of a broker that comes back.
-_PORTS = range(20_000, 32_000)
 
 _COMMON = {
     "controller.listener.names": "CONTROLLER",
@@ -280,7 +274,7 @@ class KafkaCluster:
 
     def _make(self) -> None:
         folder = Path(self._running.enter_context(tempfile.TemporaryDirectory(prefix="kafka-")))
-        controller, *ports = _ports(1 + 2 * len(self.proxies))
+        controller, *ports = free_ports(1 + 2 * len(self.proxies))
         voters = {"controller.quorum.voters": f"{CONTROLLER}@127.0.0.1:{controller}"}
         self.nodes[CONTROLLER] = KafkaNode(
             folder / "controller",
@@ -384,18 +378,3 @@ class KafkaCluster:
                 )
                 raise PeerFailed(f"{complaint} after {timeout} s:\n{tails}")
             time.sleep(0.1)
-
-
-def _ports(count: int) -> list[int]:
-    """Ports that nothing listens on and that no outgoing connection will be given."""
-    found: list[int] = []
-    for port in random.sample(_PORTS, len(_PORTS)):
-        with socket.socket() as one:
-            try:
-                one.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        found.append(port)
-        if len(found) == count:
-            return found
-    raise PeerFailed(f"no {count} free ports in {_PORTS}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -11,6 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+# Below what systems give to outgoing connections (32768 and up, or 49152), or some connection would
+# sit on the port of a server that comes back.
+_PORTS = range(20_000, 32_000)
 
 
 class PeerMissing(RuntimeError):
@@ -45,15 +50,18 @@ def end_by_input(process: subprocess.Popen[str], patience: float) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on. All are held until the last is known, so they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Different ports that nothing listens on and that no outgoing connection will be given."""
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with socket.socket() as one:
+            try:
+                one.bind(("", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise PeerFailed(f"no {count} free ports in {_PORTS}")
 
 
 class ChildProcess:
