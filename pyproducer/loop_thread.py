@@ -198,12 +198,11 @@ def _begin(
     """Start a call, on the loop's thread, unless the caller has given it up."""
     if future.cancelled():
         return
-    try:
-        task = loop.create_task(function())
-    except Exception as error:
-        if future.set_running_or_notify_cancel():
-            future.set_exception(error)
-        return
+
+    async def run() -> T:
+        return await function()
+
+    task = loop.create_task(run())
 
     def told(task: asyncio.Task[T]) -> None:
         error = None if task.cancelled() else task.exception()

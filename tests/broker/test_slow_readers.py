@@ -99,22 +99,16 @@ def test_segment_that_is_deleted_while_it_is_sent_arrives_whole(delete: str):
 def _delete(broker: Running, what: str) -> None:
     """The only segment, or its topic, is gone."""
     if what == "topic":
-        broker._background().call(
-            lambda: _on_loop(lambda: broker._node().delete_topics(["orders"]))
-        )
+        broker._call_with_node(lambda node: node.delete_topics(["orders"]))
         broker.tick(minutes=2)
         return
     log = broker._node().partition("orders", 0).log
-    broker._background().call(lambda: _on_loop(log.roll))
+    broker._call_with_node(lambda _: log.roll())
     with WireClient(broker.bootstrap_servers) as client:
         parts = [DeleteRecordsPartition(partition_index=0, offset=COUNT)]
         topics = [DeleteRecordsTopic(name="orders", partitions=parts)]
         answer = client.ask(DeleteRecordsRequest(topics=topics, timeout_ms=5000), 1)
         assert answer.topics[0].partitions[0].error_code == 0
-
-
-async def _on_loop(action) -> None:
-    action()
 
 
 def test_segment_that_is_compacted_while_it_is_sent_arrives_as_it_was(tmp_path: Path):
@@ -132,14 +126,14 @@ def test_segment_that_is_compacted_while_it_is_sent_arrives_as_it_was(tmp_path: 
         ):
             slow.ask_for_all()
             begun = slow.begin()
-            broker._background().call(lambda: _on_loop(log.roll))
+            broker._call_with_node(lambda _: log.roll())
             inode = (log.directory / f"{0:020d}.log").stat().st_ino
             broker.tick(minutes=1)
             assert inode != (log.directory / f"{0:020d}.log").stat().st_ino
             between.ask_for_all()
             begun_between = between.begin()
             filled(broker, value=b"y" * 900_000)
-            broker._background().call(lambda: _on_loop(log.roll))
+            broker._call_with_node(lambda _: log.roll())
             broker.tick(minutes=1)
 
             # The old file is larger than what the sockets hold: most of it is sent after it went.
@@ -161,7 +155,7 @@ def test_segment_that_is_cut_while_it_is_sent_ends_the_connection():
         with SlowClient(broker.bootstrap_servers) as slow:
             slow.ask_for_all()
             begun = slow.begin()
-            broker._background().call(lambda: _on_loop(lambda: log.truncate_to(COUNT // 2)))
+            broker._call_with_node(lambda _: log.truncate_to(COUNT // 2))
             filled(broker, value=b"y" * 900_000)
 
             with pytest.raises(ConnectionError):
@@ -183,7 +177,7 @@ def test_what_is_not_cut_off_arrives_whole():
             begun = slow.begin()
             filled(broker)
             log = broker._node().partition("orders", 0).log
-            broker._background().call(lambda: _on_loop(lambda: log.truncate_to(COUNT)))
+            broker._call_with_node(lambda _: log.truncate_to(COUNT))
 
             assert list(range(COUNT)) == slow.finish(begun)
 
