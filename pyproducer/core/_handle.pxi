@@ -19,6 +19,8 @@ cdef class Batch:
     cdef public Py_ssize_t told
     cdef public list shelved
     cdef public object sealed
+    #: The codec that its body is compressed by already; None where that was not begun.
+    cdef public object codec
     cdef RecordBuffer buffer
     cdef public long long serial
     cdef public int state

@@ -39,6 +39,7 @@ class Batch:
         "base_timestamp",
         "beside",
         "charged",
+        "codec",
         "count",
         "created",
         "error",
@@ -86,6 +87,8 @@ class Batch:
         self.expected = False
         self.shelved: list[Prepared] | None = None
         self.sealed: Any = None
+        #: The codec that its body is compressed by already; None where that was not begun.
+        self.codec: Any = None
         self._chunks: list[bytes] = []
 
     @property

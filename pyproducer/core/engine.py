@@ -429,7 +429,9 @@ class Engine:
 
     def compress(self, sealed: SealedBatch) -> None:
         """Have a batch's body compressed, where its topic wants that."""
-        codec = sealed.batch.home.topic.codec
+        codec = sealed.batch.codec
+        if codec is None:
+            codec = sealed.batch.home.topic.codec
         sealed.codec = self._options.codec if codec is None else codec
         if sealed.codec is _NOT_COMPRESSED:
             self.ready(sealed.queue)

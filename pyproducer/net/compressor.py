@@ -50,7 +50,7 @@ _NICE: Final = 5
 _WORTH_IT: Final = 512 * 1024
 
 #: Seconds for which one steps aside at most: he who is expected may have no processor.
-_PATIENCE: Final = 0.00025
+_PATIENCE: Final = 0.0001
 
 _NEVER: Final = float("inf")
 _HAS_GIL: Final = getattr(sys, "_is_gil_enabled", lambda: True)()
@@ -119,6 +119,8 @@ class Compressor:
         if codec is None:
             codec = self._codec
         if codec is not Codec.NONE and batch.size >= _SMALL_BODY:
+            # Whoever gives the topic a codec of its own from now on does it too late for this one.
+            batch.codec = codec
             job = self._early[batch.serial] = _Job(batch, codec)
             self._put(job)
 
@@ -167,9 +169,13 @@ class Compressor:
         self._done.clear()
         self._told = False
 
-    def step_aside(self) -> None:
-        """Let threads in that want the interpreter; not on one of them, nor from two threads."""
-        if self._pending < _WORTH_IT or not _HAS_GIL:
+    def step_aside(self, begun: int = 0) -> None:
+        """Let threads in that want the interpreter; not on one of them, nor from two threads.
+
+        Args:
+            begun: bytes put in line just now, which nobody can have finished yet.
+        """
+        if self._pending - begun < _WORTH_IT or not _HAS_GIL:
             return
         with self._lock:
             now = perf_counter()
@@ -257,6 +263,11 @@ class Compressor:
             level = self._level if job.codec is self._codec else None
             made = compress(job.codec, body, level)
             # What compression does not shrink is sent as it is.
-            job.made = made if len(made) < len(body) else None
+            if len(made) < len(body):
+                job.made = made
+                if _HAS_GIL:
+                    # The next batches have its memory at once, however long it is until this one
+                    # is sent. Without a GIL another thread may be looking at it just now.
+                    job.batch.drop_body()
         except Exception as error:
             job.error = error

@@ -288,7 +288,7 @@ class Runner:
         self._compressor.begin(batch)
         if not self._shared:
             # Who never sleeps may come by here and nowhere else.
-            self._compressor.step_aside()
+            self._compressor.step_aside(batch.size)
 
     def future(self) -> Any:
         """A future for one who awaits a delivery."""

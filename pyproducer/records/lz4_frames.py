@@ -1,12 +1,12 @@
-"""lz4 frames: independent blocks of 256 KiB when written, any frame when read.
+"""lz4 frames: independent blocks of 64 KiB when written, any frame when read.
 
 Kafka's reader refuses blocks that refer to earlier ones, which is what most libraries write by
 default; it also wants the header checksum of the frame specification (only message format 0
-had a wrong one). Java's and librdkafka's producers write blocks of 64 KiB, each of which begins
-without a memory of those before: of 1 MB of text-like records these make 18 % more bytes, for the
-same work. What larger ones would gain beyond 256 KiB is next to nothing, and a reader needs memory
-for a block. Content size, content checksum and block checksums are left out, as the Java
-client leaves them out.
+had a wrong one). Blocks are as large as those of Java's and librdkafka's producers: the library
+remembers what was before by numbers of 16 bits in these. Of 1 MB of records (text of 10, 100 and
+1,000 bytes, JSON, lines of a log, lines of source) blocks of 256 KiB make 0 to 4 % fewer bytes, and
+take from 10 % less time to 37 % more; a reader needs memory for a block. Content size, content
+checksum and block checksums are left out, as the Java client leaves them out.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def compress(data: bytes | memoryview, level: int) -> bytes:
     compressed: bytes = lz4.frame.compress(
         data,
         compression_level=library_level,
-        block_size=lz4.frame.BLOCKSIZE_MAX256KB,
+        block_size=lz4.frame.BLOCKSIZE_MAX64KB,
         block_linked=False,
         store_size=False,
     )

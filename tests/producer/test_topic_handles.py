@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -291,6 +292,35 @@ async def test_codec_of_a_topic(broker, codec):
 
     assert codecs("one") == {Codec[codec.upper()]}
     assert codecs("t") == {Codec.NONE}
+
+
+@pytest.mark.parametrize("later", ["none", "zstd"])
+async def test_codec_of_a_topic_that_comes_late(broker, later):
+    """
+    A batch that was full before its topic was given a codec keeps the producer's, and is sent as
+    what it is; what comes after it has the topic's.
+    """
+    values = [b"%d " % number * 5_000 for number in range(8)]
+    async with AsyncProducer(
+        broker.bootstrap_servers, compression_type="gzip", batch_max_records=2
+    ) as producer:
+        await producer.send("one", values[0], partition=0)
+        topic = producer.topic("one")
+        for value in values[:4]:
+            topic.enqueue_nowait(value, partition=0)
+        # So long that two of them are compressed before anybody has asked for them.
+        time.sleep(0.2)
+        producer.topic("one", compression_type=later)
+        for value in values[4:]:
+            topic.enqueue_nowait(value, partition=0)
+
+    [log] = [one.log for one in broker._node().partitions("one") if one.index == 0]
+    batches = list(iter_batches(b"".join(bytes(part) for part in [log.read(0, 1 << 20)])))
+    records = [record.value for batch in batches for record in batch.records()]
+    assert [values[0], *values] == [bytes(value) for value in records]
+    codecs = [batch.header.codec for batch in batches]
+    assert [Codec.GZIP, Codec.GZIP, Codec.GZIP] == codecs[:3]
+    assert {Codec[later.upper()]} == set(codecs[3:])
 
 
 async def test_codec_conflicts(producer):
