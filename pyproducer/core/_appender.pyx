@@ -471,8 +471,7 @@ cdef class Appender:
             delivery._b = batch
             delivery._i = index
         if on_delivery is not None:
-            batch.watchers.append(delivery)
-            batch.watchers.append(on_delivery)
+            batch.watch(delivery, on_delivery)
         if urgent and not batch.urgent:
             batch.urgent = True
             self.hurried.append(batch)
@@ -514,8 +513,7 @@ cdef class Appender:
             self.opened.append(shelf)
         made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
         if made.on_delivery is not None:
-            shelf.watchers.append(made.delivery)
-            shelf.watchers.append(made.on_delivery)
+            shelf.watch(made.delivery, made.on_delivery)
             made.on_delivery = None
         shelf.count += 1
         shelf.charged += charge
@@ -710,7 +708,6 @@ cdef class Appender:
         cdef Prepared made
         cdef Delivery delivery
         cdef Batch batch
-        cdef Py_ssize_t position
         self.used -= shelf.charged
         shelf.charged = 0
         for made in shelf.shelved:
@@ -723,11 +720,10 @@ cdef class Appender:
             else:
                 self.records -= 1
             moved.append(delivery._b)
-        for position in range(0, len(shelf.watchers), 2):
-            delivery = shelf.watchers[position]
+        for watched, watcher in rules.pairs(shelf.watchers):
+            delivery = watched
             batch = delivery._b
-            batch.watchers.append(delivery)
-            batch.watchers.append(shelf.watchers[position + 1])
+            batch.watch(delivery, watcher)
             batch.beside += _CALLBACK_HELD
             batch.charged += _CALLBACK_HELD
             self.used += _CALLBACK_HELD
@@ -736,7 +732,7 @@ cdef class Appender:
         homes = list(dict.fromkeys(moved))
         for batch in homes:
             batch.expected |= shelf.expected
-        shelf.watchers = []
+        shelf.watchers = None
         shelf.shelved = None
         shelf.state = _SPLIT
         self.wake()

@@ -422,7 +422,7 @@ class Appender:
         batch.count = index + 1
         batch.size = size
         if on_delivery is not None:
-            batch.watchers += [delivery, on_delivery]
+            batch.watch(delivery, on_delivery)
         if timestamp > batch.max_timestamp:  # noqa: PLR1730 - max() would be a call
             batch.max_timestamp = timestamp
 
@@ -464,7 +464,7 @@ class Appender:
             self._opened.append(shelf)
         made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
         if made.on_delivery is not None:
-            shelf.watchers += [made.delivery, made.on_delivery]
+            shelf.watch(made.delivery, made.on_delivery)
             made.on_delivery = None
         shelf.count += 1
         shelf.charged += charge
@@ -621,7 +621,7 @@ class Appender:
             moved.append(delivery._batch)
         for delivery, watcher in pairs(shelf.watchers):
             batch = delivery._batch
-            batch.watchers += [delivery, watcher]
+            batch.watch(delivery, watcher)
             batch.beside += CALLBACK_HELD
             batch.charged += CALLBACK_HELD
             self.used += CALLBACK_HELD
@@ -630,7 +630,7 @@ class Appender:
         homes = list(dict.fromkeys(moved))
         for batch in homes:
             batch.expected |= shelf.expected
-        shelf.watchers = []
+        shelf.watchers = None
         shelf.shelved = None
         shelf.state = SPLIT
         self._wake()

@@ -1,6 +1,5 @@
 """A batch, and the handle of one of its records; part of ``_appender.pyx``."""
 
-@cython.final
 cdef class Batch:
     """Records of one partition on their way, and later their outcome.
 
@@ -8,44 +7,12 @@ cdef class Batch:
     when it is asked.
     """
 
-    cdef public PartitionState home
-    cdef public object error
-    cdef public object record_errors
-    cdef public bytearray seen
-    cdef public list parts
-    #: Deliveries and their callbacks or futures in turns, told in order.
-    cdef public list watchers
-    #: How many of them have been told.
-    cdef public Py_ssize_t told
-    cdef public list shelved
-    cdef public object sealed
-    #: The codec that its body is compressed by already; None where that was not begun.
-    cdef public object codec
-    cdef RecordBuffer buffer
-    cdef public long long serial
-    cdef public int state
-    cdef public int count
-    cdef public Py_ssize_t size
-    cdef public Py_ssize_t charged
-    #: What of that is for the batch itself, handles and callbacks.
-    cdef public Py_ssize_t beside
-    cdef public double created
-    #: Its number in the group that came to know it last.
-    cdef int group_number
-    cdef public bint urgent
-    cdef public bint expected
-    cdef public int64_t base_timestamp
-    cdef public int64_t max_timestamp
-    cdef public int64_t base_offset
-    cdef public int64_t log_append_time
-
     def __cinit__(self, PartitionState home not None, long long serial):
         self.home = home
         self.serial = serial
         self.max_timestamp = -1
         self.base_offset = -1
         self.log_append_time = -1
-        self.watchers = []
 
     @property
     def topic(self):
@@ -57,15 +24,24 @@ cdef class Batch:
         """The partition's number; -1 while it waits for one on the shelf."""
         return self.home.number
 
-    def body(self):
+    cpdef watch(self, delivery, watcher):
+        """Have a callback or future told of a delivery's outcome."""
+        # No list before: it would be one more thing for the garbage collector to look at.
+        if self.watchers is None:
+            self.watchers = [delivery, watcher]
+        else:
+            self.watchers.append(delivery)
+            self.watchers.append(watcher)
+
+    cpdef body(self):
         """The records' bytes as they go on the wire, without the batch header."""
         return b"" if self.buffer is None else self.buffer
 
-    def drop_body(self):
+    cpdef drop_body(self):
         """Let go of the records' bytes; the outcome stays."""
         self.buffer = None
 
-    def acknowledge(self, int64_t base_offset, int64_t log_append_time):
+    cpdef acknowledge(self, int64_t base_offset, int64_t log_append_time):
         """Every record of the batch is in the log."""
         cdef Appender appender = self.home.topic.appender
         appender.acquire()
@@ -84,7 +60,6 @@ cdef class Batch:
         cdef Appender appender = self.home.topic.appender
         cdef bytearray seen
         cdef Delivery watched
-        cdef Py_ssize_t position
         appender.acquire()
         try:
             if self.state > _CLOSED:
@@ -94,10 +69,9 @@ cdef class Batch:
             self.state = _FAILED
             self.buffer = None
             seen = bytearray(self.count)
-            for position in range(0, len(self.watchers), 2):
-                watcher = self.watchers[position + 1]
+            for delivery, watcher in rules.pairs(self.watchers):
                 if not (hasattr(watcher, "cancelled") and watcher.cancelled()):
-                    watched = <Delivery>self.watchers[position]
+                    watched = <Delivery>delivery
                     seen[watched._i] = 1
             self.seen = seen
             return self.count - sum(seen)
@@ -109,22 +83,20 @@ cdef class Batch:
         cdef Appender appender = self.home.topic.appender
         cdef Batch part
         cdef Delivery watched
-        cdef Py_ssize_t position
         # Under the lock: another thread may be adding a callback.
         appender.acquire()
         try:
             self.parts = parts
             self.state = _SPLIT
             self.buffer = None
-            for position in range(0, len(self.watchers), 2):
-                watched = <Delivery>self.watchers[position]
+            for delivery, watcher in rules.pairs(self.watchers):
+                watched = <Delivery>delivery
                 part = watched.resolve()
-                part.watchers.append(watched)
-                part.watchers.append(self.watchers[position + 1])
+                part.watch(watched, watcher)
                 part.beside += _CALLBACK_HELD
             for _, part in parts:
                 part.expected = self.expected
-            self.watchers = []
+            self.watchers = None
         finally:
             appender.unlock()
 
@@ -217,7 +189,7 @@ cdef class Delivery:
             return _metadata(self._b, self._i, self._timestamp)
         batch = self.resolve()
         if batch.state <= _CLOSED:
-            batch.home.topic.appender.host.block(self, timeout)
+            (<Appender>batch.home.topic.appender).host.block(self, timeout)
         return self.outcome()
 
     def exception(self, timeout=None):
@@ -227,13 +199,13 @@ cdef class Delivery:
             return None
         batch = self.resolve()
         if batch.state <= _CLOSED:
-            batch.home.topic.appender.host.block(self, timeout)
+            (<Appender>batch.home.topic.appender).host.block(self, timeout)
         return self.failure()
 
     def add_done_callback(self, callback):
         """Call ``callback(delivery)`` once the outcome is known, at the loop's next turn."""
         cdef Batch batch = self.resolve()
-        batch.home.topic.appender.check_callback(batch.home.topic, callback)
+        (<Appender>batch.home.topic.appender).check_callback(batch.home.topic, callback)
         self._watch(callback)
 
     def _watch(self, callback):
@@ -244,8 +216,7 @@ cdef class Delivery:
         try:
             batch = self.resolve()
             if batch.state <= _CLOSED:
-                batch.watchers.append(self)
-                batch.watchers.append(callback)
+                batch.watch(self, callback)
                 return
         finally:
             appender.unlock()
@@ -255,9 +226,8 @@ cdef class Delivery:
     def __await__(self):
         cdef Batch batch = self.resolve()
         if batch.state <= _CLOSED:
-            future = batch.home.topic.appender.host.future()
-            batch.watchers.append(self)
-            batch.watchers.append(future)
+            future = (<Appender>batch.home.topic.appender).host.future()
+            batch.watch(self, future)
             yield from future
         return self.outcome()
 
@@ -284,7 +254,7 @@ cdef class Delivery:
         cdef bytearray seen = batch.seen
         if seen is not None and not seen[self._i]:
             seen[self._i] = 1
-            batch.home.topic.appender.host.saw(batch)
+            (<Appender>batch.home.topic.appender).host.saw(batch)
         return 0
 
 
@@ -317,6 +287,8 @@ def run_watchers(Batch batch not None, Py_ssize_t stop, bint straight=False):
     """
     cdef list watchers = batch.watchers
     cdef Py_ssize_t position
+    if watchers is None:
+        return 0
     stop = min(stop, len(watchers) // 2)
     # Looked at each time: who is told may have others told.
     while batch.told < stop:
@@ -346,5 +318,5 @@ def run_watchers(Batch batch not None, Py_ssize_t stop, bint straight=False):
                 batch.partition,
             )
     if 2 * stop == len(watchers):
-        batch.watchers = []
+        batch.watchers = None
     return stop

@@ -79,8 +79,8 @@ class Batch:
         self.record_errors: dict[int, BaseException] | None = None
         self.seen: bytearray | None = None
         self.parts: list[tuple[int, Batch]] | None = None
-        #: Deliveries and their callbacks or futures in turns, told in order.
-        self.watchers: list[Any] = []
+        #: Deliveries and their callbacks or futures in turns, told in order; None for nobody.
+        self.watchers: list[Any] | None = None
         #: How many of them have been told.
         self.told = 0
         #: A group waits for the batch as a whole, so that its failure is no news to anybody.
@@ -100,6 +100,13 @@ class Batch:
     def partition(self) -> int:
         """The partition's number; -1 while it waits for one on the shelf."""
         return self.home.number
+
+    def watch(self, delivery: Delivery, watcher: Any) -> None:
+        """Have a callback or future told of a delivery's outcome."""
+        if self.watchers is None:
+            self.watchers = [delivery, watcher]
+        else:
+            self.watchers += [delivery, watcher]
 
     def body(self) -> bytes:
         """The records' bytes as they go on the wire, without the batch header."""
@@ -150,11 +157,11 @@ class Batch:
             self._chunks = []
             for delivery, watcher in pairs(self.watchers):
                 part = delivery._resolve()
-                part.watchers += [delivery, watcher]
+                part.watch(delivery, watcher)
                 part.beside += CALLBACK_HELD
             for _, part in parts:
                 part.expected = self.expected
-            self.watchers = []
+            self.watchers = None
 
     def _part(self, index: int) -> tuple[int, Batch]:
         assert self.parts is not None
@@ -258,7 +265,7 @@ class Delivery:
         with appender.lock:
             batch = self._resolve()
             if batch.state <= CLOSED:
-                batch.watchers += [self, callback]
+                batch.watch(self, callback)
                 return
         self._mark_seen(batch)
         host.soon(callback, self)
@@ -267,7 +274,7 @@ class Delivery:
         batch = self._resolve()
         if batch.state <= CLOSED:
             future = batch.home.topic.appender.host.future()
-            batch.watchers += [self, future]
+            batch.watch(self, future)
             yield from future
         return self._outcome()
 
@@ -318,6 +325,8 @@ def run_watchers(batch: Batch, stop: int, _straight: bool = False) -> int:
     of asyncio's, which lets them go on in a later turn of its loop.
     """
     watchers = batch.watchers
+    if watchers is None:
+        return 0
     stop = min(stop, len(watchers) // 2)
     # Looked at each time: who is told may have others told.
     while batch.told < stop:
@@ -342,5 +351,5 @@ def run_watchers(batch: Batch, stop: int, _straight: bool = False) -> int:
                 batch.partition,
             )
     if 2 * stop == len(watchers):
-        batch.watchers = []
+        batch.watchers = None
     return stop

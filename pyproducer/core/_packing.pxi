@@ -109,13 +109,8 @@ cdef Py_ssize_t _kept_size[16]
 cdef int _kept_count = 0
 
 
-@cython.final
 cdef class RecordBuffer:
     """The memory of one batch's records, readable as a buffer and freed with its last reader."""
-
-    cdef char *data
-    cdef Py_ssize_t size
-    cdef Py_ssize_t capacity
 
     def __dealloc__(self):
         global _kept_count

@@ -245,8 +245,7 @@ cdef PyObject *_quick(
     made._i = call.index
     made._timestamp = call.timestamp
     if on_delivery != NULL:
-        (<Batch>call.batch).watchers.append(made)
-        (<Batch>call.batch).watchers.append(<object>on_delivery)
+        (<Batch>call.batch).watch(made, <object>on_delivery)
     if timestamp_ms == NULL:
         (<Appender>appender).last_ms = call.now
         if not (<Appender>appender).turn_ms:

@@ -28,40 +28,16 @@ cdef class Prepared:
         return size + part.size
 
 
-@cython.final
 cdef class PartitionState:
     """The append end of one partition."""
-
-    cdef public TopicState topic
-    cdef public int number
-    cdef public Batch open
-    #: The engine's own object for this partition.
-    cdef public object queue
-    #: Bytes of its closed batches that have no outcome.
-    cdef public Py_ssize_t pending
 
     def __init__(self, TopicState topic not None, int number):
         self.topic = topic
         self.number = number
 
 
-@cython.final
 cdef class TopicState:
     """What the appender knows of one topic."""
-
-    cdef public Appender appender
-    cdef public str name
-    #: None until metadata came.
-    cdef public list partitions
-    #: Numbers of the partitions that have a leader; all, where none has.
-    cdef public list available
-    #: The partition that records with nothing to hash go to until its batch closes.
-    cdef public int sticky
-    cdef public object function
-    cdef public Batch shelf
-    cdef public TopicAppender default
-    #: How its batches are compressed; None for the producer's own way.
-    cdef public object codec
 
     def __init__(self, Appender appender not None, str name not None):
         self.appender = appender

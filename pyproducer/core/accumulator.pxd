@@ -1,11 +1,12 @@
 cimport cython
 
+from pyproducer.core._appender cimport Batch as _Batch, PartitionState as _PartitionState
 from pyproducer.core.batch cimport SealedBatch
 from pyproducer.core.window cimport Window
 
 
 cdef class PartitionQueue:
-    cdef public object state
+    cdef public _PartitionState state
     cdef public str topic
     cdef public long number
     cdef public int leader
@@ -25,8 +26,9 @@ cdef class PartitionQueue:
     cdef public bint recovering
 
     cpdef bint has_work(self)
+    @cython.locals(batch=_Batch)
     cpdef bint open_is_due(self)
-    cpdef tuple place(self)
+    cpdef long long place(self)
     @cython.locals(other=SealedBatch)
     cpdef bint is_behind(self, SealedBatch sealed)
     cpdef put_back(self, SealedBatch sealed)

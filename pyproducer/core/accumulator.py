@@ -105,17 +105,19 @@ class PartitionQueue:
         # A caller waits for it, and it has nobody to wait for: lingering would only delay him.
         return batch.urgent and not self.in_flight and not self.waiting
 
-    def place(self) -> tuple[int, ...]:
+    def place(self) -> int:
         """The place of the next closed batch."""
         self.next_order += 1
-        return (self.next_order,)
+        return self.next_order
 
     def is_behind(self, sealed: SealedBatch) -> bool:
         """True while a batch ahead of this one has no outcome."""
-        if self.waiting and self.waiting[0].order < sealed.order:
-            return True
+        if self.waiting:
+            other = self.waiting[0]
+            if other.precedes(sealed):
+                return True
         for other in self.in_flight:
-            if other.order < sealed.order and other.batch.state <= CLOSED:
+            if other.precedes(sealed) and other.batch.state <= CLOSED:
                 return True
         return False
 
@@ -154,7 +156,7 @@ class PartitionQueue:
             return None
         if self.in_flight:
             last = self.in_flight[-1]
-            if head.order < last.order:
+            if head.precedes(last):
                 # It came back while later ones are still out: their answers decide.
                 return None
         return head

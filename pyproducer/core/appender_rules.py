@@ -56,9 +56,9 @@ def _brief(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def pairs(watchers: list[Any]) -> Iterable[tuple[Delivery, Any]]:
+def pairs(watchers: list[Any] | None) -> Iterable[tuple[Delivery, Any]]:
     """Each delivery with its callback or future, of a batch's ``watchers``."""
-    flat = iter(watchers)
+    flat = iter(watchers or ())
     return zip(flat, flat, strict=True)
 
 

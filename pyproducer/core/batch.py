@@ -32,7 +32,8 @@ class SealedBatch:
     Attributes:
         batch: the records' handles and outcome.
         queue: its partition.
-        order: place among the partition's batches; the halves of a split stay in between.
+        order: place among the partition's batches; the halves of a split share it.
+        first: index of its first record in what was closed; not 0 in a later part of a split.
         body: the records as they go on the wire; None while they are being compressed.
         codec: how the body is compressed.
         deadline: monotonic seconds at which the records have failed at the latest.
@@ -55,6 +56,7 @@ class SealedBatch:
         "codec",
         "deadline",
         "epoch",
+        "first",
         "in_doubt",
         "last_code",
         "last_error",
@@ -67,11 +69,12 @@ class SealedBatch:
     )
 
     def __init__(
-        self, batch: Batch, queue: PartitionQueue, order: tuple[int, ...], deadline: float
+        self, batch: Batch, queue: PartitionQueue, order: int, first: int, deadline: float
     ) -> None:
         self.batch = batch
         self.queue = queue
         self.order = order
+        self.first = first
         self.deadline = deadline
         self.body: Buffer | None = batch.body()
         self.codec = _NONE
@@ -87,7 +90,11 @@ class SealedBatch:
         self.transactional = False
 
     def __lt__(self, other: SealedBatch) -> bool:
-        return self.order < other.order
+        return self.precedes(other)
+
+    def precedes(self, other: SealedBatch) -> bool:
+        """True where its records are ahead of those of another batch of the partition."""
+        return self.order < other.order or (self.order == other.order and self.first < other.first)
 
     def size(self) -> int:
         """Bytes on the wire, header included."""
@@ -160,11 +167,10 @@ def halve(appender: Appender, sealed: SealedBatch, plain: Buffer) -> list[tuple[
         records.append((batch.base_timestamp + delta, bytes(view[at:position])))
     middle = len(records) // 2
     halves: list[tuple[int, SealedBatch]] = []
-    for number, (first, part) in enumerate(((0, records[:middle]), (middle, records[middle:]))):
+    for first, part in ((0, records[:middle]), (middle, records[middle:])):
         half = appender.make_batch(batch.home, part)
         half.created = batch.created
-        halves.append(
-            (first, SealedBatch(half, sealed.queue, (*sealed.order, number), sealed.deadline))
-        )
+        place = sealed.order, sealed.first + first
+        halves.append((first, SealedBatch(half, sealed.queue, *place, sealed.deadline)))
     batch.split([(first, half.batch) for first, half in halves])
     return halves

@@ -1,5 +1,6 @@
 cimport cython
 
+from pyproducer.core._appender cimport Batch as _Batch
 from pyproducer.core.accumulator cimport PartitionQueue
 from pyproducer.core.batch cimport SealedBatch
 from pyproducer.core.metadata cimport Cluster
@@ -19,11 +20,19 @@ cdef class Intake:
     cdef public BatchTimers expiring
 
     cpdef double deadline(self)
+    @cython.locals(batch=_Batch)
+    cpdef close_open(self, double now)
+    @cython.locals(batch=_Batch)
+    cpdef linger(self, double now)
     cpdef expire(self, double now)
-    cpdef absorb(self, double now, shelf=*)
-    @cython.locals(created=double)
-    cdef _note(self, list opened, double now, shelf)
+    @cython.locals(batch=_Batch)
+    cpdef absorb(self, double now, _Batch shelf=*)
+    @cython.locals(created=double, batch=_Batch)
+    cdef _note(self, list opened, double now, _Batch shelf)
     @cython.locals(queue=PartitionQueue, sealed=SealedBatch)
-    cdef _seal(self, batch)
+    cdef _seal(self, _Batch batch)
     @cython.locals(queue=PartitionQueue)
-    cdef _make_due(self, batch)
+    cdef _make_due(self, _Batch batch)
+
+
+cdef PartitionQueue queue_of(_Batch batch)

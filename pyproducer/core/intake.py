@@ -56,8 +56,8 @@ class Intake:
         self._linger = linger
         self._delivery_timeout = delivery_timeout
         self._host = host
-        self.lingering = BatchTimers(OPEN)
-        self.expiring = BatchTimers(CLOSED)
+        self.lingering = BatchTimers(OPEN, linger or 0.0)
+        self.expiring = BatchTimers(CLOSED, delivery_timeout)
 
     def deadline(self) -> float:
         """When a batch is due or expires, in monotonic seconds; NEVER for none."""
@@ -105,7 +105,7 @@ class Intake:
         for batch in opened:
             batch.created = created
             self._settler.add(batch)
-            self.expiring.add(created + self._delivery_timeout, batch)
+            self.expiring.add(batch)
             if batch.home.number < 0:
                 self._cluster.want(batch.topic, now)
                 continue
@@ -115,12 +115,12 @@ class Intake:
             if shelf is not None or self._linger == 0:
                 self._make_due(batch)
             elif self._linger is not None:
-                self.lingering.add(now + self._linger, batch)
+                self.lingering.add(batch)
 
     def _seal(self, batch: Batch) -> None:
         queue = queue_of(batch)
         deadline = batch.created + self._delivery_timeout
-        sealed = batch.sealed = SealedBatch(batch, queue, queue.place(), deadline)
+        sealed = batch.sealed = SealedBatch(batch, queue, queue.place(), 0, deadline)
         queue.waiting.append(sealed)
         self._host.compress(sealed)
 

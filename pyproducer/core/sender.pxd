@@ -1,5 +1,6 @@
 cimport cython
 
+from pyproducer.core._appender cimport Batch as _Batch
 from pyproducer.core.accumulator cimport Node, PartitionQueue
 from pyproducer.core.batch cimport SealedBatch
 from pyproducer.core.settler cimport Settler
@@ -29,7 +30,12 @@ cdef class Sender:
     @cython.locals(queue=PartitionQueue, sealed=SealedBatch, batches=list)
     cdef _request(self, list chosen)
     @cython.locals(
-        records=Py_ssize_t, plain=Py_ssize_t, retries=Py_ssize_t, sealed=SealedBatch, stats=Stats
+        records=Py_ssize_t,
+        plain=Py_ssize_t,
+        retries=Py_ssize_t,
+        sealed=SealedBatch,
+        batch=_Batch,
+        stats=Stats,
     )
     cdef _count(self, list chosen, Py_ssize_t size)
     cdef bint _stamp(self, PartitionQueue queue, SealedBatch sealed)

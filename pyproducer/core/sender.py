@@ -405,10 +405,8 @@ class Sender:
         sealed.last_error, sealed.last_code = reason, code
         # While the partition waits for its next epoch only what is in doubt is sent: a batch
         # that was refused for good reason stays, and waiting for it would be for ever.
-        ahead = any(other.order < sealed.order for other in queue.in_flight) or any(
-            other.stamped
-            and other.order < sealed.order
-            and (other.in_doubt or not queue.recovering)
+        ahead = any(other.precedes(sealed) for other in queue.in_flight) or any(
+            other.stamped and other.precedes(sealed) and (other.in_doubt or not queue.recovering)
             for other in queue.waiting
         )
         queue.in_flight.remove(sealed)

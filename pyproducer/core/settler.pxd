@@ -1,8 +1,9 @@
 cimport cython
 
+from pyproducer.core._appender cimport Batch as _Batch
 from pyproducer.core.accumulator cimport PartitionQueue
 from pyproducer.core.batch cimport SealedBatch
-from pyproducer.core.delivery cimport Deliveries
+from pyproducer.core.delivery cimport Deliveries, Flush
 from pyproducer.core.stats cimport Stats
 
 
@@ -15,11 +16,13 @@ cdef class Settler:
     cdef public list _flushes
     cdef public object on_failure
 
-    cpdef add(self, batch)
-    cpdef acknowledge(self, batch, long long base_offset, long long log_append_time)
-    @cython.locals(queue=PartitionQueue)
+    cpdef add(self, _Batch batch)
+    cpdef acknowledge(self, _Batch batch, long long base_offset, long long log_append_time)
+    @cython.locals(queue=PartitionQueue, batch=_Batch)
     cdef _tell_in_order(self, SealedBatch sealed)
     @cython.locals(sealed=SealedBatch)
-    cdef _let_go(self, batch)
+    cdef _let_go(self, _Batch batch)
     @cython.locals(sealed=SealedBatch)
-    cdef _settled(self, batch, Py_ssize_t failed)
+    cdef _settled(self, _Batch batch, Py_ssize_t failed)
+    @cython.locals(flush=Flush)
+    cdef _tell_flushes(self, _Batch batch, Py_ssize_t failed)

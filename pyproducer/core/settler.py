@@ -132,4 +132,4 @@ def _wake(batch: Batch) -> None:
             callbacks += [delivery, watcher]
         elif not watcher.done():
             watcher.set_result(None)
-    batch.watchers = callbacks
+    batch.watchers = callbacks or None

@@ -48,7 +48,7 @@ def test_watchers_are_told_in_order(twin):
     assert [0, 1, 2, 3, 4] == told
     assert waiter.done()
     assert 12 == go_on().offset
-    assert [] == batch.watchers
+    assert batch.watchers is None
 
 
 def test_cancelled_awaiter_is_passed_over(twin):

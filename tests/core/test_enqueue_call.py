@@ -339,7 +339,7 @@ def give_back(door: Door, slot: Slot, way: str, **options: Any) -> None:
     for batch in door.take()[1]:
         door.appender.recharge(batch, 0)
         batch.acknowledge(0, -1)
-        batch.watchers = []
+        batch.watchers = None
     door.batches.clear()
 
 

@@ -12,13 +12,16 @@ from tests.helpers.engine_rig import Rig
 
 
 def batches(count):
-    """Closed batches of a real appender, by serial."""
+    """Closed batches of a real appender, by serial, each opened a second after the one before."""
     from pyproducer.core import appender
 
     door = Door(appender, topics={"t": 1}, batch_max_records=1, buffer_memory=1 << 30)
     for _ in range(count):
         door.put(b"x")
-    return door.opened()
+    made = door.opened()
+    for number, batch in enumerate(made):
+        batch.created = float(number)
+    return made
 
 
 def test_due_in_order_and_once():
@@ -26,19 +29,22 @@ def test_due_in_order_and_once():
     Batches come due in the order of their times, each once, and none before its time.
     """
     made = batches(50)
-    times = [float(number) for number in range(50)]
-    random.Random(1).shuffle(times)
-    timers = BatchTimers(CLOSED)
-    for at, batch in zip(times, made, strict=True):
-        timers.add(at, batch)
-    assert timers.next == 0.0
+    mixed = list(made)
+    random.Random(1).shuffle(mixed)
+    timers = BatchTimers(CLOSED, 5.0)
+    for batch in mixed:
+        timers.add(batch)
+    assert timers.next == 5.0
+    assert not timers.stirs(4.5)
     found = []
     for now in (9.5, 30.0, 100.0):
+        assert timers.stirs(now)
         while (batch := timers.due(now)) is not None:
-            found.append(times[made.index(batch)])
-            assert found[-1] <= now
+            found.append(batch)
+            assert batch.created <= now - 5.0
+        assert timers.next > now
 
-    assert found == sorted(times)
+    assert found == made
     assert timers.next == NEVER
 
 
@@ -47,17 +53,18 @@ def test_settled_batches_are_not_due():
     A batch that has moved on is not due any more; the halves of a split one are.
     """
     made = batches(6)
-    timers = BatchTimers(CLOSED)
-    for number, batch in enumerate(made[:4]):
-        timers.add(float(number), batch)
+    timers = BatchTimers(CLOSED, 0.0)
+    for batch in made[:4]:
+        timers.add(batch)
     made[0].state, made[1].state = ACKED, FAILED
+    made[4].created = made[5].created = made[2].created
     made[2].split([(0, made[4]), (1, made[5])])
     assert made[2].state == SPLIT
 
     found = [timers.due(9.0) for _ in range(4)]
     assert found == [made[4], made[5], made[3], None]
-    timers = BatchTimers(OPEN)
-    timers.add(0.0, made[3])
+    timers = BatchTimers(OPEN, 0.0)
+    timers.add(made[3])
     assert timers.due(9.0) is None
 
 
@@ -66,9 +73,9 @@ def test_one_that_stays_keeps_no_others():
     Behind a batch without an outcome thousands may come and go; what is kept of them is bounded.
     """
     made = batches(5000)
-    timers = BatchTimers(CLOSED)
+    timers = BatchTimers(CLOSED, 0.0)
     for number, batch in enumerate(made):
-        timers.add(float(number), batch)
+        timers.add(batch)
         if number:
             batch.state = ACKED
 

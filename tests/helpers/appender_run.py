@@ -142,7 +142,7 @@ class Run:
             batch.expected,
             batch.base_timestamp,
             batch.max_timestamp,
-            len(batch.watchers),
+            len(batch.watchers or ()),
             type(batch.error),
             str(batch.error),
             bytes(batch.body()),

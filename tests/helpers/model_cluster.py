@@ -409,8 +409,8 @@ class ModelCluster(Rig):
                 flying = len(queue.in_flight)
                 if self.options.idempotent:
                     # The halves of a batch in doubt are in doubt because it is.
-                    doubtful = {sealed.order[0] for sealed in queue.waiting if sealed.in_doubt}
-                    doubtful.update(sealed.order[0] for sealed in queue.in_flight)
+                    doubtful = {sealed.order for sealed in queue.waiting if sealed.in_doubt}
+                    doubtful.update(sealed.order for sealed in queue.in_flight)
                     assert flying <= REMEMBERED, f"V3: {flying} batches under way"
                     assert len(doubtful) <= REMEMBERED, f"V3: {len(doubtful)} may be in the log"
                 else:

@@ -281,7 +281,7 @@ def swaps_the_halves_of_a_batch(patch: Patch) -> None:
 
     def halve(*args: Any) -> Any:
         parts = true(*args)
-        parts[0][1].order, parts[1][1].order = parts[1][1].order, parts[0][1].order
+        parts[0][1].first, parts[1][1].first = parts[1][1].first, parts[0][1].first
         return parts
 
     patch.setattr(sender, "halve", halve)
@@ -289,12 +289,19 @@ def swaps_the_halves_of_a_batch(patch: Patch) -> None:
 
 @_plant
 def numbers_the_second_half_anew(patch: Patch) -> None:
-    true = SealedBatch.stamp
+    true_halve, true_stamp = sender.halve, SealedBatch.stamp
+    halves: list[SealedBatch] = []
+
+    def halve(*args: Any) -> Any:
+        parts = true_halve(*args)
+        halves.extend(half for _, half in parts)
+        return parts
 
     def stamp(self: SealedBatch, *identity: int, **options: Any) -> int:
-        following = true(self, *identity, **options)
-        return following + 1 if len(self.order) > 1 else following
+        following = true_stamp(self, *identity, **options)
+        return following + any(self is half for half in halves)
 
+    patch.setattr(sender, "halve", halve)
     patch.setattr(SealedBatch, "stamp", stamp)
 
 
