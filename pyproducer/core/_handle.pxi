@@ -224,12 +224,20 @@ cdef class Delivery:
         appender.host.soon(callback, self)
 
     def __await__(self):
+        # No generator: thousands who wait would have two more things each for the collector.
         cdef Batch batch = self.resolve()
+        cdef OutcomeWait wait
         if batch.state <= _CLOSED:
             future = (<Appender>batch.home.topic.appender).host.future()
             batch.watch(self, future)
-            yield from future
-        return self.outcome()
+            if type(future) is not OutcomeWait:
+                return _awaiting(self, future)
+            wait = <OutcomeWait>future
+        else:
+            wait = OutcomeWait.__new__(OutcomeWait)
+            wait._told = True
+        wait._delivery = self
+        return wait
 
     cdef object outcome(self):
         cdef Batch batch = self.resolve()
@@ -256,6 +264,11 @@ cdef class Delivery:
             seen[self._i] = 1
             (<Appender>batch.home.topic.appender).host.saw(batch)
         return 0
+
+
+def _awaiting(Delivery delivery, future):
+    yield from future
+    return delivery.outcome()
 
 
 cdef inline RecordMetadata _metadata(Batch batch, int index, int64_t timestamp):

@@ -104,9 +104,11 @@ cdef class TaskWait:
 
 @cython.final
 cdef class OutcomeWait(TaskWait):
-    """What one who awaits a delivery waits on."""
+    """What one who awaits a delivery waits on, and what his ``await`` runs through."""
 
     cdef bint _told
+    #: Whose outcome the ``await`` gives; None for one that only waits.
+    cdef Delivery _delivery
     #: The error of one who was cancelled before.
     cdef object _cancelled
 
@@ -118,7 +120,20 @@ cdef class OutcomeWait(TaskWait):
             self._asyncio_future_blocking = True
             return self
         self.result()
-        raise StopIteration
+        if self._delivery is None:
+            raise StopIteration
+        raise StopIteration(self._delivery.outcome())
+
+    def send(self, value):
+        """Yield itself until the outcome is known."""
+        return self.__next__()
+
+    def throw(self, kind, value=None, traceback=None):
+        """Raise; the delivery goes on."""
+        _raise(kind, value, traceback)
+
+    def close(self):
+        """Nobody goes on; the delivery does."""
 
     def result(self):
         """None: the outcome is known, and the delivery has it."""

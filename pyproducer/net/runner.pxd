@@ -31,6 +31,7 @@ cdef class Runner:
     cpdef ask(self)
     cpdef wake(self)
     cpdef future(self)
+    cpdef check_loop(self)
     @cython.locals(engine=Engine, busy=bint)
     cpdef _step(self)
     @cython.locals(engine=Engine, deliveries=Deliveries, waiters=WaitLine, straight=bint)

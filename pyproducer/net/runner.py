@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+from asyncio import get_running_loop
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -224,7 +225,7 @@ class Runner:
         if self._forked:
             raise forked()
         try:
-            loop = asyncio.get_running_loop()
+            loop = get_running_loop()
         except RuntimeError:
             loop = None
         if loop is None or loop is not self._loop:

@@ -199,3 +199,44 @@ async def test_as_a_future():
     assert other.cancelled()
     with pytest.raises(asyncio.CancelledError, match="enough"):
         other.result()
+
+
+async def test_await_by_hand(producer):
+    """
+    What a delivery is awaited by takes whatever a coroutine takes, and leaves the record alone.
+    """
+    made = await producer.enqueue("one", b"x")
+    left, thrown, kept = (made.__await__() for _ in range(3))
+    for steps in (left, thrown, kept):
+        assert asyncio.isfuture(steps.send(None))
+    left.close()
+    with pytest.raises(KeyError, match="mine"):
+        thrown.throw(KeyError("mine"))
+    assert 0 == (await made).offset
+    await asyncio.sleep(0)
+    with pytest.raises(StopIteration) as ended:
+        kept.send(None)
+    assert made.result() == ended.value.value
+
+    # Known already: nothing to wait for, each time.
+    for _ in range(2):
+        with pytest.raises(StopIteration) as ended:
+            next(made.__await__())
+        assert made.result() == ended.value.value
+
+
+async def test_await_of_what_failed(broker):
+    """
+    An outcome that is an error is raised by each who awaits it, at once where it is known.
+    """
+    async with AsyncProducer(
+        broker.bootstrap_servers, request_timeout_ms=200, delivery_timeout_ms=400
+    ) as producer:
+        await producer.send("one", b"first")
+        await asyncio.to_thread(broker.stop)
+        made = await producer.enqueue("one", b"x")
+        for _ in range(2):
+            with pytest.raises(DeliveryTimeout):
+                await made
+        with pytest.raises(DeliveryTimeout):
+            next(made.__await__())
