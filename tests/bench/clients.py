@@ -50,6 +50,7 @@ CLIENTS: dict[str, Client] = {
     "franz-go": Client("franz-go, callback", "franz-go", "callback", foreign=True),
     "floor": Client("bare asyncio", "floor", "busy"),
     "floor.nothing": Client("an empty coroutine", "floor", "nothing"),
+    "floor.keeping": Client("bare asyncio, records and results kept", "floor", "keeping"),
     "floor.idle": Client("bare asyncio, idle", "floor", "idle"),
     "floor.batches": Client("batches without a producer", "floor_batches", "batches"),
     "floor.compressing": Client("bare asyncio, two threads compress", "floor", "compressing"),

@@ -289,6 +289,7 @@ def _latency() -> Iterator[Goal]:
         key = Key("trickle", f"{records} records/s", "mock", "ours.enqueue", "p99_ms")
         yield Goal(f"trickle of {records} records/s, p99", "", 20, False, "ms", Median(key))
     codecs = ("none", "lz4", "zstd", "snappy", "gzip")
+    alone = Key("stall", "no client", "mock", "floor", "")
     for metric, name, limit in (
         ("p99.9_ms", "p99.9", 5),
         ("greatest_ms", "worst", 20),
@@ -299,7 +300,8 @@ def _latency() -> Iterator[Goal]:
             Greatest(tuple(Median(Key("stall", codec, "mock", who, metric)) for codec in some))
             for who, some in (("ours.enqueue", codecs), ("floor.compressing", codecs[1:]))
         )
-        bound = Bound("two threads compress beside an empty loop", floor)
+        floor = Greatest((floor, Median(alone._replace(metric=metric))))
+        bound = Bound("an empty loop, alone and beside two threads that compress", floor)
         yield Goal(f"loop stall, any codec, {name}", "", limit, False, "ms", ours, bound)
 
 
@@ -309,6 +311,24 @@ def _growth(choice: str, client: str) -> Greatest:
         cpu(f"{choice}, {count}", client, measure="partitions") for count in ("1", "100", "10,000")
     )
     return Greatest(tuple(Ratio(many, one) for many in more))
+
+
+def _waiting(client: str, bound: Measured | None = None) -> Goal:
+    """How much more of the processor a record takes where 10,000 tasks wait for outcomes."""
+    many, many_floor, few, few_floor = (
+        cpu(f"for outcomes, {count}", who, measure="waiters")
+        for count in ("10,000", "100")
+        for who in (client, "floor")
+    )
+    return Goal(
+        "CPU per record, beyond asyncio's own, 10,000 waiters for outcomes",
+        "100 waiters",
+        ROOM,
+        False,
+        "x",
+        RatioBeyond(many, many_floor, few, few_floor),
+        bound and Bound("bare asyncio, records and results kept", bound),
+    )
 
 
 def _costs() -> Iterator[Goal]:
@@ -340,20 +360,7 @@ def _costs() -> Iterator[Goal]:
             _growth(choice, "ours.enqueue"),
             bound,
         )
-    few, many = (f"for outcomes, {count}" for count in ("100", "10,000"))
-    yield Goal(
-        "CPU per record, beyond asyncio's own, 10,000 waiters for outcomes",
-        "100 waiters",
-        ROOM,
-        False,
-        "x",
-        RatioBeyond(
-            cpu(many, "ours.send", measure="waiters"),
-            cpu(many, "floor", measure="waiters"),
-            cpu(few, "ours.send", measure="waiters"),
-            cpu(few, "floor", measure="waiters"),
-        ),
-    )
+    yield _waiting("ours.send", _waiting("floor.keeping").measured)
     one, many = (
         cpu(f"for room, {count}", "ours.enqueue", measure="waiters") for count in ("1", "10,000")
     )

@@ -22,7 +22,7 @@ _COLORS = {
     "ours.enqueue": 0, "ours.send": 0, "ours.nowait": 1, "ours.many": 1, "ours.sync": 2,
     "ours.sync_send": 2, "pure.enqueue": 2, "confluent.callback": 3, "confluent.plain": 4,
     "confluent.aio": 4, "aiokafka": 5, "kafka-python": 6, "java": 7, "franz-go": 7, "floor": 7,
-    "floor.idle": 7, "floor.nothing": 7, "floor.batches": 7, "floor.compressing": 7,
+    "floor.keeping": 7, "floor.idle": 7, "floor.nothing": 7, "floor.batches": 7, "floor.compressing": 7,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ NAME = "waiters"
 OUTCOME = (100, 1_000, 10_000)
 ROOM = (1, 100, 10_000)
 #: So many that making the tasks, 20 us each, is little of it.
-_RECORDS = 60_000
+_RECORDS = 240_000
 
 
 def run(session: Session) -> None:
@@ -19,9 +19,8 @@ def run(session: Session) -> None:
     A single task in ``await send`` is not here: each of its records is a request of its own, and
     the latency's measure has it.
     """
-    clients = (
-        ("ours.send", "floor") if session.scale.quick else ("ours.send", "aiokafka.send", "floor")
-    )
+    peers = () if session.scale.quick else ("aiokafka.send",)
+    clients = ("ours.send", *peers, "floor", "floor.keeping")
     session.throughput(
         NAME,
         *(
@@ -37,7 +36,7 @@ def run(session: Session) -> None:
                 ("ours.enqueue", "floor"),
                 senders=count,
                 operation="room",
-                count=_RECORDS * 4,
+                count=_RECORDS,
             )
             for count in ROOM
         ),
