@@ -83,10 +83,13 @@ class DeliveryGroup:
         position = 0
         # One wait settles the whole batch of a record, so there are as many as there are batches.
         while (position := self._handles.next_pending(position)) >= 0:
+            handle = self._handles[position]
             try:
-                yield from self._handles[position].__await__()
-            except Exception:  # noqa: S112 - settled() tells of it
-                continue
+                yield from handle.__await__()
+            except Exception:
+                # settled() tells of what became of it.
+                if not handle.done():
+                    raise
         return self.settled()
 
     def expect(self) -> None:

@@ -80,6 +80,7 @@ cdef class Batch:
     cdef public int64_t log_append_time
 
     cpdef watch(self, delivery, watcher)
+    cdef Py_ssize_t watching(self) noexcept
     cpdef body(self)
     cpdef drop_body(self)
     cpdef acknowledge(self, int64_t base_offset, int64_t log_append_time)

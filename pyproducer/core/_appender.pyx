@@ -72,39 +72,7 @@ cdef extern from "Python.h":
 
 logger = logging.getLogger("pyproducer.delivery")
 
-OPEN, CLOSED, ACKED, FAILED, SPLIT = range(5)
-
-cdef enum:
-    _OPEN = 0
-    _CLOSED = 1
-    _ACKED = 2
-    _FAILED = 3
-    _SPLIT = 4
-    _HASH_OTHER = 0
-    _HASH_MURMUR2 = 1
-    _HASH_CRC32 = 2
-    _OVERHEAD = 61
-    _RECORD_OVERHEAD = 31
-    _FIRST_SEGMENT = 1024
-    _LARGEST_STEP = 65536
-    _BATCH_HELD = 1024
-    _RECORD_HELD = 56
-    _CALLBACK_HELD = 32
-    _SHELVED_HELD = 128
-    _KEPT_FROM = 262144
-    _KEPT_TO = 2097152
-    _TURN_BYTES = 262144
-    _TURN_MS = 2
-    _LOOKED_AT = 8
-
-assert (
-    _OVERHEAD, _RECORD_OVERHEAD, _FIRST_SEGMENT, _LARGEST_STEP, _TURN_BYTES, _TURN_MS, _LOOKED_AT,
-    _BATCH_HELD, _RECORD_HELD, _CALLBACK_HELD, _SHELVED_HELD,
-) == (
-    rules.BATCH_OVERHEAD, rules.RECORD_OVERHEAD, rules.FIRST_SEGMENT, rules.LARGEST_STEP,
-    rules.TURN_BYTES, rules.TURN_MS, rules.LOOKED_AT,
-    rules.BATCH_HELD, rules.RECORD_HELD, rules.CALLBACK_HELD, rules.SHELVED_HELD,
-)
+include "_figures.pxi"
 
 cdef int _LOG_APPEND_TIME = TimestampType.LOG_APPEND_TIME
 cdef bytes _NO_HEADERS = b"\0"
@@ -170,6 +138,8 @@ cdef class Appender:
     cdef list opened
     cdef list closed
     cdef list hurried
+    #: For the next batch that somebody watches.
+    cdef list spare
     cdef long long serial
 
     def __init__(
@@ -420,6 +390,9 @@ cdef class Appender:
         if number >= len(partitions):
             raise rules.wrong_partition(topic.name, number, len(partitions))
         fixed = 1 + head + _field_size(key) + _field_size(value)
+        if on_delivery is not None and self.spare is None:
+            # Now: the collector may run by it, and whatever that runs, while nothing is half done.
+            self.spare = []
         state = <PartitionState>partitions[number]
         batch = state.open
         if batch is not None:
@@ -456,7 +429,14 @@ cdef class Appender:
                 self.starve()
                 return None
         if batch is None:
-            batch = self.open_batch(state, timestamp)
+            batch = self.open_batch(state, timestamp, on_delivery is not None)
+            if batch is None:
+                return self.append(
+                    topic, state.number, free, key, value, headers, timestamp,
+                    on_delivery, urgent, delivery, charge,
+                )
+        elif on_delivery is not None and batch.watchers is None:
+            batch.watchers, self.spare = self.spare, None
         if step:
             batch.buffer.reserve(held + step)
         index = batch.count
@@ -477,7 +457,8 @@ cdef class Appender:
             self.hurried.append(batch)
             self.wake()
         if batch.count >= self.batch_max_records or size + _OVERHEAD >= self.batch_size:
-            self.close(state, batch)
+            if state.open is batch:
+                self.close(state, batch)
         return delivery
 
     cdef Delivery admit_to_shelf(self, TopicState topic, Prepared made, bint in_line):
@@ -507,9 +488,15 @@ cdef class Appender:
             return None
         if shelf is None:
             self.wake()
-            self.serial += 1
-            shelf = topic.shelf = Batch(PartitionState(topic, -1), self.serial)
+            shelf = Batch(PartitionState(topic, -1), 0)
             shelf.shelved = []
+            shelf.watchers = []
+            if topic.shelf is not None:
+                # As in open_batch().
+                return self.put_on_shelf(topic, made, charge - _BATCH_HELD, in_line)
+            self.serial += 1
+            shelf.serial = self.serial
+            topic.shelf = shelf
             self.opened.append(shelf)
         made.delivery = _delivery(shelf, shelf.count, made.timestamp_ms)
         if made.on_delivery is not None:
@@ -578,14 +565,21 @@ cdef class Appender:
 
     # Opening and closing.
 
-    cdef Batch open_batch(self, PartitionState state, int64_t timestamp):
+    cdef Batch open_batch(self, PartitionState state, int64_t timestamp, bint watched):
+        """An open batch; None where code that ran meanwhile has opened one."""
         cdef Batch batch
         # First of all: it may raise, and there must be no batch then that nobody knows of.
         self.wake()
-        self.serial += 1
-        batch = Batch.__new__(Batch, state, self.serial)
+        batch = Batch.__new__(Batch, state, 0)
         batch.buffer = RecordBuffer.__new__(RecordBuffer)
         batch.base_timestamp = timestamp
+        if watched:
+            batch.watchers = []
+        if state.open is not None:
+            # A signal's handler, or what the collector ran, has queued something.
+            return None
+        self.serial += 1
+        batch.serial = self.serial
         state.open = batch
         self.opened.append(batch)
         return batch
@@ -708,6 +702,7 @@ cdef class Appender:
         cdef Prepared made
         cdef Delivery delivery
         cdef Batch batch
+        cdef Py_ssize_t position
         self.used -= shelf.charged
         shelf.charged = 0
         for made in shelf.shelved:
@@ -720,10 +715,10 @@ cdef class Appender:
             else:
                 self.records -= 1
             moved.append(delivery._b)
-        for watched, watcher in rules.pairs(shelf.watchers):
-            delivery = watched
+        for position in range(0, shelf.watching(), 2):
+            delivery = shelf.watchers[position]
             batch = delivery._b
-            batch.watch(delivery, watcher)
+            batch.watch(delivery, shelf.watchers[position + 1])
             batch.beside += _CALLBACK_HELD
             batch.charged += _CALLBACK_HELD
             self.used += _CALLBACK_HELD

@@ -360,27 +360,21 @@ class Appender:
             raise wrong_partition(topic.name, number, len(partitions))
         state = partitions[number]
         batch = state.open
+        index = 0
         if batch is not None:
-            record = pack_record(key, value, headers, timestamp - batch.base_timestamp, batch.count)
+            index = batch.count
+            record = pack_record(key, value, headers, timestamp - batch.base_timestamp, index)
             size = batch.size + len(record)
             if BATCH_OVERHEAD + size > self.batch_size:
-                self._close(state, batch)
+                if state.open is batch:
+                    self._close(state, batch)
                 batch = None
                 if free and self.partitioner.keeps_together(key):
                     # What has nothing to hash moves on with the sticky partition.
                     return self._append(
-                        topic,
-                        self._route(topic, key),
-                        free,
-                        key,
-                        value,
-                        headers,
-                        timestamp,
-                        on_delivery,
-                        urgent,
-                        delivery,
-                        charge,
-                    )
+                        topic, self._route(topic, key), free, key, value, headers, timestamp,
+                        on_delivery, urgent, delivery, charge,
+                    )  # fmt: skip
         beside = RECORD_HELD if on_delivery is None else RECORD_HELD + CALLBACK_HELD
         if batch is None:
             record = pack_record(key, value, headers, 0, 0)
@@ -402,27 +396,40 @@ class Appender:
         if batch is None:
             # Before anything else: it may raise, and there must be no record then.
             self._wake()
-            batch = Batch(state, self._serial + 1)
+            batch = Batch(state, 0)
             batch.base_timestamp = timestamp
-        index = batch.count
+            index = 0
         if delivery is None:
             delivery = Delivery(batch, index, timestamp)
-        # From here to the end of the paragraph there is no call, and so no place where Ctrl-C
-        # could strike: the record is in the batch with its callback, or it is not there at all.
+        news, chunk = [batch], [record]
+        watched = None if on_delivery is None else [delivery, on_delivery]
+        if batch.count != index or state.open is not (None if opens else batch):
+            # A signal's handler, or what the collector ran, has queued something meanwhile.
+            return self._append(
+                topic, number, free, key, value, headers, timestamp,
+                on_delivery, urgent, delivery, charge,
+            )  # fmt: skip
+        # From here to the end of the paragraph there is no call, and nothing is made that the
+        # collector would run by: the record is in the batch with its callback, or it is not there
+        # at all, wherever Ctrl-C strikes.
         delivery._batch = batch
         delivery._index = index
         if opens:
             self._serial += 1
+            batch.serial = self._serial
             state.open = batch
-            self._opened += [batch]
+            self._opened += news
         self.used += step + beside
         batch.charged += step + beside
         batch.beside += beside
-        batch._chunks += [record]
+        batch._chunks += chunk
         batch.count = index + 1
         batch.size = size
-        if on_delivery is not None:
-            batch.watch(delivery, on_delivery)
+        if watched is not None:
+            if batch.watchers is None:
+                batch.watchers = watched
+            else:
+                batch.watchers += watched
         if timestamp > batch.max_timestamp:  # noqa: PLR1730 - max() would be a call
             batch.max_timestamp = timestamp
 
@@ -432,7 +439,8 @@ class Appender:
             batch.urgent = True
             self._hurried.append(batch)
             self._wake()
-        if index + 1 >= self.batch_max_records or size + BATCH_OVERHEAD >= self.batch_size:
+        full = index + 1 >= self.batch_max_records or size + BATCH_OVERHEAD >= self.batch_size
+        if full and state.open is batch:
             self._close(state, batch)
         return delivery
 
@@ -449,22 +457,36 @@ class Appender:
     def _put_on_shelf(self, topic: TopicState, made: Prepared, in_line: bool) -> Delivery | None:
         if self.waiting and not in_line:
             return None
-        shelf = topic.shelf
+        shelf = fresh = topic.shelf
         charge = made.size_bound + _held_for(made.on_delivery) + SHELVED_HELD
         if shelf is None:
             charge += BATCH_HELD
         if self.used and self.used + charge > self.limit:
             self._starve()
             return None
-        if shelf is None:
+        if fresh is None:
             self._wake()
+            fresh = Batch(PartitionState(topic, -1), 0)
+            fresh.shelved = []
+        delivery = Delivery(fresh, 0, made.timestamp_ms)
+        news, row = [fresh], [made]
+        watched = None if made.on_delivery is None else [delivery, made.on_delivery]
+        # As in _append(): no call from here on, and nothing is made. Another shelf may be there,
+        # with other records on it, than when this began.
+        shelf = topic.shelf
+        if shelf is None:
             self._serial += 1
-            shelf = topic.shelf = Batch(PartitionState(topic, -1), self._serial)
-            shelf.shelved = []
-            self._opened.append(shelf)
-        made.delivery = Delivery(shelf, shelf.count, made.timestamp_ms)
-        if made.on_delivery is not None:
-            shelf.watch(made.delivery, made.on_delivery)
+            fresh.serial = self._serial
+            shelf = topic.shelf = fresh
+            self._opened += news
+        delivery._batch = shelf
+        delivery._index = shelf.count
+        made.delivery = delivery
+        if watched is not None:
+            if shelf.watchers is None:
+                shelf.watchers = watched
+            else:
+                shelf.watchers += watched
             made.on_delivery = None
         shelf.count += 1
         shelf.charged += charge
@@ -472,8 +494,8 @@ class Appender:
         self.since_turn += charge
         self.records += 1
         assert shelf.shelved is not None
-        shelf.shelved.append(made)
-        return made.delivery
+        shelf.shelved += row
+        return delivery
 
     # Choosing a partition.
 

@@ -27,11 +27,18 @@ cdef class Batch:
     cpdef watch(self, delivery, watcher):
         """Have a callback or future told of a delivery's outcome."""
         # No list before: it would be one more thing for the garbage collector to look at.
+        cdef list fresh
         if self.watchers is None:
-            self.watchers = [delivery, watcher]
-        else:
-            self.watchers.append(delivery)
-            self.watchers.append(watcher)
+            fresh = []
+            # The collector may have run by that, and code of others who watch too.
+            if self.watchers is None:
+                self.watchers = fresh
+        self.watchers.append(delivery)
+        self.watchers.append(watcher)
+
+    cdef Py_ssize_t watching(self) noexcept:
+        """Twice the number of those to be told."""
+        return 0 if self.watchers is None else len(self.watchers)
 
     cpdef body(self):
         """The records' bytes as they go on the wire, without the batch header."""
@@ -60,6 +67,7 @@ cdef class Batch:
         cdef Appender appender = self.home.topic.appender
         cdef bytearray seen
         cdef Delivery watched
+        cdef Py_ssize_t position
         appender.acquire()
         try:
             if self.state > _CLOSED:
@@ -69,9 +77,10 @@ cdef class Batch:
             self.state = _FAILED
             self.buffer = None
             seen = bytearray(self.count)
-            for delivery, watcher in rules.pairs(self.watchers):
+            for position in range(0, self.watching(), 2):
+                watcher = self.watchers[position + 1]
                 if not (hasattr(watcher, "cancelled") and watcher.cancelled()):
-                    watched = <Delivery>delivery
+                    watched = <Delivery>self.watchers[position]
                     seen[watched._i] = 1
             self.seen = seen
             return self.count - sum(seen)
@@ -83,16 +92,17 @@ cdef class Batch:
         cdef Appender appender = self.home.topic.appender
         cdef Batch part
         cdef Delivery watched
+        cdef Py_ssize_t position
         # Under the lock: another thread may be adding a callback.
         appender.acquire()
         try:
             self.parts = parts
             self.state = _SPLIT
             self.buffer = None
-            for delivery, watcher in rules.pairs(self.watchers):
-                watched = <Delivery>delivery
+            for position in range(0, self.watching(), 2):
+                watched = <Delivery>self.watchers[position]
                 part = watched.resolve()
-                part.watch(watched, watcher)
+                part.watch(watched, self.watchers[position + 1])
                 part.beside += _CALLBACK_HELD
             for _, part in parts:
                 part.expected = self.expected
@@ -226,10 +236,17 @@ cdef class Delivery:
     def __await__(self):
         # No generator: thousands who wait would have two more things each for the collector.
         cdef Batch batch = self.resolve()
+        cdef Appender appender
         cdef OutcomeWait wait
         if batch.state <= _CLOSED:
-            future = (<Appender>batch.home.topic.appender).host.future()
-            batch.watch(self, future)
+            appender = <Appender>batch.home.topic.appender
+            future = appender.host.future()
+            # Another thread may be adding a callback.
+            appender.acquire()
+            try:
+                batch.watch(self, future)
+            finally:
+                appender.unlock()
             if type(future) is not OutcomeWait:
                 return _awaiting(self, future)
             wait = <OutcomeWait>future

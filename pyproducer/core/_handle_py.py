@@ -110,9 +110,11 @@ class Batch:
 
     def body(self) -> bytes:
         """The records' bytes as they go on the wire, without the batch header."""
-        if len(self._chunks) != 1:
-            self._chunks = [b"".join(self._chunks)]
-        return self._chunks[0]
+        # Looked at once: another thread may drop the body meanwhile.
+        chunks = self._chunks
+        if len(chunks) != 1:
+            chunks = self._chunks = [b"".join(chunks)]
+        return chunks[0]
 
     def drop_body(self) -> None:
         """Let go of the records' bytes; the outcome stays."""

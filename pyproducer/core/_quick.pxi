@@ -108,6 +108,9 @@ cdef bint _place(
     call.batch = <PyObject *>(<PartitionState>_item(partitions, number)).open
     if call.batch == <PyObject *>None:
         return False
+    if beside != _RECORD_HELD and (<Batch>call.batch).watchers is None:
+        # A list is needed for the callback: making it may run the collector, thus any code.
+        return False
     if call.timestamp_ms == NULL:
         call.timestamp = call.now
     else:

@@ -8,7 +8,7 @@ a :class:`Delivery` come out. Both twins promise the rest of the engine the same
 * ``take()`` tells which batches were opened, closed and hurried since the last call; between two
   calls the host is woken once, by the first append that the engine must know of. It is told of
   each batch that an append fills, by that append.
-* A batch's bytes never change once it is closed.
+* A batch's bytes never change once it is closed; they go once they are compressed or settled.
 * Where there is a lock, every method may be called from any thread; the user's own functions
   (serializers, partitioner) run outside it.
 

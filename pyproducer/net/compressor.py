@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from pyproducer.core.appender import Batch
     from pyproducer.core.batch import SealedBatch
+    from pyproducer.model import Buffer
 
 __all__ = ["Compressor"]
 
@@ -66,10 +67,12 @@ def _stand_back() -> None:
 class _Job:
     """The compression of one body; ``sealed`` is None until the engine asks for it."""
 
-    __slots__ = ("batch", "codec", "done", "error", "made", "sealed", "size")
+    __slots__ = ("batch", "body", "codec", "done", "error", "made", "sealed", "size")
 
     def __init__(self, batch: Batch, codec: Codec) -> None:
         self.batch = batch
+        # Not asked for by the thread that compresses it: the batch may be settled at any time.
+        self.body: Buffer | None = batch.body()
         self.codec = codec
         self.size = batch.size
         self.sealed: SealedBatch | None = None
@@ -173,7 +176,7 @@ class Compressor:
         """Let threads in that want the interpreter; not on one of them, nor from two threads.
 
         Args:
-            begun: bytes put in line just now, which nobody can have finished yet.
+            begun: bytes of a batch that is full just now, which nobody can have finished yet.
         """
         if self._pending - begun < _WORTH_IT or not _HAS_GIL:
             return
@@ -258,7 +261,8 @@ class Compressor:
 
     def _compress(self, job: _Job) -> None:
         try:
-            body = job.batch.body()
+            body, job.body = job.body, None
+            assert body is not None
             # The level is the producer's codec's; a topic's own codec has its default.
             level = self._level if job.codec is self._codec else None
             made = compress(job.codec, body, level)

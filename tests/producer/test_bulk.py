@@ -16,9 +16,11 @@ from pyproducer import (
     RecordMetadata,
     RecordTooLarge,
     SerializationError,
+    SyncProducer,
     UndeliveredError,
     UnknownTopic,
     UsageError,
+    WrongLoop,
 )
 
 
@@ -309,3 +311,20 @@ async def test_group_over_many_batches(broker):
     assert [str(n).encode() for n in range(3000)] == [
         values[meta.partition, meta.offset] for meta in metas
     ]
+
+
+def test_group_awaited_on_a_foreign_loop(broker):
+    """
+    Whoever awaits a group on a loop that is not its producer's is told so, once, and at once.
+    """
+
+    async def wait(group):
+        await group
+
+    with SyncProducer(broker.bootstrap_servers, linger_ms=60_000) as producer:
+        group = producer.enqueue_many("one", [b"a", b"b"])
+        with pytest.raises(WrongLoop):
+            asyncio.run(wait(group))
+        producer.flush()
+
+    assert [0, 1] == [metadata.offset for metadata in group.results()]
