@@ -138,8 +138,6 @@ cdef class Appender:
     cdef list opened
     cdef list closed
     cdef list hurried
-    #: For the next batch that somebody watches.
-    cdef list spare
     cdef long long serial
 
     def __init__(
@@ -381,6 +379,7 @@ cdef class Appender:
         cdef list partitions = topic.partitions
         cdef PartitionState state
         cdef Batch batch
+        cdef list fresh = None
         cdef Py_ssize_t head = PyBytes_GET_SIZE(headers)
         cdef Py_ssize_t fixed, record, held, size, step, beside
         cdef int index
@@ -390,11 +389,12 @@ cdef class Appender:
         if number >= len(partitions):
             raise rules.wrong_partition(topic.name, number, len(partitions))
         fixed = 1 + head + _field_size(key) + _field_size(value)
-        if on_delivery is not None and self.spare is None:
-            # Now: the collector may run by it, and whatever that runs, while nothing is half done.
-            self.spare = []
         state = <PartitionState>partitions[number]
         batch = state.open
+        if on_delivery is not None and batch is not None and batch.watchers is None:
+            # Now: the collector may run by it, and whatever that runs, while nothing is half done.
+            fresh = []
+            batch = state.open
         if batch is not None:
             record = (
                 fixed + _varint_size(timestamp - batch.base_timestamp)
@@ -435,8 +435,8 @@ cdef class Appender:
                     topic, state.number, free, key, value, headers, timestamp,
                     on_delivery, urgent, delivery, charge,
                 )
-        elif on_delivery is not None and batch.watchers is None:
-            batch.watchers, self.spare = self.spare, None
+        elif fresh is not None and batch.watchers is None:
+            batch.watchers = fresh
         if step:
             batch.buffer.reserve(held + step)
         index = batch.count

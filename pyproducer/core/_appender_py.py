@@ -360,7 +360,6 @@ class Appender:
             raise wrong_partition(topic.name, number, len(partitions))
         state = partitions[number]
         batch = state.open
-        index = 0
         if batch is not None:
             index = batch.count
             record = pack_record(key, value, headers, timestamp - batch.base_timestamp, index)

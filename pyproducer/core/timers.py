@@ -55,14 +55,11 @@ class BatchTimers:
     def add(self, batch: Batch) -> None:
         """Something is due for the batch when it has been there for so long."""
         line = self._line
-        if line:
-            last: Batch = line[-1]
-            if batch.created < last.created:
-                heapq.heappush(self._heap, _entry(batch))
-            else:
-                line.append(batch)
-        else:
+        last: Batch | None = line[-1] if line else None
+        if last is None or last.created <= batch.created:
             line.append(batch)
+        else:
+            heapq.heappush(self._heap, _entry(batch))
         if len(line) + len(self._heap) > self._most:
             self._forget()
         self._look()

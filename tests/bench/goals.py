@@ -289,7 +289,6 @@ def _latency() -> Iterator[Goal]:
         key = Key("trickle", f"{records} records/s", "mock", "ours.enqueue", "p99_ms")
         yield Goal(f"trickle of {records} records/s, p99", "", 20, False, "ms", Median(key))
     codecs = ("none", "lz4", "zstd", "snappy", "gzip")
-    alone = Key("stall", "no client", "mock", "floor", "")
     for metric, name, limit in (
         ("p99.9_ms", "p99.9", 5),
         ("greatest_ms", "worst", 20),
@@ -300,7 +299,7 @@ def _latency() -> Iterator[Goal]:
             Greatest(tuple(Median(Key("stall", codec, "mock", who, metric)) for codec in some))
             for who, some in (("ours.enqueue", codecs), ("floor.compressing", codecs[1:]))
         )
-        floor = Greatest((floor, Median(alone._replace(metric=metric))))
+        floor = Greatest((floor, Median(Key("stall", "no client", "mock", "floor", metric))))
         bound = Bound("an empty loop, alone and beside two threads that compress", floor)
         yield Goal(f"loop stall, any codec, {name}", "", limit, False, "ms", ours, bound)
 
@@ -313,22 +312,14 @@ def _growth(choice: str, client: str) -> Greatest:
     return Greatest(tuple(Ratio(many, one) for many in more))
 
 
-def _waiting(client: str, bound: Measured | None = None) -> Goal:
-    """How much more of the processor a record takes where 10,000 tasks wait for outcomes."""
+def _waiting(client: str) -> RatioBeyond:
+    """How much more a record takes, beyond asyncio's own, where 10,000 tasks wait for outcomes."""
     many, many_floor, few, few_floor = (
         cpu(f"for outcomes, {count}", who, measure="waiters")
         for count in ("10,000", "100")
         for who in (client, "floor")
     )
-    return Goal(
-        "CPU per record, beyond asyncio's own, 10,000 waiters for outcomes",
-        "100 waiters",
-        ROOM,
-        False,
-        "x",
-        RatioBeyond(many, many_floor, few, few_floor),
-        bound and Bound("bare asyncio, records and results kept", bound),
-    )
+    return RatioBeyond(many, many_floor, few, few_floor)
 
 
 def _costs() -> Iterator[Goal]:
@@ -360,7 +351,15 @@ def _costs() -> Iterator[Goal]:
             _growth(choice, "ours.enqueue"),
             bound,
         )
-    yield _waiting("ours.send", _waiting("floor.keeping").measured)
+    yield Goal(
+        "CPU per record, beyond asyncio's own, 10,000 waiters for outcomes",
+        "100 waiters",
+        ROOM,
+        False,
+        "x",
+        _waiting("ours.send"),
+        Bound("bare asyncio, records and results kept", _waiting("floor.keeping")),
+    )
     one, many = (
         cpu(f"for room, {count}", "ours.enqueue", measure="waiters") for count in ("1", "10,000")
     )

@@ -10,8 +10,9 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from time import perf_counter
+from typing import Any, TypeVar
 
 from pyproducer.protocol.frame import encode_request
 from pyproducer.protocol.messages.produce import (
@@ -23,6 +24,8 @@ from pyproducer.records.builder import build_batch
 from pyproducer.records.compression import Codec, compress
 from tests.bench.drivers.common import Answer, Job, Span, pool, values, work
 from tests.bench.drivers.ticker import Ticker
+
+T = TypeVar("T")
 
 _VERSION = 7
 #: How long the busy loop holds the event loop each time before it lets others run.
@@ -155,6 +158,42 @@ async def nothing(job: Job) -> Answer:
     return span.answer(len(kept), extra=0)
 
 
+async def _in_turns(
+    job: Job,
+    sender: Callable[[], Coroutine[Any, Any, None]],
+    asleep: list[T],
+    wake: Callable[[list[T]], None],
+) -> Answer:
+    """So many tasks as the job has senders; in each turn of the loop all that sleep are woken."""
+    with Span() as span:
+        tasks = [asyncio.create_task(sender()) for _ in range(job.senders)]
+        while not tasks[0].done() or asleep:
+            await asyncio.sleep(0)
+            ready, asleep[:] = asleep[:], []
+            wake(ready)
+        await asyncio.gather(*tasks)
+    return span.answer(job.count, extra=0)
+
+
+async def waiting(job: Job) -> Answer:
+    """Tasks that are woken by futures: asyncio's own cost."""
+    loop = asyncio.get_running_loop()
+    asleep: list[asyncio.Future[None]] = []
+    source = iter(range(job.count))
+
+    async def sender() -> None:
+        for _ in source:
+            future = loop.create_future()
+            asleep.append(future)
+            await future
+
+    def wake(ready: list[asyncio.Future[None]]) -> None:
+        for future in ready:
+            future.set_result(None)
+
+    return await _in_turns(job, sender, asleep, wake)
+
+
 async def keeping(job: Job) -> Answer:
     """The same tasks, each waiting in a call that keeps its record, and gives what became of it.
 
@@ -162,35 +201,32 @@ async def keeping(job: Job) -> Answer:
     each of those who wait. Nothing is checked, written, or read.
     """
     loop = asyncio.get_running_loop()
-    waiting: list[tuple[Handle, asyncio.Future[None]]] = []
+    asleep: list[tuple[Handle, asyncio.Future[None]]] = []
     batch = bytearray()
     source = values(job)
-    done = 0
+    total = 0
 
     async def send(value: bytes) -> Handle:
         batch.extend(value)
         handle, future = Handle(), loop.create_future()
-        waiting.append((handle, future))
+        asleep.append((handle, future))
         await future
         return handle
 
     async def sender() -> None:
-        nonlocal done
+        nonlocal total
         for value in source:
-            done += (await send(value)).offset
+            total += (await send(value)).offset
 
-    with Span() as span:
-        tasks = [loop.create_task(sender()) for _ in range(job.senders)]
-        while not tasks[0].done() or waiting:
-            await asyncio.sleep(0)
-            ready, waiting[:] = waiting[:], []
-            batch.clear()
-            for place, (handle, future) in enumerate(ready, 1):
-                handle.offset = place
-                future.set_result(None)
-        await asyncio.gather(*tasks)
-    assert done >= job.count
-    return span.answer(job.count, extra=0)
+    def wake(ready: list[tuple[Handle, asyncio.Future[None]]]) -> None:
+        batch.clear()
+        for place, (handle, future) in enumerate(ready, 1):
+            handle.offset = place
+            future.set_result(None)
+
+    answer = await _in_turns(job, sender, asleep, wake)
+    assert total >= job.count
+    return answer
 
 
 _WAYS = {"nothing": nothing, "keeping": keeping}
@@ -199,32 +235,6 @@ _WAYS = {"nothing": nothing, "keeping": keeping}
 async def throughput(job: Job) -> Answer:
     """What the job's client leaves out; see there."""
     return await _WAYS.get(job.how, waiting)(job)
-
-
-async def waiting(job: Job) -> Answer:
-    """So many tasks as the job has senders, woken in turns by futures: asyncio's own cost."""
-    loop = asyncio.get_running_loop()
-    waiting: list[asyncio.Future[None]] = []
-    source = iter(range(job.count))
-    done = 0
-
-    async def sender() -> None:
-        nonlocal done
-        for _ in source:
-            future = loop.create_future()
-            waiting.append(future)
-            await future
-            done += 1
-
-    with Span() as span:
-        tasks = [loop.create_task(sender()) for _ in range(job.senders)]
-        while not all(map(asyncio.Task.done, itertools.islice(tasks, 1))) or waiting:
-            await asyncio.sleep(0)
-            ready, waiting[:] = waiting[:], []
-            for future in ready:
-                future.set_result(None)
-        await asyncio.gather(*tasks)
-    return span.answer(done, extra=0)
 
 
 if __name__ == "__main__":
